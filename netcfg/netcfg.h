@@ -1,0 +1,167 @@
+/* What the rest of Duet may know of the network: the [network] section of duet.conf, and a handle
+ * on the service interface through which had probes, announces and guards the VIP. Addresses are
+ * touched through this header only. Linux, netlink and packet sockets; needs root (CAP_NET_ADMIN,
+ * CAP_NET_RAW).
+ *
+ * Nothing here blocks and nothing here logs. A function that can fail returns false and says what
+ * happened, where, and what to do in err->text. Times are CLOCK_BOOTTIME nanoseconds unless named
+ * otherwise.
+ *
+ * How had uses it:
+ *     netcfg_read(&conf, &net, &conf_err);
+ *     h = netcfg_open(&net, "a", &err);      also when an interface is not there (yet)
+ *     netcfg_vip_guard_install(h, &err);     before the address; the guard starts closed
+ *     loop_io_new(loop, netcfg_fd(h), ...);  then while (netcfg_next(h, &ev)) ...
+ *     netcfg_gateway_probe(h, ...) each beat; netcfg_vip_probe(h, ...) before the VIP is taken
+ *     netcfg_vip_renew(h, left_ms, ...); netcfg_vip_add(h, ...); netcfg_vip_announce(h, ...)
+ *     netcfg_vip_guard_drop(h, ...); netcfg_vip_remove(h, ...) */
+#ifndef DUET_NETCFG_NETCFG_H
+#define DUET_NETCFG_NETCFG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NETCFG_NAME_BYTES 32 /* an interface's name or mac:xx:xx:xx:xx:xx:xx, with its NUL */
+#define NETCFG_ADDR_CHARS 50 /* an address in text, with /PREFIX and NUL */
+#define NETCFG_MAC_BYTES  6
+
+struct conf;
+struct conf_error;
+
+struct netcfg_error {
+    char text[320];
+};
+
+/* ---- configuration ---- */
+
+struct netcfg_addr {
+    int family; /* AF_INET, AF_INET6; 0: none given */
+    uint8_t bytes[16];
+    uint8_t prefix_bits;
+};
+
+struct netcfg_iface {
+    char name[NETCFG_NAME_BYTES]; /* as written: a name, or mac:...; "" when the line is missing */
+    struct netcfg_addr addr;
+    struct netcfg_addr peer;
+};
+
+struct netcfg_conf {
+    struct netcfg_iface service;
+    struct netcfg_iface crossover;
+    struct netcfg_addr gateway;
+    struct netcfg_addr vip;
+};
+
+/* Reads [network]. Refuses with FILE:LINE: unknown directives, a line given twice, an address that
+ * is none, a peer or gateway outside its subnet or equal to the own address, a VIP that is a node's
+ * own address. No line is needed: what is missing has family 0 and an empty name, and the caller
+ * says what it cannot do without. */
+bool netcfg_read(const struct conf *c, struct netcfg_conf *out, struct conf_error *err);
+
+/* "192.0.2.1", or "192.0.2.1/24" when with_prefix. out holds NETCFG_ADDR_CHARS bytes; returns out.
+ */
+char *netcfg_addr_text(const struct netcfg_addr *a, bool with_prefix, char *out);
+bool netcfg_addr_same(const struct netcfg_addr *a, const struct netcfg_addr *b); /* prefix aside */
+/* "52:54:00:12:34:56"; out holds 18 bytes; returns out. */
+char *netcfg_mac_text(const uint8_t mac[NETCFG_MAC_BYTES], char *out);
+
+/* ---- the handle ---- */
+
+struct netcfg;
+
+/* tag tells this node's nftables tables from others' ("a"; letters, digits and '_' are kept).
+ * An interface that does not exist is no error here: it is looked for again whenever links change,
+ * and what needs it fails with a sentence until then. conf is copied. NULL only when the kernel
+ * refuses the sockets. netcfg_close leaves the VIP and the guard as they are. */
+struct netcfg *netcfg_open(const struct netcfg_conf *conf, const char *tag,
+                           struct netcfg_error *err);
+void netcfg_close(struct netcfg *h); /* NULL is fine */
+
+/* One descriptor that is readable while netcfg_next has something to say. */
+int netcfg_fd(const struct netcfg *h);
+
+enum netcfg_event_kind {
+    NETCFG_GATEWAY_ANSWER, /* to the probe sent at sent_ns; mac is the gateway's when it came by ARP
+                            */
+    NETCFG_VIP_FOREIGN, /* mac, which is none of ours, answered our VIP probe or announced the VIP
+                         */
+    NETCFG_LINK_CHANGE, /* of the service or the crossover interface; ask netcfg_link */
+};
+
+struct netcfg_event {
+    enum netcfg_event_kind kind;
+    uint64_t sent_ns; /* GATEWAY_ANSWER: when that probe was sent, never later; VIP_FOREIGN: when
+                       * the newest VIP probe was sent, 0 when none */
+    uint8_t mac[NETCFG_MAC_BYTES];
+    bool probe_answer; /* VIP_FOREIGN: addressed to us (true), or overheard as an announcement */
+    bool exact;     /* GATEWAY_ANSWER: the probe was identified (ICMP); else the oldest one that may
+                     * have     been meant (ARP carries no number) */
+    bool crossover; /* LINK_CHANGE: which interface */
+};
+
+/* Takes the next event; false when there is none now. */
+bool netcfg_next(struct netcfg *h, struct netcfg_event *ev);
+
+/* ---- links ---- */
+
+struct netcfg_link {
+    bool present;
+    bool up;      /* administratively */
+    bool carrier; /* lower layer up */
+    int index;
+    char name[16];
+    uint8_t mac[NETCFG_MAC_BYTES];
+    uint32_t carrier_changes;
+    uint64_t rx_packets, tx_packets, rx_errors, tx_errors;
+};
+
+/* The link's state as the kernel has it now; false when there is no such interface (link->present
+ * too). */
+bool netcfg_link(struct netcfg *h, bool crossover, struct netcfg_link *link,
+                 struct netcfg_error *err);
+
+/* ---- gateway ---- */
+
+/* Sends one probe: an ICMP echo that carries its number, and an ARP request (IPv6: a neighbour
+ * solicitation) for gateways that do not answer echoes. */
+bool netcfg_gateway_probe(struct netcfg *h, uint64_t now_ns, struct netcfg_error *err);
+/* The gateway's link address, once an answer has shown it. */
+bool netcfg_gateway_mac(const struct netcfg *h, uint8_t mac[NETCFG_MAC_BYTES]);
+/* Sends one UDP packet to the service peer's address with the gateway's link address, so that it
+ * goes through the gateway although the peer is on the link. Source is the service address and
+ * source_port. The peer receives it on an ordinary UDP socket. IPv4 only so far. */
+bool netcfg_send_via_gateway(struct netcfg *h, uint16_t source_port, uint16_t dest_port,
+                             const void *data, size_t len, struct netcfg_error *err);
+
+/* ---- the VIP ---- */
+
+/* Asks who has the VIP (one ARP probe; had repeats it); a foreign answer comes as
+ * NETCFG_VIP_FOREIGN. */
+bool netcfg_vip_probe(struct netcfg *h, uint64_t now_ns, struct netcfg_error *err);
+/* Adds the address to the service interface; one that is there already is fine. */
+bool netcfg_vip_add(struct netcfg *h, struct netcfg_error *err);
+/* Takes it off; one that is not there is fine. */
+bool netcfg_vip_remove(struct netcfg *h, struct netcfg_error *err);
+bool netcfg_vip_present(struct netcfg *h);
+/* One announcement: gratuitous ARP as request and as reply, broadcast, and a unicast request and
+ * reply to the gateway; IPv6: an unsolicited neighbour advertisement. had keeps the schedule (five
+ * in the first second, then every 10 s, at once when a foreign claim is heard) and must hold the
+ * lease when it calls. */
+bool netcfg_vip_announce(struct netcfg *h, struct netcfg_error *err);
+
+/* The guard: packets to and from the VIP, and ARP answers for it, pass only while an element with a
+ * timeout stands in a set of the kernel, whatever becomes of user space. Tables inet and arp
+ * duet_vip_TAG of this network namespace. */
+/* Makes the tables afresh, closed. */
+bool netcfg_vip_guard_install(struct netcfg *h, struct netcfg_error *err);
+/* Opens the guard for left_ms from now (0: as guard_drop). Each call replaces the deadline. It
+ * rounds down to the kernel's clock tick, so that the guard never outlives the lease. */
+bool netcfg_vip_renew(struct netcfg *h, uint64_t left_ms, struct netcfg_error *err);
+/* Closes it at once. */
+bool netcfg_vip_guard_drop(struct netcfg *h, struct netcfg_error *err);
+/* Removes the tables (the node gives up the VIP for good: tests, `duet node` at its end). */
+bool netcfg_vip_guard_remove(struct netcfg *h, struct netcfg_error *err);
+
+#endif

@@ -1,0 +1,74 @@
+/* The one binary: the applet is chosen by the name it is called by, or by its first word.
+ * This is the only file that sees every applet's main function. A new applet is one prototype, one
+ * row. */
+#include <stdio.h>
+#include <string.h>
+
+/* Weak until every applet has landed: one that is not linked in says so. */
+#define APPLET(name) int name(int argc, char **argv) __attribute__((weak))
+APPLET(server_main);
+APPLET(had_main);
+APPLET(hactl_main);
+APPLET(netcfg_main);
+APPLET(config_main);
+APPLET(node_main);
+APPLET(console_main);
+APPLET(init_main);
+APPLET(check_main);
+
+struct applet {
+    const char *name;
+    int (*main)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct applet applets[] = {
+    {"server", server_main, "a Redis-compatible server"},
+    {"had", had_main, "the HA daemon of a node"},
+    {"hactl", hactl_main, "status, switchover and all that an operator does"},
+    {"netcfg", netcfg_main, "network configuration: check, plan, apply, show"},
+    {"config", config_main, "the configuration kept in a state partition: put, get, check"},
+    {"node", node_main, "a whole node as an ordinary process, below a directory"},
+    {"console", console_main, "status page and prompt of the appliance"},
+    {"init", init_main, "PID 1 of the appliance"},
+    {"check", check_main, "checks files: logs, snapshots, records"},
+};
+static const size_t applet_count = sizeof applets / sizeof applets[0];
+
+static const struct applet *find(const char *name) {
+    for (size_t i = 0; i < applet_count; i++) {
+        if (strcmp(applets[i].name, name) == 0) return &applets[i];
+    }
+    return NULL;
+}
+
+static void help(FILE *out) {
+    fprintf(out, "usage: duet APPLET [ARGUMENT...]     (duet APPLET --help tells more)\n\n");
+    for (size_t i = 0; i < applet_count; i++) {
+        if (!applets[i].main) continue;
+        fprintf(out, "  %-8s  %s\n", applets[i].name, applets[i].help);
+    }
+}
+
+static int run(const struct applet *a, int argc, char **argv) {
+    if (a->main) return a->main(argc, argv);
+    fprintf(stderr, "duet: the applet '%s' is not part of this build\n", a->name);
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    const char *called = argc < 1 ? "" : slash ? slash + 1 : argv[0];
+    if (*called == '-') called++; /* a login shell's name begins with a dash */
+    const struct applet *a = find(called);
+    if (a) return run(a, argc, argv);
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        help(argc < 2 ? stderr : stdout);
+        return argc < 2 ? 2 : 0;
+    }
+    a = find(argv[1]);
+    if (a) return run(a, argc - 1, argv + 1);
+    fprintf(stderr, "duet: there is no applet '%s'; these are there:\n\n", argv[1]);
+    help(stderr);
+    return 2;
+}
