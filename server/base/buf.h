@@ -9,13 +9,14 @@
 #include <stdint.h>
 
 struct buf {
-    char *data;  /* first unread byte is data[start]; NULL while nothing was ever added */
+    char *data;   /* first unread byte is data[start]; NULL while nothing was ever added */
     size_t start; /* eaten bytes */
     size_t end;   /* one past the last byte */
     size_t cap;
 };
 
-#define BUF_INIT {NULL, 0, 0, 0}
+#define BUF_INIT                                                                                   \
+    { NULL, 0, 0, 0 }
 
 void buf_free(struct buf *b);
 static inline size_t buf_len(const struct buf *b) {

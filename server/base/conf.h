@@ -1,6 +1,6 @@
-/* Configuration files: lines of words, read into memory with their places, so that every complaint can
- * name file and line. Quotes as in redis.conf: "with \n \xff escapes" and 'plain with \''.
- * A check-only mode is the reader's default: nothing here has an effect outside the struct. */
+/* Configuration files: lines of words, read into memory with their places, so that every complaint
+ * can name file and line. Quotes as in redis.conf: "with \n \xff escapes" and 'plain with \''. A
+ * check-only mode is the reader's default: nothing here has an effect outside the struct. */
 #ifndef DUET_BASE_CONF_H
 #define DUET_BASE_CONF_H
 
@@ -8,11 +8,11 @@
 #include <stddef.h>
 
 struct conf_line {
-    const char *section; /* "" before the first [section] */
+    const char *section;     /* "" before the first [section] */
     const char *section_arg; /* the 0 of [instance 0], or "" */
-    int number;          /* 1 for the first line of the file */
+    int number;              /* 1 for the first line of the file */
     int argc;
-    char **argv; /* argv[0] is the directive */
+    char **argv;  /* argv[0] is the directive */
     size_t *lens; /* byte length of each word (they may hold NULs) */
 };
 
@@ -31,7 +31,8 @@ struct conf_error {
  * node, pair, network, ha, instance N, access. */
 bool conf_section_known(const char *name);
 
-/* Reads a file. With sections, [name arg] lines switch the section and unknown names are refused. */
+/* Reads a file. With sections, [name arg] lines switch the section and unknown names are refused.
+ */
 bool conf_read(struct conf *c, const char *path, bool sections, struct conf_error *err);
 bool conf_parse(struct conf *c, const char *name, const char *text, size_t len, bool sections,
                 struct conf_error *err);
@@ -50,13 +51,13 @@ struct conf_row {
                 struct conf_error *err);
     const char *help; /* "service IFACE ADDRESS/PREFIX peer ADDRESS" */
 };
-/* Runs the lines of one section (and, when section_arg is not NULL, of that argument only) through the
- * rows; an unknown directive or a wrong number of words is refused by name. */
+/* Runs the lines of one section (and, when section_arg is not NULL, of that argument only) through
+ * the rows; an unknown directive or a wrong number of words is refused by name. */
 bool conf_apply(const struct conf *c, const char *section, const char *section_arg,
                 const struct conf_row *rows, void *target, struct conf_error *err);
 
-/* Splits one line into words by the same rules (inline commands too). Returns the count, or -1 when quotes
- * are unbalanced. words and lens are malloc'ed; free with conf_words_free. */
+/* Splits one line into words by the same rules (inline commands too). Returns the count, or -1 when
+ * quotes are unbalanced. words and lens are malloc'ed; free with conf_words_free. */
 int conf_split(const char *line, size_t len, char ***words, size_t **lens);
 void conf_words_free(char **words, size_t *lens, int count);
 /* Appends a word to a line, quoted when it needs it. */

@@ -1,6 +1,6 @@
 /* Files: whole reads and writes, durable replacement. All functions return false with errno set.
- * Faults are injected here by tests (file_set_fault): every fsync and write of the product that must
- * be durable goes through this seam. */
+ * Faults are injected here by tests (file_set_fault): every fsync and write of the product that
+ * must be durable goes through this seam. */
 #ifndef DUET_BASE_FILE_H
 #define DUET_BASE_FILE_H
 
@@ -20,7 +20,7 @@ bool file_write_all(int fd, const void *p, size_t n);
 bool file_pwrite_all(int fd, const void *p, size_t n, off_t at);
 /* Reads exactly n bytes; EIO when the file ends before. */
 bool file_pread_all(int fd, void *p, size_t n, off_t at);
-bool file_sync(int fd);      /* fdatasync */
+bool file_sync(int fd); /* fdatasync */
 bool file_sync_dir(const char *dir);
 /* mkdir -p; an existing directory is fine. */
 bool file_make_dirs(const char *path, mode_t mode);

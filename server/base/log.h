@@ -36,10 +36,10 @@ void log_vline(enum log_level level, const char *fmt, va_list ap)
 _Noreturn void bug_at(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 #define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
-/* An assert that stays in the product and reads as a sentence: must(len <= cap, "fits"). */
-#define must(cond, ...)                                                                            \
+/* An assert that stays in the product and reads as a sentence: must(len <= cap, "it fits"). */
+#define must(cond, why)                                                                            \
     do {                                                                                           \
-        if (__builtin_expect(!(cond), 0)) bug("must hold: " #cond " (" __VA_ARGS__ ")");           \
+        if (__builtin_expect(!(cond), 0)) bug("must hold: %s (%s)", #cond, why);                   \
     } while (0)
 
 #endif

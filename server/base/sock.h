@@ -1,5 +1,5 @@
-/* Sockets: all non-blocking and close-on-exec. Functions return a descriptor, or -1 with errno set and
- * a sentence in err (for people: what, where, and what to do) when err is not NULL. */
+/* Sockets: all non-blocking and close-on-exec. Functions return a descriptor, or -1 with errno set
+ * and a sentence in err (for people: what, where, and what to do) when err is not NULL. */
 #ifndef DUET_BASE_SOCK_H
 #define DUET_BASE_SOCK_H
 
@@ -16,8 +16,8 @@ struct sock_error {
 int sock_listen_tcp(const char *host, uint16_t port, int backlog, struct sock_error *err);
 /* Replaces a stale socket file; mode is the file's permission bits. */
 int sock_listen_unix(const char *path, unsigned mode, int backlog, struct sock_error *err);
-/* Begins to connect; writable means done, then sock_connect_result tells. from: source address or NULL.
- * host is a numeric address, or a name (resolved blocking). */
+/* Begins to connect; writable means done, then sock_connect_result tells. from: source address or
+ * NULL. host is a numeric address, or a name (resolved blocking). */
 int sock_connect_tcp(const char *host, uint16_t port, const char *from, struct sock_error *err);
 int sock_connect_unix(const char *path, struct sock_error *err);
 /* 0, or the errno of a finished connect. */

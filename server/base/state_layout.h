@@ -9,9 +9,9 @@
 #define STATE_RECORD_B         4096  /* and second copy */
 #define STATE_NOTES            65536 /* slot and boot notes */
 #define STATE_NOTES_BYTES      65536
-#define STATE_CONF_A           131072 /* the last good configuration, first copy */
-#define STATE_CONF_B           262144 /* and second copy */
-#define STATE_CONF_LIMIT_BYTES 122880 /* header included */
+#define STATE_CONF_A           131072  /* the last good configuration, first copy */
+#define STATE_CONF_B           262144  /* and second copy */
+#define STATE_CONF_LIMIT_BYTES 122880  /* header included */
 #define STATE_BLACKBOX         1048576 /* a ring to the end of the partition */
 
 #endif
