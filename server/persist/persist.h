@@ -1,0 +1,216 @@
+/* Persistence, the one public header of server/persist (floor 3).
+ *
+ * What is written is the *stream*: the bytes of replication, one sequence with an id and an offset,
+ * made by the master and passed on unchanged by slaves (server/repl is its only writer). The log
+ * keeps this stream in parts under a manifest: a base (an RDB file of one instant) and increments,
+ * each a row of blocks whose header carries length, crc32c, replication id, offset, database and
+ * wall time. So the log proves up to which offset this node has the data, and serves slaves what
+ * the memory backlog no longer holds.
+ *
+ *     DIR/log/manifest         which parts, in order; replaced atomically
+ *     DIR/log/N.base           RDB, the state at the offset that its aux fields name
+ *     DIR/log/N.incr           blocks
+ *     DIR/dump.rdb             SAVE, BGSAVE, `save` points
+ *     DIR/tails/               what rejoins put aside (server/repl)
+ *
+ * One thread (the executor's loop) calls everything here; the persistence thread that writes back
+ * and fsyncs is inside. Nothing here blocks on fsync but persist_stop and the foreground SAVE.
+ *
+ * Who calls what:
+ *   floor 4     open, load_step until done, then (through repl) appends; sync for DUET FSYNC; save,
+ * rewrite, status; stop at a clean shutdown server/repl append, read, walk (a slave's full
+ * synchronisation), replace (a received one), line history
+ */
+#ifndef DUET_PERSIST_PERSIST_H
+#define DUET_PERSIST_PERSIST_H
+
+#include "server/base/bytes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct loop;
+struct buf;
+struct store;
+struct persist;
+
+enum { PERSIST_ID_CHARS = 40, PERSIST_LINES_MAX = 16 };
+
+/* A place in the stream. offset counts the bytes before it (Redis's master_repl_offset). */
+struct persist_pos {
+    char id[PERSIST_ID_CHARS + 1]; /* 40 hex digits; "" when there is no stream yet */
+    uint64_t offset;
+    int db; /* selected in the stream at this offset, -1: none yet */
+};
+
+/* Lines that this data went through before the present one, newest first: it holds everything of
+ * line id up to and including offset `until`. lines[0] is Redis's replid2 with second_repl_offset =
+ * until + 1. */
+struct persist_line {
+    char id[PERSIST_ID_CHARS + 1];
+    uint64_t until;
+};
+
+enum persist_fsync { PERSIST_FSYNC_NO, PERSIST_FSYNC_EVERYSEC, PERSIST_FSYNC_ALWAYS };
+
+struct persist_save_point {
+    int64_t seconds;
+    int64_t changes;
+};
+
+struct persist_options {
+    const char *dir;      /* exists and is writable; copied */
+    const char *rdb_name; /* "dump.rdb"; copied */
+    bool log_on;          /* appendonly */
+    enum persist_fsync fsync;
+    bool rdb_compression, rdb_checksum;
+    unsigned rewrite_percent;   /* auto-aof-rewrite-percentage, 0: never by growth */
+    uint64_t rewrite_min_bytes; /* auto-aof-rewrite-min-size */
+    uint64_t keep_bytes; /* of increments older than the base, kept for slaves and for going back */
+    struct persist_save_point save[8];
+    size_t save_count;
+};
+/* What `duet server` starts with when nothing is said: log on, everysec. dir is ".". */
+void persist_defaults(struct persist_options *o);
+
+/* What floor 4 hands down. Each is called on the loop's thread, with arg. */
+struct persist_world {
+    void *arg;
+    /* Runs one command of the log as its master ran it: no reply, nothing fed to replication, no
+     * client's checks, nothing expires by itself. MULTI, EXEC, SELECT and PING never come here: the
+     * transaction's commands come one after the other with nothing between. False: err holds why
+     * (unknown command, an error reply); loading stops with file and offset. */
+    bool (*run)(void *arg, int db, int argc, const struct bytes *argv, char *err, size_t err_size);
+    /* synced offset, written offset, sticky failure or loading changed; may be NULL. */
+    void (*changed)(void *arg);
+};
+
+/* Opens the directory (makes what is missing, takes its lock). Loads nothing yet. NULL: err says
+ * what is wrong and what to do. world is copied, store and loop must outlive it. */
+struct persist *persist_open(const struct persist_options *o, struct store *store,
+                             struct loop *loop, const struct persist_world *world, char *err,
+                             size_t err_size);
+/* Closes without a mark of a clean end (as a crash would, but orderly). NULL is fine. */
+void persist_close(struct persist *p);
+/* A clean shutdown: everything written, fsynced and marked as a clean end. Blocks. False: err. */
+bool persist_stop(struct persist *p, char *err, size_t err_size);
+
+/* ---- Loading at start: call until it is not PERSIST_LOADING, other events may be served between.
+ */
+enum persist_load {
+    PERSIST_LOADING,
+    PERSIST_LOADED,  /* also when there was nothing to load */
+    PERSIST_DAMAGED, /* not loaded: damage that is no torn tail. The text names file, byte offset
+                        and choices. A plain server ends; a pair's node stays up with `whole 0` and
+                        takes a full copy */
+};
+enum persist_load persist_load_step(struct persist *p, uint64_t budget_us);
+struct persist_loaded {
+    struct persist_pos pos; /* what the log (or dump.rdb) proves; id "" when there was nothing */
+    bool clean;         /* the last stop was a clean one: the same id may be continued as master */
+    uint64_t cut_bytes; /* a torn tail that was cut off */
+    uint64_t keys, commands, bytes;
+    uint64_t took_ms;
+    char text[320]; /* a sentence for the log; after DAMAGED what is wrong and what to do */
+};
+const struct persist_loaded *persist_loaded(const struct persist *p);
+/* 0.0 to 1.0 of the bytes; valid while loading (at start or after persist_replace). */
+double persist_load_progress(const struct persist *p);
+
+/* ---- The stream (server/repl is the only caller). */
+
+/* Appends bytes that begin at `at` (its id may differ from the last block's when the line changed;
+ * its offset may not leave a gap) and writes them into the kernel before it returns. False: not
+ * written (disk full, EIO; status says which); the same bytes must be offered again, replies that
+ * depend on them are held meanwhile. With the log off it keeps nothing and returns true. */
+bool persist_append(struct persist *p, const struct persist_pos *at, const struct iovec *iov,
+                    int count);
+/* Everything up to here is in the kernel / on disk. With the log off: UINT64_MAX. */
+uint64_t persist_written_offset(const struct persist *p);
+uint64_t persist_synced_offset(const struct persist *p);
+/* Reads kept stream bytes from offset on (at most max) into out; *db is the database selected at
+ * offset's block begin and may be NULL. 0: not kept. */
+size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out, int *db);
+/* The oldest offset that persist_read serves without a gap up to the written one; UINT64_MAX: none.
+ */
+uint64_t persist_first_offset(const struct persist *p);
+/* The lines this data came from are kept in the manifest. Set is durable when it returns true. */
+size_t persist_lines(const struct persist *p, struct persist_line lines[PERSIST_LINES_MAX]);
+bool persist_set_lines(struct persist *p, const struct persist_line *lines, size_t count);
+
+/* fn is called when everything written now is fsynced, or cannot be. ok false: DUET FSYNC answers
+ * -ERR. */
+typedef void persist_sync_fn(void *arg, bool ok);
+void persist_sync(struct persist *p, persist_sync_fn *fn, void *arg);
+
+/* ---- Snapshots, in steps between commands, no fork. They queue: one walk at a time. */
+/* BGSAVE and SAVE (foreground: returns when the file is in place). False: err is what Redis answers
+ * without the leading '-'. */
+bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size);
+/* BGREWRITEAOF. *scheduled: it waits for a snapshot that runs. */
+bool persist_rewrite(struct persist *p, bool *scheduled, char *err, size_t err_size);
+
+/* A walk whose bytes (a whole RDB file of the instant of the start) go to a sink. */
+struct persist_sink {
+    void *arg;
+    /* The walk begins now: this is the stream's place it stands for. */
+    void (*begin)(void *arg, const struct persist_pos *pos);
+    void (*bytes)(void *arg, const void *p, size_t n);
+    /* Bytes that it takes now; 0 pauses the walk (changed keys still come: the sink bounds its
+     * memory). */
+    size_t (*room)(void *arg);
+    /* The end, ok or given up with a reason; the walk is gone after it. */
+    void (*end)(void *arg, bool ok, const char *reason);
+};
+struct persist_walk;
+/* Queued behind a walk that runs. */
+struct persist_walk *persist_walk_start(struct persist *p, const struct persist_sink *sink);
+/* Gives it up without calling end. */
+void persist_walk_cancel(struct persist_walk *w);
+/* The stream's place now, for walks: server/repl sets it. */
+void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct persist_pos *pos),
+                            void *arg);
+
+/* A received RDB file (whole, fsynced by this call) becomes the data: it is the new base, the data
+ * is emptied and loaded from it in steps; done is called at the end. Until it is called
+ * status.loading is 1. The file is taken (moved or unlinked). keep_old: the log as it was is moved
+ * into tails/ instead of being removed. */
+bool persist_replace(struct persist *p, const char *rdb_path, const struct persist_pos *pos,
+                     bool keep_old, void (*done)(void *arg, bool ok, const char *reason), void *arg,
+                     char *err, size_t err_size);
+
+/* ---- Settings that CONFIG SET changes, and what INFO and DUET STATUS show. */
+bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size);
+void persist_set_fsync(struct persist *p, enum persist_fsync f);
+void persist_set_save_points(struct persist *p, const struct persist_save_point *save,
+                             size_t count);
+void persist_set_rewrite(struct persist *p, unsigned percent, uint64_t min_bytes);
+/* One call for each executed write, for `save` points and rdb_changes_since_last_save. */
+void persist_count_changes(struct persist *p, uint64_t n);
+
+struct persist_status {
+    bool loading;
+    bool log_on;
+    enum persist_fsync fsync;
+    uint64_t written_offset, synced_offset;
+    uint64_t fsync_age_ms; /* how long the oldest unsynced byte has waited; 0: all is on disk */
+    uint64_t fsync_last_us;
+    bool failed; /* an fsync failed: sticky until restart, fatal for mastership */
+    bool
+        stuck; /* the last write failed (disk full, EIO): writes must be refused, heals by itself */
+    char failure[160]; /* the sentence for either */
+    bool saving, rewriting, rewrite_scheduled;
+    bool last_save_ok, last_rewrite_ok;
+    int64_t last_save_s;                           /* LASTSAVE, wall seconds */
+    int64_t last_save_took_s, last_rewrite_took_s; /* -1: none yet */
+    int64_t walk_keys_done, walk_keys_total;
+    uint64_t changes_since_save;
+    uint64_t log_bytes, log_base_bytes, kept_bytes;
+    uint64_t cut_bytes; /* torn tail at the last start */
+    uint64_t saves, rewrites;
+};
+void persist_status(const struct persist *p, struct persist_status *s);
+
+#endif

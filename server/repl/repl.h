@@ -1,0 +1,210 @@
+/* Replication, the one public header of server/repl (floor 3).
+ *
+ * One object per server process. As master it makes the stream (repl_feed), gives it to the log and
+ * to slaves, and counts what they acknowledged; as slave it follows a master, applies the stream
+ * and passes the same bytes on to log and slaves of its own. Everything runs on the executor's
+ * loop.
+ *
+ * A turn of the loop, as floor 4 drives it:
+ *     commands execute; each write's effect -> repl_feed; a reply made now may be sent when
+ *     repl_release_offset() >= repl_offset() of that moment
+ *     before the loop sleeps: repl_before_sleep()  log written (in the kernel), slaves fed,
+ * acknowledgements sent then: replies whose offset is released are written to the clients
+ * world.released is called when the release offset grew later on (an acknowledgement, an fsync).
+ *
+ * A connection becomes a slave's in three calls: REPLCONF (any number) -> repl_conf; PSYNC or SYNC
+ * -> repl_take, which takes the socket over: floor 4 forgets the client. AUTH, PING, REPLCONF and
+ * PSYNC on a connection without held replies must be answered at once, also while others are held:
+ * the pair's slave comes back this way.
+ */
+#ifndef DUET_REPL_REPL_H
+#define DUET_REPL_REPL_H
+
+#include "server/base/bytes.h"
+#include "server/persist/persist.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct loop;
+struct store;
+struct stream;
+struct repl;
+struct repl_conf; /* what a client's REPLCONFs said, until repl_take or repl_conf_free */
+
+enum repl_role { REPL_MASTER, REPL_SLAVE, REPL_NONE };
+enum repl_durability { REPL_ASYNC, REPL_PAIR, REPL_DISK };
+
+/* What floor 4 hands down. Called on the loop's thread, with arg. */
+struct repl_world {
+    void *arg;
+    /* Applies one command of the master, as persist_world.run: db given, no reply, not fed back,
+     * nothing expires by itself, MULTI/EXEC/SELECT/PING/REPLCONF never come here. err is logged and
+     * counted; the stream goes on as Redis's does. */
+    bool (*apply)(void *arg, int db, int argc, const struct bytes *argv, char *err,
+                  size_t err_size);
+    /* The release offset grew outside of repl_before_sleep, or everything was released. May be
+     * NULL. */
+    void (*released)(void *arg);
+    /* Role, link state, session or `whole` changed (for WATCH, blocked clients, INFO). May be NULL.
+     */
+    void (*changed)(void *arg);
+    /* All data is about to be dropped or was replaced by a full synchronisation. May be NULL. */
+    void (*replaced)(void *arg);
+    /* The keys of a command, for the report on a saved tail: up to max; NULL or 0: argv[1] is
+     * taken. */
+    size_t (*keys)(void *arg, int argc, const struct bytes *argv, struct bytes *keys, size_t max);
+};
+
+struct repl_options {
+    const char *dir;        /* the persist directory; tails/ and received files live here; copied */
+    uint16_t port;          /* announced by REPLCONF listening-port */
+    uint64_t backlog_bytes; /* repl-backlog-size */
+    int64_t backlog_ttl_s;  /* repl-backlog-ttl, 0: for ever */
+    int64_t timeout_ms;     /* repl-timeout */
+    int64_t ping_period_ms; /* repl-ping-replica-period */
+    int64_t diskless_delay_ms;  /* repl-diskless-sync-delay */
+    uint64_t slave_limit_bytes; /* a slave further behind than log and this much memory hold is
+                                   dropped */
+    const char *master_user, *master_auth; /* NULL: none; copied */
+    char node;                             /* 'a' or 'b' in a pair, 0 outside */
+    enum repl_durability durability;
+    int min_slaves; /* min-replicas-to-write, 0: off */
+    int64_t min_slaves_lag_s;
+    bool slave_read_only, serve_stale; /* kept here for INFO; floor 4 obeys them */
+    int slave_priority;
+};
+void repl_defaults(struct repl_options *o);
+
+/* After loading has ended (any result): takes id, offset and lines from persist. The role is
+ * REPL_MASTER outside of a pair (node 0), else REPL_NONE. world and options are copied; the rest
+ * must outlive it. */
+struct repl *repl_open(const struct repl_options *o, struct persist *p, struct store *store,
+                       struct loop *loop, const struct repl_world *world);
+/* Ends all links; slaves see the stream to its end first as far as their sockets take it. NULL is
+ * fine. */
+void repl_close(struct repl *r);
+/* CONFIG SET of anything above; dir and node do not change. */
+void repl_reconfigure(struct repl *r, const struct repl_options *o);
+
+/* ---- The stream, master side. */
+
+/* One executed write (its effect, deterministic: PXAT not EX, DEL for an expired key). Feeds
+ * nothing while the role is not master. db is where it ran; SELECT is put in as needed. */
+void repl_feed(struct repl *r, int db, int argc, const struct bytes *argv);
+/* Writes between these stand in MULTI/EXEC when there are two or more (EXEC, scripts). They nest.
+ */
+void repl_feed_begin(struct repl *r);
+void repl_feed_end(struct repl *r);
+uint64_t repl_offset(const struct repl *r); /* the stream's end */
+const char *repl_id(const struct repl *r);
+/* Writes the log, feeds slaves, sends acknowledgements. Before replies go out. */
+void repl_before_sleep(struct repl *r);
+
+/* ---- Acknowledgements. */
+
+/* Replies made at or before this offset may go: it is in the kernel's log (always), fsynced (fsync
+ * always), held by the pair's slave (durability pair, not alone), fsynced by it (disk). The
+ * stream's end when nothing holds. */
+uint64_t repl_release_offset(const struct repl *r);
+/* What the pair's slave has acknowledged in the present session; 0 without one. */
+uint64_t repl_pair_acked_offset(const struct repl *r);
+/* DUET ALONE. A pair starts as not alone: with no slave, replies wait. Outside of a pair it has no
+ * meaning. */
+void repl_set_alone(struct repl *r, bool alone);
+bool repl_alone(const struct repl *r);
+/* Slaves that acknowledged offset: memory, and fsynced (WAIT, WAITAOF). Asks slaves for an
+ * acknowledgement (GETACK). */
+int repl_count_acked(struct repl *r, uint64_t offset, int *synced);
+void repl_ask_acks(struct repl *r);
+/* Slaves whose lag is within min_slaves_lag_s; floor 4 answers NOREPLICAS when it is below
+ * min_slaves. */
+int repl_good_slaves(const struct repl *r);
+
+/* ---- Connections that are slaves'. */
+
+/* REPLCONF of a client: fills *conf (made at the first call) and appends the reply. peer_host is
+ * used when the slave announces no address. */
+void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
+               struct buf *reply);
+void repl_conf_free(struct repl_conf *conf); /* NULL is fine */
+/* PSYNC id offset | SYNC. Takes the stream, and unsent and unread bytes (both are left empty), and
+ * answers on it by itself; *conf becomes NULL. False: nothing was taken, reply holds the error
+ * (-NOMASTERLINK, -LOADING ...). */
+bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
+               struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply);
+/* CLIENT KILL TYPE replica, and client-output-buffer-limit. */
+void repl_drop_slaves(struct repl *r, const char *reason);
+int repl_slave_count(const struct repl *r);
+
+/* ---- Roles. */
+
+/* Master from now on (DUET MASTER, REPLICAOF NO ONE): stops following. What was applied stays, what
+ * was received in part is dropped. A slave that is promoted, and a master that restarted without a
+ * clean end, begins a new line: new id, the old one is lines[0]. As master already: nothing
+ * happens. False: err (in the middle of a first copy: whole 0). */
+bool repl_master(struct repl *r, char *err, size_t err_size);
+/* Follows host:port (DUET SLAVE, REPLICAOF). Already following: reconnects there and continues by
+ * PSYNC. pair: the master is the pair's other node; writes that it does not have are put aside
+ * first (DESIGN.md section 5 rule 7), and acknowledgements go out after each batch. */
+void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair);
+/* DUET NONE: neither follows nor feeds; data, id and offset stay. */
+void repl_none(struct repl *r);
+enum repl_role repl_role(const struct repl *r);
+
+/* ---- What INFO, ROLE and DUET STATUS show. */
+enum repl_link_state {
+    REPL_LINK_OFF,
+    REPL_LINK_CONNECT,
+    REPL_LINK_CONNECTING,
+    REPL_LINK_SYNC,
+    REPL_LINK_CONNECTED
+};
+
+struct repl_slave_info {
+    char host[64];
+    uint16_t port;
+    const char *state; /* "wait_bgsave", "send_bulk", "online" */
+    uint64_t offset;   /* acknowledged */
+    uint64_t synced;   /* fsynced, as far as it says */
+    int64_t lag_s;
+    bool pair;
+};
+/* Fills at most max; returns how many there are. */
+size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max);
+
+struct repl_status {
+    enum repl_role role;
+    char id[41], id2[41];
+    uint64_t offset;
+    int64_t second_offset; /* -1: none */
+    /* the pair */
+    uint64_t session; /* the pair link's number, the same on both sides; 0: none */
+    uint64_t acked; /* offset that the pair's slave acknowledged; as slave: that we acknowledged */
+    uint64_t acked_synced;
+    bool insync_link; /* the pair's slave streams and has no gap */
+    bool alone;
+    bool whole;           /* the data is complete: not in the middle of a first copy, not damaged */
+    uint64_t rejoin_tail; /* writes put aside since this process started */
+    char rejoin_file[256];
+    /* as slave */
+    char master_host[256];
+    uint16_t master_port;
+    enum repl_link_state link;
+    bool sync_in_progress, loading;
+    uint64_t sync_total_bytes, sync_read_bytes; /* total 0: not known ($EOF form) */
+    int64_t last_io_s;                          /* -1 */
+    int64_t down_s;                             /* 0: up */
+    char last_error[200];
+    /* counters and backlog */
+    int slaves;
+    bool backlog_active;
+    uint64_t backlog_bytes, backlog_first_offset, backlog_len;
+    uint64_t sync_full, sync_partial_ok, sync_partial_err;
+    uint64_t apply_errors;
+};
+void repl_status(const struct repl *r, struct repl_status *s);
+
+#endif
