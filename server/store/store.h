@@ -1,0 +1,169 @@
+/* The data of one server: databases of keys, each with a kind, a value and perhaps an expiry stamp.
+ * This is the one public header of server/store: floor 3 and above include no other of this folder,
+ * except a kind's own header (store/string.h ...) for those who read or change values.
+ *
+ * No clients, no sockets, no clock: time is an argument (now_ms, wall clock milliseconds). One
+ * thread owns a store; nothing here locks. Running out of memory ends the process (base/buf.h).
+ *
+ * Entries. A `struct entry` is one allocation with key, header, stamp and small value. A pointer to
+ * it stays good until the entry is changed, moved or deleted, or until anything else in the same
+ * store is (a growing table moves references, never entries): functions that change an entry return
+ * where it is now. What reads point into (entry_key, string_bytes) is good for as long.
+ *
+ * Every change goes through a function of this folder, and each first calls the walker (see "Walks"
+ * below), so nobody can forget it. Recipe for a new kind of value: an enum value_kind, a file with
+ * its functions that call store_before_change first, and its two rows in kinds[] of value.c. */
+#ifndef DUET_STORE_STORE_H
+#define DUET_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/base/bytes.h"
+
+struct store;
+struct entry;
+
+enum value_kind { KIND_STRING, KIND_LIST, KIND_SET, KIND_ZSET, KIND_HASH, KIND_STREAM, KIND_COUNT };
+/* "string", "list", ... as TYPE says it. */
+const char *kind_name(enum value_kind kind);
+
+#define NO_EXPIRY (-1LL)
+
+/* What configuration decides; floor 4 writes these at any time, they hold from then on. */
+struct store_settings {
+    uint64_t string_max_bytes; /* proto-max-bulk-len: 512 MB */
+    bool lfu;                  /* maxmemory-policy is an LFU one: the access bits count, not date */
+    unsigned lfu_log_factor, lfu_decay_min;
+    /* Takes a value apart elsewhere (the reclaim thread): must at some time call free_fn(value).
+     * NULL: big values are freed at once. */
+    void (*reclaim)(void *arg, void *value, void (*free_fn)(void *value));
+    void *reclaim_arg;
+};
+
+/* databases > 0. Seed: of the sampling functions only. Hashing is keyed by base's hash_set_key,
+ * which must come before. */
+struct store *store_new(int databases, uint64_t seed);
+void store_free(struct store *s);
+struct store_settings *store_settings(struct store *s);
+int store_databases(const struct store *s);
+
+/* ---- Entries -------------------------------------------------------------------------------- */
+
+struct bytes entry_key(const struct entry *e);
+enum value_kind entry_kind(const struct entry *e);
+/* The stamp in wall ms, or NO_EXPIRY. */
+int64_t entry_expiry(const struct entry *e);
+static inline bool expiry_is_past(int64_t expiry_ms, int64_t now_ms) {
+    return expiry_ms != NO_EXPIRY && now_ms > expiry_ms;
+}
+/* As OBJECT ENCODING says it: "int", "embstr", "raw", "listpack", ... */
+const char *entry_encoding(const struct entry *e);
+/* Bytes of the entry and its value, rounded as the allocator rounds; MEMORY USAGE adds the table's.
+ */
+size_t entry_memory(const struct entry *e);
+/* Seconds since the last access, and the LFU counter (decayed to now). */
+uint32_t entry_idle_s(const struct entry *e, int64_t now_ms);
+uint8_t entry_freq(const struct store *s, const struct entry *e, int64_t now_ms);
+/* Sets them, as RESTORE and loading need it. */
+void entry_set_idle(struct entry *e, uint32_t idle_s, int64_t now_ms);
+void entry_set_freq(struct entry *e, uint8_t freq, int64_t now_ms);
+/* Marks an access (LRU date or LFU count, as the settings say). Changes nothing that is saved. */
+void store_touch(struct store *s, struct entry *e, int64_t now_ms);
+
+/* ---- Keys ----------------------------------------------------------------------------------- */
+
+/* The entry, expired or not, or NULL. Does not touch it. */
+struct entry *store_find(struct store *s, int db, struct bytes key);
+/* Brings a key's bucket, then its entry, into the cache; for a batch: first all of the one, then
+ * all of the other. Never required. */
+void store_prefetch_bucket(struct store *s, int db, struct bytes key);
+void store_prefetch_entry(struct store *s, int db, struct bytes key);
+
+/* Creates the key or replaces whatever it holds. expiry_ms: a stamp, NO_EXPIRY, or KEEP_EXPIRY (the
+ * one that the key has). A canonical integer is kept as an integer. Returns the entry. */
+#define KEEP_EXPIRY (-2LL)
+struct entry *store_put_string(struct store *s, int db, struct bytes key, struct bytes value,
+                               int64_t expiry_ms);
+/* The entry must be of this store and db. Big values go to the reclaimer. */
+void store_delete(struct store *s, int db, struct entry *e);
+/* NO_EXPIRY clears. Returns where the entry is now. */
+struct entry *store_set_expiry(struct store *s, int db, struct entry *e, int64_t expiry_ms);
+/* Moves value and stamp to another key or database; to_key must not exist there. */
+struct entry *store_move(struct store *s, int db, struct entry *e, int to_db, struct bytes to_key);
+struct entry *store_copy(struct store *s, int db, const struct entry *e, int to_db,
+                         struct bytes to_key);
+
+size_t store_count(const struct store *s, int db);          /* keys, O(1) */
+size_t store_expiring_count(const struct store *s, int db); /* keys with a stamp, O(1) */
+/* Mean remaining life in ms over a sample, for INFO keyspace; 0 when there is none. */
+int64_t store_mean_ttl_ms(struct store *s, int db, int64_t now_ms);
+
+/* Empties one database or all; takes constant time: the memory is given back by store_work. */
+void store_flush(struct store *s, int db);
+void store_flush_all(struct store *s);
+void store_swap(struct store *s, int db_a, int db_b);
+
+/* ---- Iteration ------------------------------------------------------------------------------ */
+
+/* One step of SCAN: calls fn for each entry of one or a few buckets and returns the next cursor, 0
+ * at the end. Keys present from the first call to the last are handed out at least once, whatever
+ * grows, shrinks or is deleted between calls. fn must not change the store. */
+typedef void store_each_fn(void *arg, struct entry *e);
+uint64_t store_scan(struct store *s, int db, uint64_t cursor, store_each_fn *fn, void *arg);
+/* All entries of a database; fn must not change the store. */
+void store_each(struct store *s, int db, store_each_fn *fn, void *arg);
+/* A random entry, NULL when the database is empty. */
+struct entry *store_random(struct store *s, int db);
+/* Up to n entries from a random place, cheap, for eviction's sampling; returns how many. */
+size_t store_sample(struct store *s, int db, struct entry **out, size_t n);
+
+/* ---- Work between commands ------------------------------------------------------------------ */
+
+/* Expiry in time: looks where stamps are past, hands each expired key to fn (which deletes it with
+ * store_delete and propagates that, or leaves it), at most `limit` of them and a bounded multiple
+ * of that in entries looked at. Returns true while there is more that could be done now. */
+typedef void store_expired_fn(void *arg, int db, struct entry *e);
+bool store_expire_cycle(struct store *s, int64_t now_ms, size_t limit, store_expired_fn *fn,
+                        void *arg);
+/* Gives back what flushes left, at most about `limit` entries; true while there is more. Call it in
+ * each turn of the loop with a small limit. */
+bool store_work(struct store *s, size_t limit);
+/* Bytes held: entries, values, tables; O(1), by our own count (the allocator's waste is not in it).
+ */
+size_t store_memory(const struct store *s);
+
+/* ---- Walks (the snapshot walker) ------------------------------------------------------------ */
+
+/* A walk hands out the data of the instant at which it was started, each entry once, in steps
+ * between commands. An entry that a command is about to change or delete and that was not passed
+ * yet is handed out first, from inside the changing call (before_change true). Keys created after
+ * the start are not part of it. Flushed and swapped databases are handed out under the number they
+ * had at the start. Expired entries are handed out too. One walk at a time; several readers share
+ * it above. fn must copy what it needs and must not change the store. */
+typedef void store_walk_fn(void *arg, int db, const struct entry *e, bool before_change);
+/* False when a walk is running, or the marks of an aborted one are still being swept (store_work
+ * does that): try again later. */
+bool store_walk_start(struct store *s, store_walk_fn *fn, void *arg);
+/* Hands out at least `limit` entries (a whole group of buckets at a time, some tens); false when
+ * the walk is complete with this step. */
+bool store_walk_step(struct store *s, size_t limit);
+/* Gives the walk up; fn is not called any more. */
+void store_walk_abort(struct store *s);
+bool store_walking(const struct store *s);
+/* Keys of the database, and those with a stamp, at the walk's start (RDB's RESIZEDB). */
+size_t store_walk_count(const struct store *s, int db);
+size_t store_walk_expiring_count(const struct store *s, int db);
+
+/* For the kinds' files and whoever changes a value in place: must come before the first changed
+ * byte. Cheap when no walk runs. */
+void store_before_change(struct store *s, int db, struct entry *e);
+
+/* ---- Checks --------------------------------------------------------------------------------- */
+
+/* Walks every structure and checks every invariant; bug() on the first that does not hold. For
+ * tests, fuzzers and DEBUG. */
+void store_verify(struct store *s);
+
+#endif
