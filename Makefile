@@ -1,0 +1,243 @@
+# Duet's only Makefile. `make help` lists the targets. Sources are found by wildcard, one line a
+# folder; objects go to build/obj, their twins for tests to build/san, build/sim and build/fuzz.
+# Third-party parts are built outside the tree by image/libs/build and seen here through links in
+# build/deps. image/image.mk (kernel, disk image, QEMU pair) is part of this file.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build/duet
+SHELL := /bin/bash
+Q := $(if $(V),,@)# make V=1 shows the commands
+
+CACHE := $(or $(DUET_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/duet)
+export DUET_CACHE := $(CACHE)
+
+# ---- sources -------------------------------------------------------------------------------
+
+DUET_DIRS := \
+	server/base \
+	server/proto \
+	server/store \
+	server/cmd \
+	server/persist \
+	server/repl \
+	server/script \
+	server \
+	hactl \
+	netcfg \
+	rootfs
+DUET_SRC := $(sort $(wildcard $(addsuffix /*.c,$(DUET_DIRS))))
+DUET_OBJ := $(DUET_SRC:%.c=build/obj/%.o)
+
+# ---- third-party parts ---------------------------------------------------------------------
+# build/deps/musl/NAME and build/deps/host/NAME are links to finished builds in the cache:
+# static archives in lib/, headers in include/, programs in bin/.
+
+MUSL_LIBS := libev bearssl lua jemalloc
+HOST_LIBS := libev bearssl lua
+
+LIBEV_A := build/deps/musl/libev/lib/libev.a
+LIBBEARSSL_A := build/deps/musl/bearssl/lib/libbearssl.a
+LIBLUA_A := build/deps/musl/lua/lib/liblua.a
+LIBJEMALLOC_A := build/deps/musl/jemalloc/lib/libjemalloc.a
+
+MUSL_A := $(LIBEV_A) $(LIBBEARSSL_A) $(LIBLUA_A) $(LIBJEMALLOC_A)
+MUSL_INC := $(MUSL_LIBS:%=-isystem build/deps/musl/%/include)
+HOST_A := \
+	build/deps/host/libev/lib/libev.a \
+	build/deps/host/bearssl/lib/libbearssl.a \
+	build/deps/host/lua/lib/liblua.a
+HOST_INC := $(HOST_LIBS:%=-isystem build/deps/host/%/include)
+
+MUSL_READY := build/deps/musl.ready
+HOST_READY := build/deps/host.ready
+
+# ---- compilers -----------------------------------------------------------------------------
+
+CC := build/deps/musl/toolchain/bin/musl-gcc
+CLANG := clang
+
+WARN := \
+	-Wall \
+	-Wextra \
+	-Wshadow \
+	-Wstrict-prototypes \
+	-Wmissing-prototypes \
+	-Wpointer-arith \
+	-Wcast-qual \
+	-Wwrite-strings \
+	-Wvla \
+	-Wformat=2 \
+	-Wundef \
+	-Werror
+# gcc alone: clang means more by it, and the product is what has to be clean.
+WARN_GCC := \
+	-Wconversion \
+	-Wno-sign-conversion \
+	-Wlogical-op \
+	-Wduplicated-cond \
+	-Wjump-misses-init
+
+STD := -std=gnu11 -D_GNU_SOURCE -I.
+MAP := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=deps
+COMMON := -O2 -g -fno-strict-aliasing -fno-omit-frame-pointer -fstack-protector-strong
+CFLAGS := $(STD) $(COMMON) $(WARN) $(WARN_GCC) $(MAP) $(MUSL_INC)
+LDFLAGS := -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,relro,-z,now
+CFLAGS += -ffunction-sections -fdata-sections -fno-pie
+
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+SAN_CFLAGS := $(STD) -O1 -g -fno-omit-frame-pointer $(WARN) $(SAN) $(HOST_INC)
+SIM_CFLAGS := $(STD) -O2 -g -fno-omit-frame-pointer $(WARN) -fsanitize=undefined \
+	-fno-sanitize-recover=all $(HOST_INC)
+FUZZ_CFLAGS := $(STD) -O1 -g -fno-omit-frame-pointer $(WARN) $(SAN) -fsanitize=fuzzer-no-link $(HOST_INC)
+TEST_LIBS := -Wl,--start-group $(HOST_A) -Wl,--end-group -lm -lpthread
+
+# ---- the binary ----------------------------------------------------------------------------
+
+.PHONY: all help clean FORCE
+all: build/duet ## the static binary, build/duet (the default)
+
+build/duet: $(DUET_OBJ) $(MUSL_READY)
+	@echo link $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(DUET_OBJ) $(MUSL_A) -lm -lpthread
+
+build/obj/%.o: %.c build/version.h $(MUSL_READY)
+	@mkdir -p $(@D)
+	@echo cc $<
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The version is rewritten only when it changes, so that it costs a compilation only then.
+build/version.h: FORCE
+	@mkdir -p $(@D)
+	@v=$$(git describe --tags --always --dirty=+ 2>/dev/null || echo unknown); \
+	printf '#define DUET_VERSION "%s"\n' "$$v" >$@.new; \
+	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# ---- bootstrap and third-party builds ------------------------------------------------------
+# A stamp says that the packages are there. The bootstrap itself decides what is missing.
+
+build/stamp/packages-%: image/bootstrap
+	@mkdir -p $(@D)
+	image/bootstrap $*
+	@touch $@
+
+LIB_SCRIPTS := image/manifest.lock $(wildcard image/fetch* image/libs/* image/patches/*)
+
+# image/libs/build makes the link build/deps/KIND/NAME, from the cache when it is there already.
+build/stamp/musl-toolchain: $(LIB_SCRIPTS) build/stamp/packages-build
+	image/libs/build musl toolchain
+	@touch $@
+
+build/stamp/musl-%: $(LIB_SCRIPTS) build/stamp/musl-toolchain
+	image/libs/build musl $*
+	@touch $@
+
+build/stamp/host-%: $(LIB_SCRIPTS) build/stamp/packages-build
+	image/libs/build host $*
+	@touch $@
+
+build/stamp/debs-%: $(LIB_SCRIPTS) build/stamp/packages-build
+	image/libs/build debs $*
+	@touch $@
+
+# Touched only when a link changed, so a renewed lock that moves nothing here rebuilds nothing.
+define ready
+	@for d in $(1); do readlink build/deps/$$d; done >$@.new; \
+	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+endef
+$(MUSL_READY): build/stamp/musl-toolchain $(MUSL_LIBS:%=build/stamp/musl-%)
+	$(call ready,musl/toolchain $(MUSL_LIBS:%=musl/%))
+$(HOST_READY): $(HOST_LIBS:%=build/stamp/host-%)
+	$(call ready,$(HOST_LIBS:%=host/%))
+
+.PRECIOUS: build/stamp/% build/obj/%.o build/san/%.o build/sim/%.o build/fuzz/%.o
+
+# ---- test programs -------------------------------------------------------------------------
+# The first line of a C test, `/* link: a.c b.c */`, names the objects that it needs.
+
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+SIM_SRC := $(sort $(wildcard tests/sim/sim_*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+UNIT_BIN := $(UNIT_SRC:tests/unit/test_%.c=build/tests/unit/%)
+SIM_BIN := $(SIM_SRC:tests/sim/sim_%.c=build/tests/sim/%)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=build/tests/fuzz/%)
+
+build/san/%.o: %.c build/version.h $(HOST_READY) build/stamp/packages-test
+	@mkdir -p $(@D)
+	@echo clang $< '(san)'
+	$(Q)$(CLANG) $(SAN_CFLAGS) -MMD -MP -c -o $@ $<
+build/sim/%.o: %.c build/version.h $(HOST_READY) build/stamp/packages-test
+	@mkdir -p $(@D)
+	@echo clang $< '(sim)'
+	$(Q)$(CLANG) $(SIM_CFLAGS) -MMD -MP -c -o $@ $<
+build/fuzz/%.o: %.c build/version.h $(HOST_READY) build/stamp/packages-test
+	@mkdir -p $(@D)
+	@echo clang $< '(fuzz)'
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(UNIT_BIN):
+	@mkdir -p $(@D)
+	@echo link $@
+	$(Q)$(CLANG) $(SAN) -o $@ $(filter %.o,$^) $(TEST_LIBS)
+$(SIM_BIN):
+	@mkdir -p $(@D)
+	@echo link $@
+	$(Q)$(CLANG) -fsanitize=undefined -o $@ $(filter %.o,$^) $(TEST_LIBS)
+$(FUZZ_BIN):
+	@mkdir -p $(@D)
+	@echo link $@
+	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(TEST_LIBS)
+
+build/tests.mk: Makefile $(UNIT_SRC) $(SIM_SRC) $(FUZZ_SRC) $(wildcard tests/unit tests/sim tests/fuzz)
+	@mkdir -p $(@D)
+	@for f in $(UNIT_SRC) $(SIM_SRC) $(FUZZ_SRC); do \
+		stage=$${f#tests/}; stage=$${stage%%/*}; name=$${f##*/}; name=$${name#*_}; name=$${name%.c}; \
+		case $$stage in unit) flavour=san;; *) flavour=$$stage;; esac; \
+		link=$$(sed -n '1s,^/\* link:\(.*\)\*/.*,\1,p' $$f); \
+		printf 'build/tests/%s/%s:' $$stage $$name; \
+		for s in $$f $$link; do printf ' build/%s/%s.o' $$flavour "$${s%.c}"; done; echo; \
+	done >$@.new && mv $@.new $@
+
+.PHONY: stage-tidy stage-unit stage-sim stage-fuzz stage-compat stage-clients stage-pair stage-image
+stage-tidy: build/duet build/stamp/packages-test
+stage-unit: $(UNIT_BIN) build/stamp/packages-test
+stage-sim: $(SIM_BIN) build/stamp/packages-test
+stage-fuzz: $(FUZZ_BIN) build/stamp/packages-test
+stage-compat: build/duet build/stamp/packages-test build/stamp/debs-redis
+stage-clients: build/duet build/stamp/packages-test build/stamp/debs-redis
+stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis
+stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
+
+# ---- what people call ----------------------------------------------------------------------
+
+.PHONY: test test-all lock vendor
+test: build/stamp/packages-test ## every stage, the long matrices by a seeded sample; ends in `N passed, N failed`
+	+@tests/run
+
+test-all: build/stamp/packages-test ## the same with the full counts
+	+@DUET_FULL=1 tests/run
+
+lock: build/stamp/packages-build ## renew the pins in image/manifest.lock from the machine's Debian mirror
+	image/fetch --lock
+
+vendor: build/stamp/packages-build ## pack all sources and build tools for a machine without a network
+	image/fetch --vendor build/duet-vendor.tar
+
+clean: ## remove build/ (the cache outside the tree stays)
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-zA-Z0-9_-]*\):.*## \(.*\)/  make \1\t\2/p' $(wildcard Makefile image/image.mk) | \
+		while IFS=$$'\t' read -r t d; do printf '%-18s %s\n' "$$t" "$$d"; done
+
+-include image/image.mk
+
+# Rules generated from the tests' first lines, and the headers each object was made from.
+ifneq ($(filter-out help clean lock vendor,$(or $(MAKECMDGOALS),all)),)
+include build/tests.mk
+-include $(DUET_OBJ:.o=.d)
+-include $(UNIT_BIN:build/tests/unit/%=build/san/tests/unit/test_%.d)
+-include $(wildcard build/san/*/*.d build/san/*/*/*.d build/sim/*/*.d build/sim/*/*/*.d \
+	build/fuzz/*/*.d build/fuzz/*/*/*.d)
+endif
