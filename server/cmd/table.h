@@ -117,6 +117,9 @@ void command_set_function(const char *name, command_fn *fn);
 int command_count(void);
 /* By id; rows without a function are among them (fn is NULL). */
 const struct command *command_by_id(int id);
+/* Whether the row has a function (or a subcommand that has one) and is in the edition (0: any). COMMAND lists
+ * these. */
+bool command_exists(const struct command *cmd, unsigned edition);
 /* The command of that name, letters folded, that has a function and is in the edition; NULL
  * otherwise. Takes no subcommands. edition 0: any. */
 const struct command *command_find(struct bytes name, unsigned edition);
