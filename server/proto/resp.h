@@ -79,7 +79,7 @@ void resp_map(struct buf *out, int resp, size_t pairs); /* RESP2: an array of 2 
 void resp_set(struct buf *out, int resp, size_t n);
 void resp_push(struct buf *out, int resp, size_t n);
 void resp_bool(struct buf *out, int resp, bool v);
-/* A double: shortest form that reads back (%.17g), inf, -inf, nan; RESP2 as a bulk string. */
+/* A double as %.17g writes it, inf, -inf; RESP2 as a bulk string. */
 void resp_double(struct buf *out, int resp, double v);
 void resp_verbatim(struct buf *out, int resp, const char *kind3, const void *p, size_t n);
 
