@@ -50,6 +50,17 @@ HOST_A := \
 	build/deps/host/lua/lib/liblua.a
 HOST_INC := $(HOST_LIBS:%=-isystem build/deps/host/%/include)
 
+# For image/image.mk: depend on these stamps, and take the programs from build/deps.
+PROGRAMS := dropbear e2fsprogs zstd chrony smartmontools
+PROGRAMS_READY := $(PROGRAMS:%=build/stamp/musl-%)
+DROPBEAR := build/deps/musl/dropbear/bin/dropbearmulti
+E2FSPROGS := build/deps/musl/e2fsprogs/sbin
+ZSTD := build/deps/musl/zstd/bin/zstd
+CHRONY := build/deps/musl/chrony
+SMARTCTL := build/deps/musl/smartmontools/sbin/smartctl
+GRUB_READY := build/stamp/debs-grub
+GRUB := build/deps/debs/grub
+
 MUSL_READY := build/deps/musl.ready
 HOST_READY := build/deps/host.ready
 
@@ -129,6 +140,7 @@ build/stamp/musl-toolchain: $(LIB_SCRIPTS) build/stamp/packages-build
 	image/libs/build musl toolchain
 	@touch $@
 
+build/stamp/musl-smartmontools: build/stamp/packages-run # g++
 build/stamp/musl-%: $(LIB_SCRIPTS) build/stamp/musl-toolchain
 	image/libs/build musl $*
 	@touch $@
