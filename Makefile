@@ -87,8 +87,7 @@ WARN_GCC := \
 	-Wconversion \
 	-Wno-sign-conversion \
 	-Wlogical-op \
-	-Wduplicated-cond \
-	-Wjump-misses-init
+	-Wduplicated-cond
 
 STD := -std=gnu11 -D_GNU_SOURCE -I.
 MAP := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=deps
