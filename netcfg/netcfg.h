@@ -18,54 +18,11 @@
 #ifndef DUET_NETCFG_NETCFG_H
 #define DUET_NETCFG_NETCFG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#define NETCFG_NAME_BYTES 32 /* an interface's name or mac:xx:xx:xx:xx:xx:xx, with its NUL */
-#define NETCFG_ADDR_CHARS 50 /* an address in text, with /PREFIX and NUL */
-#define NETCFG_MAC_BYTES  6
-
-struct conf;
-struct conf_error;
+#include "netcfg/conf.h"
 
 struct netcfg_error {
     char text[320];
 };
-
-/* ---- configuration ---- */
-
-struct netcfg_addr {
-    int family; /* AF_INET, AF_INET6; 0: none given */
-    uint8_t bytes[16];
-    uint8_t prefix_bits;
-};
-
-struct netcfg_iface {
-    char name[NETCFG_NAME_BYTES]; /* as written: a name, or mac:...; "" when the line is missing */
-    struct netcfg_addr addr;
-    struct netcfg_addr peer;
-};
-
-struct netcfg_conf {
-    struct netcfg_iface service;
-    struct netcfg_iface crossover;
-    struct netcfg_addr gateway;
-    struct netcfg_addr vip;
-};
-
-/* Reads [network]. Refuses with FILE:LINE: unknown directives, a line given twice, an address that
- * is none, a peer or gateway outside its subnet or equal to the own address, a VIP that is a node's
- * own address. No line is needed: what is missing has family 0 and an empty name, and the caller
- * says what it cannot do without. */
-bool netcfg_read(const struct conf *c, struct netcfg_conf *out, struct conf_error *err);
-
-/* "192.0.2.1", or "192.0.2.1/24" when with_prefix. out holds NETCFG_ADDR_CHARS bytes; returns out.
- */
-char *netcfg_addr_text(const struct netcfg_addr *a, bool with_prefix, char *out);
-bool netcfg_addr_same(const struct netcfg_addr *a, const struct netcfg_addr *b); /* prefix aside */
-/* "52:54:00:12:34:56"; out holds 18 bytes; returns out. */
-char *netcfg_mac_text(const uint8_t mac[NETCFG_MAC_BYTES], char *out);
 
 /* ---- the handle ---- */
 
