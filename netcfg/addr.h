@@ -5,10 +5,11 @@
 #define DUET_NETCFG_ADDR_H
 
 #include "netcfg/netlink.h"
+#include "netcfg/plan.h"
 
 enum {
-    ADDR_PROTO_NETCFG = 0xd0, /* a node's own address; the same number marks routes */
-    ADDR_PROTO_VIP = 0xd1,
+    ADDR_PROTO_NETCFG = PLAN_BY_NETCFG, /* a node's own address; the same number marks routes */
+    ADDR_PROTO_VIP = PLAN_BY_VIP,
 };
 
 struct addr_row {

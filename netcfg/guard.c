@@ -174,7 +174,7 @@ static bool commit(struct guard *g, struct nl_msg *m, const char *what, struct n
     if (e == 0) return true;
     snprintf(
         err->text, sizeof err->text,
-        "the VIP guard (nftables table %s) could not be %s: %s%s%s%s; the VIP must not be held "
+        "the VIP guard (nftables table %s) could not be %s: %s%s%.120s%s; the VIP must not be held "
         "without it",
         g->table, what, strerror(e), *says ? " (" : "", says, *says ? ")" : "");
     return false;
