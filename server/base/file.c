@@ -107,10 +107,11 @@ bool file_sync_dir(const char *dir) {
 bool file_replace(const char *path, const void *data, size_t len, mode_t mode) {
     char *tmp = xasprintf("%s.tmp", path), *copy = xstrdup(path);
     bool done = false;
+    int saved;
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0) goto out;
     done = file_write_all(fd, data, len) && file_sync(fd);
-    int saved = errno;
+    saved = errno;
     if (close(fd) != 0) done = false;
     if (done) done = rename(tmp, path) == 0 && file_sync_dir(dirname(copy));
     if (!done) {
