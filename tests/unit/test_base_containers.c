@@ -1,5 +1,4 @@
-/* link: server/base/buf.c server/base/hash.c server/base/log.c server/base/rand.c server/base/num.c
- * server/base/crc32c.c */
+/* link: server/base/buf.c server/base/hash.c server/base/log.c server/base/rand.c server/base/num.c server/base/crc32c.c */
 #include "server/base/buf.h"
 #include "server/base/crc32c.h"
 #include "server/base/hash.h"

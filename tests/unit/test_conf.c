@@ -1,5 +1,4 @@
-/* link: server/base/conf.c server/base/buf.c server/base/file.c server/base/num.c server/base/log.c
- */
+/* link: server/base/conf.c server/base/buf.c server/base/file.c server/base/num.c server/base/log.c */
 #include "server/base/conf.h"
 #include "server/base/buf.h"
 #include "tests/unit/tap.h"
