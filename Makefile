@@ -165,7 +165,7 @@ $(HOST_READY): $(HOST_LIBS:%=build/stamp/host-%)
 .PRECIOUS: build/stamp/% build/obj/%.o build/san/%.o build/sim/%.o build/fuzz/%.o
 
 # ---- test programs -------------------------------------------------------------------------
-# The first line of a C test, `/* link: a.c b.c */`, names the objects that it needs.
+# The first comment of a C test, `/* link: a.c b.c */`, names the objects that it needs.
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 SIM_SRC := $(sort $(wildcard tests/sim/sim_*.c))
@@ -200,15 +200,9 @@ $(FUZZ_BIN):
 	@echo link $@
 	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(TEST_LIBS)
 
-build/tests.mk: Makefile $(UNIT_SRC) $(SIM_SRC) $(FUZZ_SRC) $(wildcard tests/unit tests/sim tests/fuzz)
+build/tests.mk: tests/link.awk $(UNIT_SRC) $(SIM_SRC) $(FUZZ_SRC) $(wildcard tests/unit tests/sim tests/fuzz)
 	@mkdir -p $(@D)
-	@for f in $(UNIT_SRC) $(SIM_SRC) $(FUZZ_SRC); do \
-		stage=$${f#tests/}; stage=$${stage%%/*}; name=$${f##*/}; name=$${name#*_}; name=$${name%.c}; \
-		case $$stage in unit) flavour=san;; *) flavour=$$stage;; esac; \
-		link=$$(sed -n '1s,^/\* link:\(.*\)\*/.*,\1,p' $$f); \
-		printf 'build/tests/%s/%s:' $$stage $$name; \
-		for s in $$f $$link; do printf ' build/%s/%s.o' $$flavour "$${s%.c}"; done; echo; \
-	done >$@.new && mv $@.new $@
+	@awk -f tests/link.awk $(UNIT_SRC) $(SIM_SRC) $(FUZZ_SRC) /dev/null >$@.new && mv $@.new $@
 
 .PHONY: stage-tidy stage-unit stage-sim stage-fuzz stage-compat stage-clients stage-pair stage-image
 stage-tidy: build/duet build/stamp/packages-test
