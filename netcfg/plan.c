@@ -77,11 +77,13 @@ static bool addr_exact(const struct plan_addr *a, int index, const struct netcfg
            a->addr.prefix_bits == want->prefix_bits;
 }
 
-/* Addresses of ours that stand where the configuration does not want them, on any interface. */
+/* Addresses of ours that stand where the configuration does not want them, on any interface. While an
+ * interface is missing nothing is removed: its name may just be misspelt. */
 static void old_addrs(const struct netcfg_conf *conf, const struct plan_picture *p,
                       struct plan *out) {
     const struct plan_link *s = plan_find_link(p, conf->service.name);
     const struct plan_link *x = plan_find_link(p, conf->crossover.name);
+    if ((*conf->service.name && !s) || (*conf->crossover.name && !x)) return;
     for (size_t i = 0; i < p->addr_count; i++) {
         const struct plan_addr *a = &p->addrs[i];
         if (a->by != PLAN_BY_NETCFG) continue;
