@@ -316,9 +316,11 @@ enum ha_sync {
     HA_SYNCS
 };
 
+enum ha_step { HA_STEP_FSYNC = 0, HA_STEP_NOTE, HA_STEP_TELL };
 enum ha_switch { HA_SWITCH_NO = 0, HA_SWITCH_PAUSING, HA_SWITCH_DRAINING };
 
 #define HA_SENT  128 /* heartbeats of our own that an echo can still date (6 s) */
+#define HA_ASKS  8   /* VIP probes remembered */
 #define HA_QUEUE 64  /* actions of one step */
 
 struct ha_fsm {
@@ -328,27 +330,31 @@ struct ha_fsm {
     int64_t started_at;
     struct ha_record disk; /* is on disk */
     struct ha_record next; /* was handed out last; equal to disk when nothing is being written */
-    uint32_t save_id, saved_id; /* newest handed out, newest on disk */
-    uint64_t known;             /* highest epoch seen, in memory (disk.seen follows) */
-    uint64_t claim;             /* epoch that is being promoted to */
-    uint32_t claim_save;        /* the save that makes it true; 0 not yet handed out */
-    uint32_t claim_tell;        /* the command whose answer ends the promotion's current step */
-    uint8_t claim_step;
+    uint32_t save_id, saved_id; /* newest asked for, newest on disk */
+    struct ha_record flight;    /* being written now as number flight_id (0: nothing is) */
+    uint32_t flight_id;
+    int64_t retry_at;        /* a failed write is tried again then */
+    uint64_t known;          /* highest epoch seen, in memory (disk.seen follows) */
+    uint64_t claim;          /* epoch that is being promoted to */
+    enum ha_step claim_step; /* how far the promotion is */
+    uint32_t claim_wait;     /* the number (tell or save) whose answer ends that step */
+    bool adopted;            /* the server's first status said what kind of start this is */
     /* evidence */
     struct heartbeat peer; /* last heartbeat believed */
     bool peer_known;       /* there was one in this life of ours */
     struct heartbeat_window window;
     uint64_t life, seq;
-    int64_t sent_at[HA_SENT];  /* by sequence modulo HA_SENT */
-    int64_t heard_at;          /* newest heartbeat, when it arrived */
-    int64_t echo_at;           /* newest heartbeat of ours that was echoed, when we sent it */
-    int64_t path_at[HA_PATHS]; /* newest heartbeat on each path, when it arrived */
-    int64_t gateway_at;        /* newest answered probe, when we sent it */
-    int64_t gateway_since;     /* unbroken answers since; INT64_MAX: no */
-    int64_t gap_end;           /* end of the last gap in our own running */
+    int64_t sent_at[HA_SENT];     /* by sequence modulo HA_SENT */
+    int64_t heard_at;             /* newest heartbeat, when it arrived */
+    int64_t echo_at;              /* newest heartbeat of ours that was echoed, when we sent it */
+    int64_t path_at[HA_PATHS];    /* newest heartbeat on each path, when it arrived */
+    int64_t path_since[HA_PATHS]; /* it has been good since */
+    int64_t gateway_at;           /* newest answered probe, when we sent it */
+    int64_t gateway_since;        /* unbroken answers since; INT64_MAX: no */
+    int64_t gap_end;              /* end of the last gap in our own running */
     int64_t last_tick;
     int64_t vip_foreign_at;
-    int64_t vip_asked[8]; /* ring of probes */
+    int64_t vip_asked[HA_ASKS]; /* ring of probes */
     unsigned vip_asks;
     /* master */
     int64_t lease; /* as handed out */
@@ -369,6 +375,8 @@ struct ha_fsm {
     uint64_t said;    /* the verdict that is on our disk */
     uint32_t said_save;
     uint64_t said_next;
+    /* commands under way */
+    uint32_t force_op, note_op, note_save;
     /* handing over */
     uint64_t permit, permit_boot;
     int64_t suspended_at, yielded_at, withdrawn_at;
@@ -385,8 +393,8 @@ struct ha_fsm {
         server_died; /* it restarted (or we cannot know) since it last acknowledged as our master */
     uint64_t whole_boot; /* the boot whose data were complete */
     uint32_t tell_id;
-    int64_t told_at;    /* last steering command (role, path) */
-    uint32_t role_tell; /* id of the one in flight; 0 none */
+    uint32_t role_tell; /* the steering command (role, path) in flight; 0 none */
+    int64_t role_told_at;
     enum ha_path route; /* the path that the slave's server was told */
     /* output */
     int64_t next_beat, next_probe, next_announce;

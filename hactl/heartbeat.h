@@ -17,6 +17,7 @@
 
 #define HEARTBEAT_VERSION 1
 #define HEARTBEAT_BYTES   188 /* one datagram: 156 bytes of fields, 32 of HMAC */
+#define HEARTBEAT_RETIRED 4
 #define HEARTBEAT_KEY     32
 
 /* Every way a heartbeat can take. Values stand on the wire (bits of `paths`). */
@@ -54,7 +55,9 @@ enum {
     HB_RANKED =
         1u << 8, /* data_epoch, data_offset and HB_WAS_MASTER are known (the server has loaded) */
     HB_WAS_MASTER = 1u << 9, /* the record's role is master */
-    HB_KNOWN_FLAGS = (1u << 10) - 1
+    HB_PROOF = 1u << 10,     /* the record proves that nobody is ahead (master, peer outdated) */
+    HB_OUTDATED = 1u << 11,  /* the record says that the sender was told to be outdated */
+    HB_KNOWN_FLAGS = (1u << 12) - 1
 };
 
 #define HEARTBEAT_AGE_NEVER 65535u /* gateway_age_ms: never, or longer than can be said */
@@ -124,6 +127,8 @@ struct heartbeat_window {
     uint64_t seq[HA_PATHS]; /* newest sequence of it, per path */
     uint64_t hello_life;    /* a stranger, greeted but not yet believed */
     uint64_t hello_seq;
+    uint64_t retired[HEARTBEAT_RETIRED]; /* lives that ended: never believed again */
+    unsigned retirements;
 };
 
 /* Is an authentic heartbeat fresh? my_life and my_seq are this node's life and the newest sequence

@@ -1,0 +1,180 @@
+/* Evidence: what was heard, answered and measured, and when. Every event passes here first; the
+ * rows of the table are asked afterwards. Clause echo: evidence is dated by what *we* sent, never
+ * by an arrival, so a delayed packet proves nothing. */
+#include <assert.h>
+
+#include "hactl/ha_core.h"
+
+#define RECENT_BEATS 16 /* a stranger's proof of life may be so many of our beats old */
+
+/* ---- heartbeats ------------------------------------------------------------------------------ */
+
+int64_t ha_echo_date(const struct ha_fsm *f) {
+    const struct heartbeat *p = &f->peer;
+    if (!f->peer_known || p->echo_life != f->life || p->echo_seq == 0) return HA_NEVER;
+    if (p->echo_seq > f->seq || f->seq - p->echo_seq >= HA_SENT) return HA_NEVER;
+    return f->sent_at[p->echo_seq % HA_SENT];
+}
+
+bool ha_echoes_us(const struct ha_fsm *f) {
+    return ha_echo_date(f) != HA_NEVER;
+}
+
+static void note_path(struct ha_fsm *f, enum ha_path path, int64_t now) {
+    if (!within(now, f->path_at[path], f->setup.timing.path_ms)) f->path_since[path] = now;
+    f->path_at[path] = now;
+}
+
+static bool hear(struct ha_fsm *f, const struct heartbeat *hb, enum ha_path path, int64_t now) {
+    uint64_t known_life = f->window.life;
+    switch (heartbeat_judge(&f->window, hb, path, f->life, f->seq, RECENT_BEATS)) {
+    case HEARTBEAT_OK: break;
+    case HEARTBEAT_STRANGER:
+        f->counts[HA_COUNT_STRANGERS]++;
+        f->beat_now = true; /* greet it at once: its proof is our greeting, echoed */
+        return false;
+    default: f->counts[HA_COUNT_REPLAYED]++; return false;
+    }
+    if (f->window.life != known_life)
+        for (int p = 0; p < HA_PATHS; p++) f->path_at[p] = HA_NEVER;
+    note_path(f, path, now);
+    if (f->peer_known && f->peer.life == hb->life && hb->seq <= f->peer.seq) return false;
+    f->peer = *hb;
+    f->peer_known = true;
+    f->heard_at = now;
+    f->echo_at = max_i64(f->echo_at, ha_echo_date(f));
+    f->known = max_u64(f->known, hb->epoch);
+    return true;
+}
+
+static unsigned paths_within(const struct ha_fsm *f, int64_t now) {
+    unsigned bits = 0;
+    for (int p = 0; p < HA_PATHS; p++)
+        if (within(now, f->path_at[p], f->setup.timing.path_ms)) bits |= 1u << p;
+    return bits;
+}
+
+unsigned ha_paths_heard(const struct ha_fsm *f, int64_t now) {
+    return paths_within(f, now);
+}
+
+unsigned ha_paths_both_ways(const struct ha_fsm *f, int64_t now) {
+    return f->peer_known ? paths_within(f, now) & f->peer.paths : 0;
+}
+
+bool ha_peer_fit(const struct ha_fsm *f, int64_t now) {
+    return f->in_sync && ha_peer_fresh(f, now) && ha_peer_says(f, HB_HEALTHY) &&
+           ha_peer_says(f, HB_IN_SYNC) && f->peer.server_boot == f->sync_boot;
+}
+
+bool ha_peer_whole(const struct ha_fsm *f) {
+    return ha_peer_says(f, HB_WHOLE) && f->peer.server_boot == f->permit_boot;
+}
+
+/* ---- the server ------------------------------------------------------------------------------ */
+
+bool ha_server_well(const struct ha_fsm *f, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
+    return f->server_up && !f->server.loading && !f->disk_bad &&
+           within(now, f->server_at, t->server_dead_ms) &&
+           within(now, f->executor_at, t->server_hung_ms) &&
+           f->server.fsync_age_ns < ms(t->fsync_max_ms);
+}
+
+bool ha_whole(const struct ha_fsm *f) {
+    return f->server_up && f->server.whole && f->server.boot == f->whole_boot;
+}
+
+static void note_server(struct ha_fsm *f, const struct ha_server *s) {
+    assert(s->boot != 0 && "a server's boot is never 0");
+    bool master = f->state == HA_MASTER || f->state == HA_SUSPENDED || f->state == HA_YIELDED;
+    if (f->server.boot != 0 && f->server.boot != s->boot && master) f->server_died = true;
+    f->server = *s;
+    f->server_up = true;
+}
+
+static void lose_server(struct ha_fsm *f) {
+    f->server_up = false;
+    f->server.session = 0;
+    f->role_tell = 0;
+    if (f->state == HA_MASTER || f->state == HA_SUSPENDED || f->state == HA_YIELDED)
+        f->server_died = true;
+}
+
+/* ---- rank: who stands higher when none serves (rule 6) ----------------------------------------
+ */
+
+bool ha_ranked(const struct ha_fsm *f) {
+    return f->disk.epoch != 0 && f->server_up && !f->server.loading && f->server.whole;
+}
+
+static int order(uint64_t ours, uint64_t theirs) {
+    return ours == theirs ? 0 : ours > theirs ? 1 : -1;
+}
+
+int ha_rank_against_peer(const struct ha_fsm *f) {
+    const struct heartbeat *p = &f->peer;
+    bool master = f->disk.was_master, theirs = ha_peer_says(f, HB_WAS_MASTER);
+    int c = order(f->disk.epoch, p->epoch);
+    if (c == 0 && without(f, HA_WITHOUT_OFFSET)) { /* an earlier wording: by role */
+        c = order(master && f->disk.peer_outdated, ha_peer_says(f, HB_PROOF));
+        if (c == 0) c = order(!f->disk.outdated, !ha_peer_says(f, HB_OUTDATED));
+        if (c == 0) c = order(master, theirs);
+    }
+    if (c == 0) c = order(f->server.offset, p->data_offset);
+    if (c == 0) c = order(master, theirs);
+    return c != 0 ? c : f->setup.node == 0 ? 1 : -1;
+}
+
+uint64_t ha_next_epoch(const struct ha_fsm *f, unsigned node) {
+    uint64_t top = max_u64(max_u64(f->known, f->disk.epoch), f->disk.seen);
+    if (f->peer_known) top = max_u64(top, max_u64(f->peer.epoch, f->peer.known));
+    return ha_epoch(ha_epoch_number(top) + 1, node);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+bool ha_grants_expired(const struct ha_fsm *f, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
+    int64_t life = ms(t->grant_ms);
+    if (!without(
+            f, HA_WITHOUT_MARGIN)) /* both clocks may drift, and a tick passes before it is seen */
+        life += life / 1000000 * 3 * t->drift_ppm + ms(t->tick_ms);
+    return now > f->grant_sent + life;
+}
+
+static void pass_time(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
+    if (!within(now, f->last_tick, t->fresh_ms + 1)) {
+        f->gap_end = now;
+        f->counts[HA_COUNT_GAPS]++;
+        ha_log(f, "this node did not run for %lld ms", (long long)((now - f->last_tick) / HA_MS));
+    }
+    f->last_tick = now;
+    f->server_at = ev->tick.server_at;
+    f->executor_at = ev->tick.executor_at;
+    if (!within(now, f->gateway_at, t->fresh_ms + t->beat_ms + 1)) f->gateway_since = INT64_MAX;
+    ha_save_retry(f, now);
+}
+
+static void gateway_answered(struct ha_fsm *f, int64_t sent_at, int64_t now) {
+    if (f->gateway_since == INT64_MAX || !within(now, f->gateway_at, f->setup.timing.demote_ms))
+        f->gateway_since = now;
+    f->gateway_at = max_i64(f->gateway_at, without(f, HA_WITHOUT_ECHO) ? now : sent_at);
+}
+
+bool ha_digest(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
+    switch (ev->kind) {
+    case HA_EV_TICK: pass_time(f, ev, now); return true;
+    case HA_EV_HEARTBEAT: return hear(f, ev->heartbeat.hb, ev->heartbeat.path, now);
+    case HA_EV_GATEWAY: gateway_answered(f, ev->gateway.sent_at, now); return false;
+    case HA_EV_VIP_FOREIGN: f->vip_foreign_at = now; return true;
+    case HA_EV_SAVED: ha_saved(f, ev, now); return true;
+    case HA_EV_SERVER: note_server(f, ev->server); return true;
+    case HA_EV_SERVER_DIED: lose_server(f); return true;
+    case HA_EV_TOLD:
+        if (ev->told.id == f->role_tell) f->role_tell = 0;
+        return true;
+    default: return true;
+    }
+}
