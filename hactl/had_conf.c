@@ -1,0 +1,281 @@
+#include "hactl/had_conf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/crc32c.h"
+#include "server/base/num.h"
+
+/* What is read while the sections are walked: the target, and what must have been said. */
+struct reading {
+    struct had_conf *out;
+    bool node, id, secret;
+};
+
+static bool one_of(const struct conf *c, const struct conf_line *l, const char *yes,
+                   const char *no, bool *is_yes, struct conf_error *err) {
+    *is_yes = strcmp(l->argv[1], yes) == 0;
+    if (*is_yes || strcmp(l->argv[1], no) == 0) return true;
+    return conf_complain(c, l, err, "'%s' is neither '%s' nor '%s'", l->argv[1], yes, no);
+}
+
+static bool number(const struct conf *c, const struct conf_line *l, int64_t min, int64_t max,
+                   int64_t *out, struct conf_error *err) {
+    if (num_parse_range(l->argv[1], min, max, out)) return true;
+    return conf_complain(c, l, err, "'%s' must be a number from %lld to %lld, not '%s'", l->argv[0],
+                         (long long)min, (long long)max, l->argv[1]);
+}
+
+/* ---- [node] and [pair] ---- */
+
+static bool set_name(void *target, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    struct reading *r = target;
+    size_t len = strlen(l->argv[1]);
+    if (len == 0 || len >= sizeof r->out->name)
+        return conf_complain(c, l, err, "the name must have 1 to %zu characters",
+                             sizeof r->out->name - 1);
+    memcpy(r->out->name, l->argv[1], len + 1);
+    return true;
+}
+
+static bool set_node(void *target, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    struct reading *r = target;
+    bool is_b;
+    if (!one_of(c, l, "b", "a", &is_b, err)) return false;
+    r->out->setup.node = is_b;
+    r->node = true;
+    return true;
+}
+
+static const struct conf_row node_rows[] = {
+    {"name", 1, 1, set_name, "name NAME: for people"},
+    {"node", 1, 1, set_node, "node a|b: which of the two this is"},
+    {0},
+};
+
+static bool set_id(void *target, const struct conf *c, const struct conf_line *l,
+                   struct conf_error *err) {
+    struct reading *r = target;
+    int64_t id;
+    if (!number(c, l, 1, 65535, &id, err)) return false;
+    r->out->setup.pair = (uint16_t)id;
+    r->id = true;
+    return true;
+}
+
+static bool set_secret(void *target, const struct conf *c, const struct conf_line *l,
+                       struct conf_error *err) {
+    struct reading *r = target;
+    if (!num_from_hex(l->argv[1], strlen(l->argv[1]), r->out->secret, HEARTBEAT_KEY))
+        return conf_complain(c, l, err,
+                             "the secret must be 64 hexadecimal digits, the same on both nodes");
+    r->secret = true;
+    return true;
+}
+
+static const struct conf_row pair_rows[] = {
+    {"id", 1, 1, set_id, "id 1..65535: the same on both nodes, unique on the network"},
+    {"secret", 1, 1, set_secret, "secret HEX: 64 hexadecimal digits, the same on both nodes"},
+    {0},
+};
+
+/* ---- [ha] ---- */
+
+static bool set_profile(void *target, const struct conf *c, const struct conf_line *l,
+                        struct conf_error *err) {
+    struct reading *r = target;
+    bool fast;
+    if (!one_of(c, l, "fast", "default", &fast, err)) return false;
+    if (fast)
+        ha_timing_fast(&r->out->setup.timing);
+    else
+        ha_timing_default(&r->out->setup.timing);
+    return true;
+}
+
+static bool set_last_path(void *target, const struct conf *c, const struct conf_line *l,
+                          struct conf_error *err) {
+    struct reading *r = target;
+    return one_of(c, l, "promote", "hold", &r->out->setup.last_path_promote, err);
+}
+
+static bool set_beat(void *target, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    struct ha_timing *t = &((struct reading *)target)->out->setup.timing;
+    int64_t ms;
+    if (!number(c, l, 10, 1000, &ms, err)) return false;
+    t->beat_ms = (uint32_t)ms;
+    t->path_ms = 4 * t->beat_ms;
+    t->fresh_ms = 3 * t->beat_ms;
+    return true;
+}
+
+static bool set_ms(const struct conf *c, const struct conf_line *l, uint32_t *to,
+                   struct conf_error *err) {
+    int64_t ms;
+    if (!number(c, l, 50, 60000, &ms, err)) return false;
+    *to = (uint32_t)ms;
+    return true;
+}
+
+static bool set_demote(void *target, const struct conf *c, const struct conf_line *l,
+                       struct conf_error *err) {
+    return set_ms(c, l, &((struct reading *)target)->out->setup.timing.demote_ms, err);
+}
+
+static bool set_dead(void *target, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    return set_ms(c, l, &((struct reading *)target)->out->setup.timing.dead_ms, err);
+}
+
+static bool set_grant(void *target, const struct conf *c, const struct conf_line *l,
+                      struct conf_error *err) {
+    return set_ms(c, l, &((struct reading *)target)->out->setup.timing.grant_ms, err);
+}
+
+static bool set_busy(void *target, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    return set_ms(c, l, &((struct reading *)target)->out->setup.timing.server_hung_ms, err);
+}
+
+static bool ignore(void *target, const struct conf *c, const struct conf_line *l,
+                   struct conf_error *err) {
+    (void)target, (void)c, (void)l, (void)err;
+    return true;
+}
+
+/* The profile sets all times, so it is read first, wherever it stands. */
+static const struct conf_row profile_rows[] = {
+    {"profile", 1, 1, set_profile, "profile default|fast"},
+    {"beat-ms", 1, 1, ignore, ""},
+    {"demote-time-ms", 1, 1, ignore, ""},
+    {"dead-time-ms", 1, 1, ignore, ""},
+    {"grant-time-ms", 1, 1, ignore, ""},
+    {"busy-limit-ms", 1, 1, ignore, ""},
+    {"last-path", 1, 1, ignore, ""},
+    {0},
+};
+
+static const struct conf_row ha_rows[] = {
+    {"profile", 1, 1, ignore, "profile default|fast: fast is for machines known to be quiet"},
+    {"beat-ms", 1, 1, set_beat, "beat-ms MS: between two heartbeats"},
+    {"demote-time-ms", 1, 1, set_demote, "demote-time-ms MS: the write lease"},
+    {"dead-time-ms", 1, 1, set_dead, "dead-time-ms MS: silence before a takeover"},
+    {"grant-time-ms", 1, 1, set_grant, "grant-time-ms MS: how long a slave may take over"},
+    {"busy-limit-ms", 1, 1, set_busy, "busy-limit-ms MS: a server that does not advance is hung"},
+    {"last-path", 1, 1, set_last_path,
+     "last-path promote|hold: with one path left, may the slave take over"},
+    {0},
+};
+
+/* ---- [instance N] ---- */
+
+static struct instance_conf *instance_of(struct had_conf *out, const struct conf *c,
+                                         const struct conf_line *l, struct conf_error *err) {
+    int64_t n;
+    if (!num_parse_range(l->section_arg, 0, 999, &n)) {
+        conf_complain(c, l, err, "an instance is numbered 0 to 999: [instance 0]");
+        return NULL;
+    }
+    for (int i = 0; i < out->instance_count; i++)
+        if (out->instances[i].number == n) return &out->instances[i];
+    if (out->instance_count == INSTANCE_LIMIT) {
+        conf_complain(c, l, err, "there are more than %d instances", INSTANCE_LIMIT);
+        return NULL;
+    }
+    struct instance_conf *made = &out->instances[out->instance_count++];
+    made->number = (int)n;
+    made->port = 6379;
+    return made;
+}
+
+/* All other lines of an instance are its server's and are checked there. */
+static bool read_instances(struct had_conf *out, const struct conf *c, struct conf_error *err) {
+    for (size_t i = 0; i < c->count; i++) {
+        const struct conf_line *l = &c->lines[i];
+        if (strcmp(l->section, "instance") != 0) continue;
+        struct instance_conf *one = instance_of(out, c, l, err);
+        if (!one) return false;
+        if (strcmp(l->argv[0], "port") != 0) continue;
+        int64_t port;
+        if (l->argc != 2) return conf_complain(c, l, err, "'port' wants one number");
+        if (!number(c, l, 1, 65535, &port, err)) return false;
+        one->port = (uint16_t)port;
+        for (int k = 0; k < out->instance_count; k++)
+            if (&out->instances[k] != one && out->instances[k].port == one->port)
+                return conf_complain(c, l, err, "port %d is instance %d's already", (int)port,
+                                     out->instances[k].number);
+    }
+    if (out->instance_count == 0) {
+        out->instances[0] = (struct instance_conf){.number = 0, .port = 6379};
+        out->instance_count = 1;
+    }
+    return true;
+}
+
+/* ---- the whole ---- */
+
+static bool lacks(const struct conf *c, struct conf_error *err, const char *what) {
+    snprintf(err->text, sizeof err->text, "%s: %s", c->path, what);
+    return false;
+}
+
+static bool complete(const struct conf *c, const struct reading *r, struct conf_error *err) {
+    const struct had_conf *o = r->out;
+    if (!r->node) return lacks(c, err, "[node] needs 'node a' or 'node b'");
+    if (!r->id) return lacks(c, err, "[pair] needs 'id NUMBER', the same on both nodes");
+    if (!r->secret)
+        return lacks(c, err, "[pair] needs 'secret HEX' of 64 digits, the same on both nodes");
+    if (!o->net.service.addr.family || !o->net.service.peer.family)
+        return lacks(c, err, "[network] needs 'service IFACE ADDRESS/PREFIX peer ADDRESS'");
+    if (o->net.crossover.addr.family && !o->net.crossover.peer.family)
+        return lacks(c, err, "[network] the crossover line needs 'peer ADDRESS'");
+    if (!o->net.vip.family) return lacks(c, err, "[network] needs 'vip ADDRESS/PREFIX'");
+    const char *wrong = ha_timing_wrong(&o->setup.timing);
+    if (wrong) {
+        snprintf(err->text, sizeof err->text, "%s: [ha] %s", c->path, wrong);
+        return false;
+    }
+    return true;
+}
+
+/* What both nodes must agree on, as one number that is never 0. */
+static uint32_t fingerprint(const struct had_conf *o) {
+    const struct ha_timing *t = &o->setup.timing;
+    uint32_t words[] = {t->beat_ms, t->demote_ms, t->dead_ms, t->grant_ms, o->net.vip.prefix_bits};
+    uint32_t crc = crc32c(0, words, sizeof words);
+    crc = crc32c(crc, o->net.vip.bytes, sizeof o->net.vip.bytes);
+    for (int i = 0; i < o->instance_count; i++) {
+        uint32_t one[] = {(uint32_t)o->instances[i].number, o->instances[i].port};
+        crc = crc32c(crc, one, sizeof one);
+    }
+    return crc ? crc : 1;
+}
+
+bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error *err) {
+    struct reading r = {.out = out};
+    memset(out, 0, sizeof *out);
+    snprintf(out->path, sizeof out->path, "%s", c->path);
+    ha_timing_default(&out->setup.timing);
+    if (!conf_apply(c, "node", NULL, node_rows, &r, err)) return false;
+    if (!conf_apply(c, "pair", NULL, pair_rows, &r, err)) return false;
+    if (!netcfg_read(c, &out->net, err)) return false;
+    if (!conf_apply(c, "ha", NULL, profile_rows, &r, err)) return false;
+    if (!conf_apply(c, "ha", NULL, ha_rows, &r, err)) return false;
+    if (!read_instances(out, c, err)) return false;
+    if (!complete(c, &r, err)) return false;
+    if (!out->name[0])
+        snprintf(out->name, sizeof out->name, "duet-%c", out->setup.node ? 'b' : 'a');
+    out->setup.config = fingerprint(out);
+    return true;
+}
+
+bool had_conf_read(struct had_conf *out, const char *path, struct conf_error *err) {
+    struct conf c;
+    if (!conf_read(&c, path, true, err)) return false;
+    bool good = had_conf_take(out, &c, err);
+    conf_free(&c);
+    return good;
+}

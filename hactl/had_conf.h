@@ -1,0 +1,26 @@
+/* What had reads from duet.conf: [node] [pair] [network] [ha], and of each [instance N] its port.
+ * Reading has no effect; every complaint names file and line. */
+#ifndef HACTL_HAD_CONF_H
+#define HACTL_HAD_CONF_H
+
+#include "hactl/ha_fsm.h"
+#include "hactl/instance.h"
+#include "netcfg/netcfg.h"
+#include "server/base/conf.h"
+
+struct had_conf {
+    char path[512]; /* of duet.conf, as named in messages */
+    char name[64];  /* of this node, for people */
+    uint8_t secret[HEARTBEAT_KEY];
+    struct ha_setup setup;
+    struct netcfg_conf net;
+    struct instance_conf instances[INSTANCE_LIMIT];
+    int instance_count;
+};
+
+/* Reads path, or takes text already read. False with "FILE:LINE: sentence" in err; *out is then of
+ * no use. */
+bool had_conf_read(struct had_conf *out, const char *path, struct conf_error *err);
+bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error *err);
+
+#endif
