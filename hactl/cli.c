@@ -1,0 +1,356 @@
+/* hactl: what an operator does with a node. A verb is a row of the table below; its help is made
+ * from the row. */
+#include "hactl/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "build/gen/version.h"
+#include "server/base/buf.h"
+#include "server/base/num.h"
+
+#define ANSWER_MS     5000
+#define SWITCHOVER_MS 2000
+
+int hactl_main(int argc, char **argv);
+
+struct verb {
+    const char *name, *args;
+    int min, max; /* words */
+    const char *help;
+    int (*run)(struct cli *c);
+};
+
+/* ---- reports ---- */
+
+/* Asks, prints JSON when that is wanted. fields: the caller prints them. */
+static int report(struct cli *c, const char *request, struct cli_answer *a, bool *printed) {
+    struct buf out = BUF_INIT;
+    int status = cli_ask(c, request, ANSWER_MS, a);
+    *printed = false;
+    if (status != CLI_OK) return status;
+    if (!a->ok) {
+        fprintf(stderr, "hactl: %s\n", a->sentence);
+        cli_answer_free(a);
+        return CLI_NO;
+    }
+    if (!c->json) return CLI_OK;
+    fields_json(&a->fields, &out);
+    fwrite(buf_head(&out), 1, buf_len(&out), stdout);
+    buf_free(&out);
+    *printed = true;
+    return CLI_OK;
+}
+
+static void print_and_free(struct buf *out) {
+    if (buf_len(out)) fwrite(buf_head(out), 1, buf_len(out), stdout);
+    buf_free(out);
+}
+
+static int run_status(struct cli *c) {
+    struct cli_answer a;
+    struct buf out = BUF_INIT;
+    bool printed;
+    int status = report(c, "status", &a, &printed);
+    if (status != CLI_OK) return status;
+    if (!printed) cli_status_screen(&a.fields, &out);
+    print_and_free(&out);
+    cli_answer_free(&a);
+    return CLI_OK;
+}
+
+static int run_check(struct cli *c) {
+    struct cli_answer a;
+    struct buf out = BUF_INIT;
+    int status = cli_ask(c, "status", ANSWER_MS, &a);
+    if (status != CLI_OK) return status;
+    int found = cli_check_list(&a.fields, &out);
+    if (c->json)
+        printf("{\"can_fail_over\": %s, \"reasons\": %d}\n", found ? "false" : "true", found);
+    else if (!found)
+        printf("good: if the master died now, the other node would take over by itself\n");
+    if (c->json) buf_clear(&out);
+    print_and_free(&out);
+    cli_answer_free(&a);
+    return found ? CLI_NO : CLI_OK;
+}
+
+static int run_explain(struct cli *c) {
+    struct cli_answer a;
+    bool printed;
+    int status = report(c, "explain", &a, &printed);
+    if (status != CLI_OK) return status;
+    for (int i = 0; !printed && *fields_text(&a.fields, "", "explain.%d.fault", i); i++)
+        printf("If %s: %s.\n", fields_text(&a.fields, "", "explain.%d.fault", i),
+               fields_text(&a.fields, "", "explain.%d.outcome", i));
+    cli_answer_free(&a);
+    return CLI_OK;
+}
+
+static int run_history(struct cli *c) {
+    struct cli_answer a;
+    char request[64] = "history";
+    bool printed;
+    int64_t n;
+    if (c->argc && !num_parse_range(c->argv[0], 1, 256, &n)) {
+        fprintf(stderr, "hactl: history wants a number of events from 1 to 256, not '%s'\n",
+                c->argv[0]);
+        return CLI_USAGE;
+    }
+    if (c->argc) snprintf(request, sizeof request, "history %s", c->argv[0]);
+    int status = report(c, request, &a, &printed);
+    if (status != CLI_OK) return status;
+    for (int i = 0; !printed && *fields_text(&a.fields, "", "events.%d.kind", i); i++) {
+        int64_t ms = fields_number(&a.fields, 0, "events.%d.at_ms", i);
+        time_t s = (time_t)(ms / 1000);
+        char when[32];
+        struct tm tm;
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", gmtime_r(&s, &tm));
+        printf("%s.%03d %-9s %s\n", when, (int)(ms % 1000),
+               fields_text(&a.fields, "", "events.%d.kind", i),
+               fields_text(&a.fields, "", "events.%d.text", i));
+    }
+    cli_answer_free(&a);
+    return CLI_OK;
+}
+
+/* ---- commands ---- */
+
+static int command(const struct cli *c, const char *request, long timeout_ms) {
+    struct cli_answer a;
+    int status = cli_ask(c, request, timeout_ms, &a);
+    if (status != CLI_OK) return status;
+    if (c->json)
+        printf("{\"ok\": %s}\n", a.ok ? "true" : "false");
+    if (a.ok && !c->json)
+        printf("%s\n", a.sentence);
+    else if (!a.ok)
+        fprintf(stderr, "hactl: %s\n", a.sentence);
+    status = a.ok ? CLI_OK : CLI_NO;
+    cli_answer_free(&a);
+    return status;
+}
+
+static int run_switchover(struct cli *c) {
+    char request[64];
+    long ms = c->timeout_ms ? c->timeout_ms : SWITCHOVER_MS;
+    snprintf(request, sizeof request, "switchover %ld", ms);
+    return command(c, request, ms + ANSWER_MS);
+}
+
+static int run_maintenance(struct cli *c) {
+    if (strcmp(c->argv[0], "on") != 0 && strcmp(c->argv[0], "off") != 0) {
+        fprintf(stderr, "hactl: maintenance is 'on' or 'off', not '%s'\n", c->argv[0]);
+        return CLI_USAGE;
+    }
+    char request[64];
+    snprintf(request, sizeof request, "maintenance %s", c->argv[0]);
+    return command(c, request, ANSWER_MS);
+}
+
+/* The operator types the sentence, or gave it with --confirm. */
+static bool confirmed(const struct cli *c, const char *sentence) {
+    char line[256];
+    if (c->confirm) return strcmp(c->confirm, sentence) == 0;
+    if (!isatty(STDIN_FILENO)) return false;
+    printf("Type  %s  to go on: ", sentence);
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin)) return false;
+    line[strcspn(line, "\r\n")] = 0;
+    return strcmp(line, sentence) == 0;
+}
+
+static int not_confirmed(const char *sentence) {
+    fprintf(stderr,
+            "hactl: not confirmed, nothing was done; without a terminal use --confirm '%s'\n",
+            sentence);
+    return CLI_NO;
+}
+
+/* What is known of both sides, before an operator overrules the rules. */
+static void state_risk(const struct fields *f) {
+    int64_t age = fields_number(f, -1, "peer.age_ms");
+    printf("This node: %s, epoch %lld, data offset %lld, %s.\n",
+           fields_text(f, "?", "node.state"), (long long)fields_number(f, 0, "node.epoch"),
+           (long long)fields_number(f, 0, "node.offset"),
+           fields_true(f, "node.in_sync") ? "in sync when last known" : "NOT in sync");
+    if (age < 0) {
+        printf("The other node was never heard since had started here.\n");
+        return;
+    }
+    printf("The other node: %s, epoch %lld, data offset %lld, last heard %lld s ago.\n",
+           fields_text(f, "?", "peer.state"), (long long)fields_number(f, 0, "peer.epoch"),
+           (long long)fields_number(f, 0, "peer.offset"), (long long)age / 1000);
+}
+
+static int risky(struct cli *c, const char *request, const char *risk, const char *verb) {
+    struct cli_answer a;
+    char sentence[160];
+    int status = cli_ask(c, "status", ANSWER_MS, &a);
+    if (status != CLI_OK) return status;
+    state_risk(&a.fields);
+    printf("%s\n", risk);
+    snprintf(sentence, sizeof sentence, "%s %s", verb, fields_text(&a.fields, "?", "node.name"));
+    cli_answer_free(&a);
+    if (!confirmed(c, sentence)) return not_confirmed(sentence);
+    return command(c, request, ANSWER_MS);
+}
+
+static int run_promote(struct cli *c) {
+    if (!c->force) {
+        fprintf(stderr, "hactl: a slave in sync takes over by itself; to promote this node against "
+                        "the rules: hactl promote --force\n");
+        return CLI_USAGE;
+    }
+    return risky(c, "promote-force",
+                 "If the other node serves, there will be TWO masters; what only it holds is LOST "
+                 "to clients (it is put aside when it rejoins). Make sure that it is off.",
+                 "promote");
+}
+
+static int run_resume(struct cli *c) {
+    return risky(c, "resume",
+                 "If the other node took over meanwhile, there will be TWO masters. Make sure that "
+                 "it does not serve.",
+                 "resume");
+}
+
+static int run_unbench(struct cli *c) {
+    return command(c, "unbench", ANSWER_MS);
+}
+
+static int run_version(struct cli *c) {
+    if (c->json)
+        printf("{\"version\": \"%s\"}\n", DUET_VERSION);
+    else
+        printf("duet %s\n", DUET_VERSION);
+    return CLI_OK;
+}
+
+static int run_help(struct cli *c);
+
+static const struct verb verbs[] = {
+    {"status", "", 0, 0, "both nodes, paths, takeover, VIP and alarms on one screen", run_status},
+    {"check", "", 0, 0, "can the pair fail over now; if not, named reasons and status 1",
+     run_check},
+    {"switchover", "[--timeout MS]", 0, 0, "on the master: hand over to the slave, as planned",
+     run_switchover},
+    {"maintenance", "on|off", 1, 1, "no automatic change of roles while it is on", run_maintenance},
+    {"history", "[COUNT]", 0, 1, "the last events since had started", run_history},
+    {"explain", "", 0, 0, "what would happen now, fault by fault", run_explain},
+    {"promote", "--force", 0, 0, "become master against the rules; asks for a typed confirmation",
+     run_promote},
+    {"resume", "", 0, 0, "a suspended master serves again; asks for a typed confirmation",
+     run_resume},
+    {"unbench", "", 0, 0, "a node benched after a crash loop may serve again", run_unbench},
+    {"version", "", 0, 0, "the version of this program", run_version},
+    {"help", "[VERB]", 0, 1, "this text", run_help},
+};
+#define VERBS (sizeof verbs / sizeof *verbs)
+
+static const struct verb *verb_named(const char *name) {
+    for (size_t i = 0; i < VERBS; i++)
+        if (strcmp(verbs[i].name, name) == 0) return &verbs[i];
+    return NULL;
+}
+
+static void print_help(FILE *to) {
+    fprintf(to, "usage: hactl [--root DIR] [--json] VERB [ARGUMENT...]\n\n");
+    for (size_t i = 0; i < VERBS; i++)
+        fprintf(to, "  %-11s %-15s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+    fprintf(to, "\n"
+                "  --root DIR       the node below DIR (as `duet node --root DIR` runs it)\n"
+                "  --json           reports as JSON\n"
+                "  --timeout MS     switchover: how long writes may wait for the slave\n"
+                "  --confirm TEXT   the typed confirmation, for scripts\n"
+                "\n"
+                "Exit status: 0 done, or the check found nothing; 1 refused, or the check found\n"
+                "something; 2 the command was not understood; 3 had cannot be reached; 4 had did\n"
+                "not answer in time, the outcome is not known.\n");
+}
+
+static int run_help(struct cli *c) {
+    if (c->argc == 0) {
+        print_help(stdout);
+        return CLI_OK;
+    }
+    const struct verb *v = verb_named(c->argv[0]);
+    if (!v) {
+        fprintf(stderr, "hactl: there is no verb '%s'; `hactl help` lists them\n", c->argv[0]);
+        return CLI_USAGE;
+    }
+    printf("usage: hactl %s %s\n\n%s\n", v->name, v->args, v->help);
+    return CLI_OK;
+}
+
+/* ---- the command line ---- */
+
+static int bad_usage(const char *what, const char *word) {
+    fprintf(stderr, "hactl: %s '%s'; `hactl help` lists verbs and options\n", what, word);
+    return CLI_USAGE;
+}
+
+/* Takes options out of argv, wherever they stand; the rest is verb and words. */
+static int read_words(struct cli *c, int argc, char **argv, char **words, int *count) {
+    *count = 0;
+    for (int i = 1; i < argc; i++) {
+        char *w = argv[i];
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        int64_t ms;
+        bool wants = !strcmp(w, "--root") || !strcmp(w, "--timeout") || !strcmp(w, "--confirm");
+        if (wants && !next) return bad_usage("a value is missing after", w);
+        if (!strcmp(w, "--json")) {
+            c->json = true;
+        } else if (!strcmp(w, "--force")) {
+            c->force = true;
+        } else if (!strcmp(w, "--root")) {
+            c->root = next;
+        } else if (!strcmp(w, "--confirm")) {
+            c->confirm = next;
+        } else if (!strcmp(w, "--timeout")) {
+            if (!num_parse_range(next, 1, 600000, &ms))
+                return bad_usage("the timeout must be 1 to 600000 ms, not", next);
+            c->timeout_ms = (long)ms;
+        } else if (!strcmp(w, "--help")) {
+            words[(*count)++] = w + 2; /* "help" */
+        } else if (w[0] == '-' && w[1]) {
+            return bad_usage("there is no option", w);
+        } else {
+            words[(*count)++] = w;
+        }
+        i += wants;
+    }
+    return CLI_OK;
+}
+
+int hactl_main(int argc, char **argv) {
+    char argv_help[] = "help";
+    struct cli c = {.root = ""};
+    char **words = xcalloc((size_t)argc + 1, sizeof *words);
+    int count, status = read_words(&c, argc, argv, words, &count);
+    if (status != CLI_OK) goto end;
+    status = CLI_USAGE;
+    if (count == 0) {
+        print_help(stderr);
+        goto end;
+    }
+    if (count == 2 && strcmp(words[1], "help") == 0) { /* hactl VERB --help */
+        words[1] = words[0];
+        words[0] = argv_help;
+    }
+    const struct verb *v = verb_named(words[0]);
+    c.argc = count - 1;
+    c.argv = words + 1;
+    if (!v)
+        bad_usage("there is no verb", words[0]);
+    else if (c.argc < v->min || c.argc > v->max)
+        fprintf(stderr, "usage: hactl %s %s\n", v->name, v->args);
+    else
+        status = v->run(&c);
+end:
+    free(words);
+    return status;
+}

@@ -1,0 +1,175 @@
+/* The status screen: what a tired operator needs, most important first. Pure: fields to text. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "hactl/cli.h"
+#include "server/base/buf.h"
+#include "server/base/num.h"
+
+static const char *const path_names[] = {"crossover", "service", "gateway", "serial"};
+#define PATH_NAMES (sizeof path_names / sizeof *path_names)
+
+/* "now", "230 ms ago", "12 s ago", "3 h ago", "never". */
+static const char *age_text(int64_t ms, char out[32]) {
+    if (ms < 0)
+        snprintf(out, 32, "never");
+    else if (ms < 10000)
+        snprintf(out, 32, "%lld ms ago", (long long)ms);
+    else if (ms < 7200000)
+        snprintf(out, 32, "%lld s ago", (long long)ms / 1000);
+    else
+        snprintf(out, 32, "%lld h ago", (long long)ms / 3600000);
+    return out;
+}
+
+static void time_text(int64_t wall_ms, char out[32]) {
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    gmtime_r(&s, &tm);
+    strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+static bool is(const char *a, const char *b) {
+    return strcmp(a, b) == 0;
+}
+
+/* The one sentence that says how things are. */
+static void headline(const struct fields *f, struct buf *out) {
+    const char *state = fields_text(f, "?", "node.state");
+    bool heard = fields_true(f, "peer.heard");
+    const char *peer = heard ? fields_text(f, "?", "peer.state") : "not heard";
+    bool sync = fields_true(f, "sync.in_sync"), serving = fields_true(f, "node.serving");
+    if (serving && sync && heard)
+        buf_add_str(out, "This node serves, the other one follows in sync.");
+    else if (serving && heard && is(peer, "slave"))
+        buf_add_str(out, "This node serves; the other one follows but is not in sync yet.");
+    else if (serving)
+        buf_add_str(out, "This node serves ALONE: there is no slave in sync.");
+    else if (is(peer, "master"))
+        buf_printf(out, "The other node serves, this one follows%s.",
+                   sync ? " in sync" : " but is not in sync yet");
+    else
+        buf_printf(out, "NOBODY SERVES, as far as this node knows: it is %s, the other one is %s.",
+                   state, peer);
+    buf_add_str(out, "\n");
+    const char *waits = fields_text(f, "", "node.waiting_for");
+    if (*waits) buf_printf(out, "It waits for: %s\n", waits);
+}
+
+static void row(struct buf *out, const char *name, const char *mine, const char *theirs) {
+    buf_printf(out, "  %-10s%-28s%s\n", name, mine, theirs);
+}
+
+static void both_nodes(const struct fields *f, struct buf *out) {
+    char mine[96], theirs[96], a[32], b[32];
+    bool known = *fields_text(f, "", "peer.state") != 0;
+    bool heard = fields_true(f, "peer.heard");
+    snprintf(mine, sizeof mine, "node %s (this one)", fields_text(f, "?", "node.letter"));
+    snprintf(theirs, sizeof theirs, "node %s", fields_text(f, "?", "peer.letter"));
+    row(out, "", mine, theirs);
+    row(out, "role", fields_text(f, "?", "node.state"),
+        heard ? fields_text(f, "?", "peer.state") : "unknown");
+    snprintf(mine, sizeof mine, "%lld", (long long)fields_number(f, 0, "node.epoch"));
+    snprintf(theirs, sizeof theirs, "%lld", (long long)fields_number(f, 0, "peer.epoch"));
+    row(out, "epoch", mine, known ? theirs : "unknown");
+    snprintf(mine, sizeof mine, "offset %lld", (long long)fields_number(f, 0, "node.offset"));
+    snprintf(theirs, sizeof theirs, "offset %lld", (long long)fields_number(f, 0, "peer.offset"));
+    row(out, "data", mine, known ? theirs : "unknown");
+    row(out, "server", fields_true(f, "node.server_up") ? "up" : "DOWN",
+        !heard                            ? "unknown"
+        : fields_true(f, "peer.healthy") ? "up"
+                                          : "NOT WELL");
+    row(out, "gateway", age_text(fields_number(f, -1, "gateway.age_ms"), a),
+        known ? age_text(fields_number(f, -1, "peer.gateway_age_ms"), b) : "unknown");
+    row(out, "heard", "-", age_text(fields_number(f, -1, "peer.age_ms"), b));
+}
+
+static void paths(const struct fields *f, struct buf *out) {
+    buf_printf(out, "  %-10s", "paths");
+    const char *sep = "";
+    for (size_t p = 0; p < PATH_NAMES; p++) {
+        const char *n = path_names[p];
+        if (!*fields_text(f, "", "paths.%s.heard", n)) continue;
+        const char *how = fields_true(f, "paths.%s.both_ways", n) ? "both ways"
+                          : fields_true(f, "paths.%s.heard", n)   ? "HEARD ONLY"
+                                                                  : "DOWN";
+        buf_printf(out, "%s%s %s", sep, n, how);
+        sep = ", ";
+    }
+    buf_add_str(out, "\n");
+    const char *why = fields_text(f, "", "takeover.why");
+    if (fields_true(f, "takeover.on"))
+        buf_printf(out, "  %-10sautomatic, on\n", "takeover");
+    else
+        buf_printf(out, "  %-10sautomatic takeover is OFF: %s\n", "takeover", why);
+    const char *holder = fields_text(f, "", "vip.holder");
+    if (*holder)
+        buf_printf(out, "  %-10s%s on node %s\n", "VIP", fields_text(f, "?", "vip.address"), holder);
+    else
+        buf_printf(out, "  %-10s%s on NO node\n", "VIP", fields_text(f, "?", "vip.address"));
+    int64_t lag = fields_number(f, 0, "sync.lag_bytes");
+    buf_printf(out, "  %-10s%s, %lld bytes behind, %lld replies held\n", "slave",
+               fields_true(f, "sync.in_sync") ? "in sync" : "NOT in sync", (long long)lag,
+               (long long)fields_number(f, 0, "sync.held"));
+}
+
+static void instances(const struct fields *f, struct buf *out) {
+    for (int i = 0; *fields_text(f, "", "instances.%d.port", i); i++) {
+        buf_printf(out, "  instance %lld: port %lld, ",
+                   (long long)fields_number(f, 0, "instances.%d.number", i),
+                   (long long)fields_number(f, 0, "instances.%d.port", i));
+        if (!fields_true(f, "instances.%d.up", i)) {
+            buf_printf(out, "DOWN: %s\n", fields_text(f, "", "instances.%d.trouble", i));
+            continue;
+        }
+        buf_printf(out, "%s, %lld keys, %lld clients%s\n",
+                   fields_text(f, "?", "instances.%d.role", i),
+                   (long long)fields_number(f, 0, "instances.%d.keys", i),
+                   (long long)fields_number(f, 0, "instances.%d.clients", i),
+                   fields_true(f, "instances.%d.loading", i) ? ", LOADING" : "");
+    }
+}
+
+static void alarms(const struct fields *f, struct buf *out) {
+    char when[32];
+    int64_t n = fields_number(f, 0, "alarm_count");
+    if (n == 0) {
+        buf_add_str(out, "\nNo alarms.\n");
+        return;
+    }
+    buf_printf(out, "\n%lld ALARM%s (times are UTC):\n", (long long)n, n > 1 ? "S" : "");
+    for (int i = 0; i < n; i++) {
+        time_text(fields_number(f, 0, "alarms.%d.since_ms", i), when);
+        buf_printf(out, "  ! %s  %s\n", when, fields_text(f, "?", "alarms.%d.text", i));
+    }
+}
+
+void cli_status_screen(const struct fields *f, struct buf *out) {
+    buf_printf(out, "%s, node %s of pair %lld\n", fields_text(f, "?", "node.name"),
+               fields_text(f, "?", "node.letter"), (long long)fields_number(f, 0, "node.pair"));
+    headline(f, out);
+    buf_add_str(out, "\n");
+    both_nodes(f, out);
+    buf_add_str(out, "\n");
+    paths(f, out);
+    instances(f, out);
+    alarms(f, out);
+}
+
+int cli_check_list(const struct fields *f, struct buf *out) {
+    int found = 0;
+    if (!*fields_text(f, "", "vip.holder")) {
+        buf_add_str(out, "nobody-serves: no node serves as master\n");
+        found++;
+    }
+    if (!fields_true(f, "takeover.on")) {
+        buf_printf(out, "takeover-off: %s\n", fields_text(f, "?", "takeover.why"));
+        found++;
+    }
+    for (int i = 0; *fields_text(f, "", "alarms.%d.name", i); i++, found++)
+        buf_printf(out, "%s: %s\n", fields_text(f, "?", "alarms.%d.name", i),
+                   fields_text(f, "?", "alarms.%d.text", i));
+    return found;
+}

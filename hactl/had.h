@@ -1,0 +1,63 @@
+/* The inside of the daemon: what had.c, had_core.c, had_request.c and had_report.c share. */
+#ifndef HACTL_HAD_H
+#define HACTL_HAD_H
+
+#include "hactl/epoch.h"
+#include "hactl/guard.h"
+#include "hactl/had_conf.h"
+#include "hactl/had_events.h"
+#include "hactl/had_sock.h"
+#include "hactl/instance_set.h"
+#include "hactl/peer.h"
+#include "hactl/vip.h"
+
+struct had_alarm {
+    bool on;
+    int64_t since_ms; /* wall clock */
+    char text[HA_TEXT];
+};
+
+struct had {
+    struct loop *loop;
+    char root[256];
+    struct had_conf conf;
+    struct ha_fsm fsm; /* touched by had_core.c alone; reports read it */
+    bool stepping;
+    int64_t started_ns;
+    struct loop_timer *tick;
+    struct loop_signal *term, *interrupt;
+    struct epoch_store *epoch;
+    struct instance_set *servers;
+    struct netcfg *net;
+    struct guard *guard;
+    struct peer *peer;
+    struct vip *vip;
+    struct had_sock *sock;
+    struct had_events events;
+    struct had_alarm alarms[HA_ALARMS];
+    bool locked, real_time; /* memory, scheduling */
+};
+
+/* ---- had_core.c: events in, actions out ---- */
+
+/* Starts the decision core with what the disk holds. */
+void had_core_start(struct had *h, const struct ha_record *record);
+/* One event, and all actions that follow from it. */
+void had_feed(struct had *h, const struct ha_event *ev);
+/* The calls of the drivers; arg is struct had. */
+void had_on_saved(void *arg, uint32_t id, bool ok);
+void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb);
+extern const struct guard_calls had_guard_calls;
+extern const struct instance_set_calls had_server_calls;
+void had_on_tick(struct loop *l, void *arg);
+
+/* ---- had_request.c: what hactl asks ---- */
+enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
+                                struct buf *sentence, struct buf *fields);
+
+/* ---- had_report.c: the state as fields ---- */
+void had_report_status(const struct had *h, struct buf *out);
+void had_report_history(const struct had *h, uint64_t count, struct buf *out);
+void had_report_explain(const struct had *h, struct buf *out);
+
+#endif

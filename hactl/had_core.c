@@ -1,0 +1,171 @@
+/* The daemon's middle: what the drivers see becomes events of the decision core, what the core wants
+ * done goes to the drivers. No decision is made here. */
+#include "hactl/had.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/buf.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/base/rand.h"
+
+/* ---- actions ---- */
+
+static void act_lease(struct had *h, int64_t until) {
+    uint64_t until_ns = until > 0 ? (uint64_t)until : 0;
+    /* Lost: the server first, because it writes; won: the server last, when the way is open. */
+    if (!until_ns) instance_set_lease(h->servers, h->fsm.disk.epoch, 0);
+    vip_lease(h->vip, clock_boot_ns(), until_ns);
+    if (until_ns) instance_set_lease(h->servers, h->fsm.disk.epoch, until_ns);
+}
+
+static void act_tell(struct had *h, const struct ha_action *a) {
+    char host[NETCFG_ADDR_CHARS];
+    const struct netcfg_iface *way =
+        a->tell.path == HA_PATH_CROSSOVER && h->conf.net.crossover.peer.family
+            ? &h->conf.net.crossover
+            : &h->conf.net.service;
+    struct instance_tell t = {.id = a->tell.id,
+                              .what = a->tell.what,
+                              .epoch = a->tell.epoch,
+                              .host = netcfg_addr_text(&way->peer, false, host),
+                              .alone = a->tell.alone,
+                              .ms = a->tell.ms};
+    log_debug("tells the server: %s (command %u)", ha_tell_name(t.what), t.id);
+    instance_set_tell(h->servers, &t);
+}
+
+static void act_alarm(struct had *h, const struct ha_action *a) {
+    struct had_alarm *alarm = &h->alarms[a->alarm.id];
+    char line[HA_TEXT + 64];
+    if (!alarm->on && a->alarm.on) alarm->since_ms = clock_wall_ms();
+    alarm->on = a->alarm.on;
+    snprintf(alarm->text, sizeof alarm->text, "%s", a->text);
+    snprintf(line, sizeof line, "%s alarm: %s", ha_alarm_name(a->alarm.id),
+             a->alarm.on ? a->text : a->text[0] ? a->text : "over");
+    if (a->alarm.on)
+        log_warning("%s", line);
+    else
+        log_notice("%s", line);
+    had_events_add(&h->events, a->alarm.on ? "alarm" : "all-clear", line);
+}
+
+static void act_answer(struct had *h, const struct ha_action *a) {
+    log_notice("operator: %s", a->text);
+    had_events_add(&h->events, "operator", a->text);
+    had_sock_answer(h->sock, a->answer.id, a->answer.ok, a->text);
+}
+
+static void act(struct had *h, const struct ha_action *a) {
+    uint64_t now = clock_boot_ns();
+    switch (a->kind) {
+    case HA_ACT_BEAT: peer_send(h->peer, &a->beat); break;
+    case HA_ACT_SAVE: epoch_save(h->epoch, a->save.id, &a->save.record); break;
+    case HA_ACT_LEASE: act_lease(h, a->lease.until); break;
+    case HA_ACT_VIP_TAKE: vip_take(h->vip, now); break;
+    case HA_ACT_VIP_DROP: vip_drop(h->vip); break;
+    case HA_ACT_VIP_ANNOUNCE: vip_announce(h->vip, now, false); break;
+    case HA_ACT_ASK_GATEWAY: guard_ask_gateway(h->guard, (uint64_t)a->gateway.sent_at); break;
+    case HA_ACT_PROBE_VIP: guard_probe_vip(h->guard, now); break;
+    case HA_ACT_TELL: act_tell(h, a); break;
+    case HA_ACT_ALARM: act_alarm(h, a); break;
+    case HA_ACT_LOG:
+        log_notice("%s", a->text);
+        had_events_add(&h->events, "role", a->text);
+        break;
+    case HA_ACT_ANSWER: act_answer(h, a); break;
+    case HA_ACTIONS: bug("an action that is none");
+    }
+}
+
+static void drain(struct had *h) {
+    struct ha_action a;
+    while (ha_fsm_next(&h->fsm, &a)) act(h, &a);
+}
+
+void had_feed(struct had *h, const struct ha_event *ev) {
+    must(!h->stepping, "no driver calls back from inside an action");
+    h->stepping = true;
+    ha_fsm_step(&h->fsm, ev, (int64_t)clock_boot_ns());
+    drain(h);
+    h->stepping = false;
+}
+
+void had_core_start(struct had *h, const struct ha_record *record) {
+    uint64_t life = 0;
+    while (!life) rand_bytes(&life, sizeof life);
+    ha_fsm_init(&h->fsm, &h->conf.setup, record, life, (int64_t)clock_boot_ns());
+    h->stepping = true;
+    drain(h);
+    h->stepping = false;
+}
+
+/* ---- events ---- */
+
+void had_on_saved(void *arg, uint32_t id, bool ok) {
+    struct ha_event ev = {.kind = HA_EV_SAVED, .saved = {.id = id, .ok = ok}};
+    had_feed(arg, &ev);
+}
+
+void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb) {
+    struct ha_event ev = {.kind = HA_EV_HEARTBEAT, .heartbeat = {.path = path, .hb = hb}};
+    had_feed(arg, &ev);
+}
+
+static void on_gateway(void *arg, uint64_t sent_ns) {
+    struct ha_event ev = {.kind = HA_EV_GATEWAY, .gateway = {.sent_at = (int64_t)sent_ns}};
+    had_feed(arg, &ev);
+}
+
+static void on_vip_foreign(void *arg, const uint8_t mac[6]) {
+    struct ha_event ev = {.kind = HA_EV_VIP_FOREIGN};
+    memcpy(ev.vip.mac, mac, sizeof ev.vip.mac);
+    had_feed(arg, &ev);
+}
+
+static void feed_tick(struct had *h) {
+    uint64_t server, executor;
+    instance_set_alive(h->servers, clock_boot_ns(), &server, &executor);
+    struct ha_event ev = {.kind = HA_EV_TICK,
+                          .tick = {.server_at = server ? (int64_t)server : HA_NEVER,
+                                   .executor_at = executor ? (int64_t)executor : HA_NEVER}};
+    had_feed(h, &ev);
+}
+
+/* Clients that learnt another way while the link was down are told again. */
+static void on_carrier(void *arg, bool crossover, bool up) {
+    struct had *h = arg;
+    if (!crossover && up) vip_announce(h->vip, clock_boot_ns(), true);
+    feed_tick(h);
+}
+
+const struct guard_calls had_guard_calls = {
+    .gateway = on_gateway, .vip_foreign = on_vip_foreign, .carrier = on_carrier};
+
+static void on_server(void *arg, const struct ha_server *all) {
+    struct ha_event ev = {.kind = HA_EV_SERVER, .server = all};
+    had_feed(arg, &ev);
+}
+
+static void on_server_died(void *arg) {
+    struct ha_event ev = {.kind = HA_EV_SERVER_DIED};
+    had_feed(arg, &ev);
+}
+
+static void on_told(void *arg, uint32_t id, bool ok, uint64_t offset) {
+    struct ha_event ev = {.kind = HA_EV_TOLD, .told = {.id = id, .ok = ok, .offset = offset}};
+    had_feed(arg, &ev);
+}
+
+const struct instance_set_calls had_server_calls = {
+    .status = on_server, .died = on_server_died, .told = on_told};
+
+void had_on_tick(struct loop *l, void *arg) {
+    struct had *h = arg;
+    (void)l;
+    feed_tick(h);
+    instance_set_tick(h->servers, clock_boot_ns());
+    vip_tick(h->vip, clock_boot_ns());
+}

@@ -1,0 +1,103 @@
+/* What hactl asks had: a table of requests. A new request is a row and a function. */
+#include <stdio.h>
+#include <string.h>
+
+#include "hactl/had.h"
+#include "server/base/buf.h"
+#include "server/base/log.h"
+#include "server/base/num.h"
+
+#define HISTORY_DEFAULT 40
+
+struct request {
+    struct had *had;
+    uint32_t id;
+    int argc;
+    char **argv;
+    struct buf *sentence, *fields;
+};
+
+struct row {
+    const char *name;
+    int min, max; /* words after the name */
+    enum had_verdict (*fn)(struct request *r);
+};
+
+static enum had_verdict refuse(struct request *r, const char *why) {
+    buf_add_str(r->sentence, why);
+    return HAD_NO;
+}
+
+/* An operator's command goes through the decision core, which answers it. */
+static enum had_verdict command(struct request *r, enum ha_command what, uint32_t timeout_ms) {
+    struct ha_event ev = {.kind = HA_EV_OPERATOR,
+                          .operator_ = {.command = what, .id = r->id, .timeout_ms = timeout_ms}};
+    char line[HA_TEXT];
+    snprintf(line, sizeof line, "command of the operator: %s", ha_command_name(what));
+    log_notice("%s", line);
+    had_events_add(&r->had->events, "operator", line);
+    had_feed(r->had, &ev);
+    return HAD_LATER;
+}
+
+static enum had_verdict on_status(struct request *r) {
+    had_report_status(r->had, r->fields);
+    return HAD_YES;
+}
+
+static enum had_verdict on_explain(struct request *r) {
+    had_report_explain(r->had, r->fields);
+    return HAD_YES;
+}
+
+static enum had_verdict on_history(struct request *r) {
+    int64_t n = HISTORY_DEFAULT;
+    if (r->argc > 1 && !num_parse_range(r->argv[1], 1, HAD_EVENTS, &n))
+        return refuse(r, "history wants a number of events from 1 to 256");
+    had_report_history(r->had, (uint64_t)n, r->fields);
+    return HAD_YES;
+}
+
+static enum had_verdict on_switchover(struct request *r) {
+    int64_t ms = 0;
+    if (r->argc > 1 && !num_parse_range(r->argv[1], 1, 600000, &ms))
+        return refuse(r, "the timeout must be 1 to 600000 ms");
+    return command(r, HA_CMD_SWITCHOVER, (uint32_t)ms);
+}
+
+static enum had_verdict on_maintenance(struct request *r) {
+    if (strcmp(r->argv[1], "on") == 0) return command(r, HA_CMD_MAINTENANCE_ON, 0);
+    if (strcmp(r->argv[1], "off") == 0) return command(r, HA_CMD_MAINTENANCE_OFF, 0);
+    return refuse(r, "maintenance is 'on' or 'off'");
+}
+
+static enum had_verdict on_promote(struct request *r) {
+    return command(r, HA_CMD_FORCE, 0);
+}
+static enum had_verdict on_resume(struct request *r) {
+    return command(r, HA_CMD_RESUME, 0);
+}
+static enum had_verdict on_unbench(struct request *r) {
+    return command(r, HA_CMD_UNBENCH, 0);
+}
+
+static const struct row rows[] = {
+    {"status", 0, 0, on_status},           {"history", 0, 1, on_history},
+    {"explain", 0, 0, on_explain},         {"switchover", 0, 1, on_switchover},
+    {"maintenance", 1, 1, on_maintenance}, {"promote-force", 0, 0, on_promote},
+    {"resume", 0, 0, on_resume},           {"unbench", 0, 0, on_unbench},
+};
+
+enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
+                                struct buf *sentence, struct buf *fields) {
+    struct request r = {arg, id, argc, argv, sentence, fields};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].name, argv[0]) != 0) continue;
+        if (argc - 1 < rows[i].min || argc - 1 > rows[i].max)
+            return refuse(&r, "wrong number of words in the request");
+        return rows[i].fn(&r);
+    }
+    buf_printf(sentence, "had does not know the request '%s'; hactl and had are of different versions?",
+               argv[0]);
+    return HAD_NO;
+}
