@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "build/gen/version.h"
+#include "build/version.h"
 #include "server/base/buf.h"
 #include "server/base/num.h"
 
@@ -123,8 +123,7 @@ static int command(const struct cli *c, const char *request, long timeout_ms) {
     struct cli_answer a;
     int status = cli_ask(c, request, timeout_ms, &a);
     if (status != CLI_OK) return status;
-    if (c->json)
-        printf("{\"ok\": %s}\n", a.ok ? "true" : "false");
+    if (c->json) printf("{\"ok\": %s}\n", a.ok ? "true" : "false");
     if (a.ok && !c->json)
         printf("%s\n", a.sentence);
     else if (!a.ok)
@@ -173,8 +172,8 @@ static int not_confirmed(const char *sentence) {
 /* What is known of both sides, before an operator overrules the rules. */
 static void state_risk(const struct fields *f) {
     int64_t age = fields_number(f, -1, "peer.age_ms");
-    printf("This node: %s, epoch %lld, data offset %lld, %s.\n",
-           fields_text(f, "?", "node.state"), (long long)fields_number(f, 0, "node.epoch"),
+    printf("This node: %s, epoch %lld, data offset %lld, %s.\n", fields_text(f, "?", "node.state"),
+           (long long)fields_number(f, 0, "node.epoch"),
            (long long)fields_number(f, 0, "node.offset"),
            fields_true(f, "node.in_sync") ? "in sync when last known" : "NOT in sync");
     if (age < 0) {

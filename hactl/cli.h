@@ -8,11 +8,11 @@
 
 /* Exit statuses; part of the interface (hactl help). */
 enum {
-    CLI_OK = 0,      /* done; a check found nothing */
-    CLI_NO = 1,      /* refused, failed, or a check found something */
-    CLI_USAGE = 2,   /* the command was not understood */
-    CLI_NO_HAD = 3,  /* had cannot be reached */
-    CLI_UNKNOWN = 4  /* had did not answer in time: the outcome is not known */
+    CLI_OK = 0,     /* done; a check found nothing */
+    CLI_NO = 1,     /* refused, failed, or a check found something */
+    CLI_USAGE = 2,  /* the command was not understood */
+    CLI_NO_HAD = 3, /* had cannot be reached */
+    CLI_UNKNOWN = 4 /* had did not answer in time: the outcome is not known */
 };
 
 struct cli {

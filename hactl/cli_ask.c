@@ -28,8 +28,7 @@ static int receive(int fd, long timeout_ms, struct buf *in) {
     uint64_t end = clock_boot_ms() + (uint64_t)timeout_ms;
     for (;;) {
         uint64_t now = clock_boot_ms();
-        long n = now >= end ? -1
-                            : sock_recv_some(fd, buf_room(in, 16384), 16384, (int)(end - now));
+        long n = now >= end ? -1 : sock_recv_some(fd, buf_room(in, 16384), 16384, (int)(end - now));
         if (n == 0) return CLI_OK;
         if (n < 0) return CLI_UNKNOWN;
         buf_added(in, (size_t)n);

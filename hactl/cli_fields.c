@@ -102,7 +102,8 @@ bool fields_true(const struct fields *f, const char *fmt, ...) {
 /* The words of a dotted name, pointing into copy. */
 static int split(char *copy, char *words[DEPTH_LIMIT]) {
     int n = 0;
-    for (char *rest = copy, *word; n < DEPTH_LIMIT && (word = strsep(&rest, "."));) words[n++] = word;
+    for (char *rest = copy, *word; n < DEPTH_LIMIT && (word = strsep(&rest, "."));)
+        words[n++] = word;
     return n;
 }
 

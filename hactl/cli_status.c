@@ -78,9 +78,9 @@ static void both_nodes(const struct fields *f, struct buf *out) {
     snprintf(theirs, sizeof theirs, "offset %lld", (long long)fields_number(f, 0, "peer.offset"));
     row(out, "data", mine, known ? theirs : "unknown");
     row(out, "server", fields_true(f, "node.server_up") ? "up" : "DOWN",
-        !heard                            ? "unknown"
+        !heard                           ? "unknown"
         : fields_true(f, "peer.healthy") ? "up"
-                                          : "NOT WELL");
+                                         : "NOT WELL");
     row(out, "gateway", age_text(fields_number(f, -1, "gateway.age_ms"), a),
         known ? age_text(fields_number(f, -1, "peer.gateway_age_ms"), b) : "unknown");
     row(out, "heard", "-", age_text(fields_number(f, -1, "peer.age_ms"), b));
@@ -106,7 +106,8 @@ static void paths(const struct fields *f, struct buf *out) {
         buf_printf(out, "  %-10sautomatic takeover is OFF: %s\n", "takeover", why);
     const char *holder = fields_text(f, "", "vip.holder");
     if (*holder)
-        buf_printf(out, "  %-10s%s on node %s\n", "VIP", fields_text(f, "?", "vip.address"), holder);
+        buf_printf(out, "  %-10s%s on node %s\n", "VIP", fields_text(f, "?", "vip.address"),
+                   holder);
     else
         buf_printf(out, "  %-10s%s on NO node\n", "VIP", fields_text(f, "?", "vip.address"));
     int64_t lag = fields_number(f, 0, "sync.lag_bytes");

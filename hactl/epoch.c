@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,7 +40,8 @@ struct copy {
 };
 _Static_assert(sizeof(struct copy) == 48, "the record's copy has no holes");
 
-void epoch_encode(const struct ha_record *r, uint64_t sequence, uint16_t pair, uint8_t node, uint8_t *block) {
+void epoch_encode(const struct ha_record *r, uint64_t sequence, uint16_t pair, uint8_t node,
+                  uint8_t *block) {
     struct copy c = {
         .version = htobe32(EPOCH_VERSION),
         .pair = htobe16(pair),
@@ -64,15 +67,19 @@ static bool blank(const uint8_t *block) {
     return true;
 }
 
-enum epoch_found epoch_decode(const uint8_t *block, uint16_t pair, uint8_t node, struct ha_record *out, uint64_t *sequence) {
+enum epoch_found epoch_decode(const uint8_t *block, uint16_t pair, uint8_t node,
+                              struct ha_record *out, uint64_t *sequence) {
     struct copy c;
     memset(out, 0, sizeof *out);
     *sequence = 0;
     if (blank(block)) return EPOCH_NONE;
     memcpy(&c, block, sizeof c);
-    if (memcmp(c.magic, EPOCH_MAGIC, sizeof c.magic) != 0 || be32toh(c.version) != EPOCH_VERSION) return EPOCH_DAMAGED;
+    if (memcmp(c.magic, EPOCH_MAGIC, sizeof c.magic) != 0 || be32toh(c.version) != EPOCH_VERSION)
+        return EPOCH_DAMAGED;
     if (be32toh(c.crc) != crc32c(0, &c, offsetof(struct copy, crc))) return EPOCH_DAMAGED;
-    if (c.was_master > 1 || c.peer_outdated > 1 || c.outdated > 1 || c.maintenance > 1 || c.benched > 1) return EPOCH_DAMAGED;
+    if (c.was_master > 1 || c.peer_outdated > 1 || c.outdated > 1 || c.maintenance > 1 ||
+        c.benched > 1)
+        return EPOCH_DAMAGED;
     *sequence = be64toh(c.sequence);
     if (be16toh(c.pair) != pair || c.node != node) return EPOCH_OTHER;
     out->seen = be64toh(c.seen);
@@ -135,8 +142,11 @@ static struct job *list_take(struct job_list *list) {
 }
 
 static bool write_copy(struct epoch_store *s, int which) {
-    if (file_pwrite_all(s->fd, s->block, STATE_BLOCK_BYTES, copy_at[which]) && file_sync(s->fd)) return true;
-    log_error("the record's copy %d in the state partition could not be written: %s; check the disk", which + 1, strerror(errno));
+    if (file_pwrite_all(s->fd, s->block, STATE_BLOCK_BYTES, copy_at[which]) && file_sync(s->fd))
+        return true;
+    log_error(
+        "the record's copy %d in the state partition could not be written: %s; check the disk",
+        which + 1, strerror(errno));
     return false;
 }
 
@@ -239,8 +249,9 @@ static void store_free(struct epoch_store *s) {
     free(s);
 }
 
-struct epoch_store *epoch_open(struct loop *l, const char *path, bool make, uint16_t pair, uint8_t node, struct ha_record *out,
-                               enum epoch_found *found, epoch_saved_fn *saved, void *arg, struct epoch_error *err) {
+struct epoch_store *epoch_open(struct loop *l, const char *path, bool make, uint16_t pair,
+                               uint8_t node, struct ha_record *out, enum epoch_found *found,
+                               epoch_saved_fn *saved, void *arg, struct epoch_error *err) {
     struct epoch_store *s = xcalloc(1, sizeof *s);
     void *block = NULL;
     s->pair = pair;
@@ -251,11 +262,14 @@ struct epoch_store *epoch_open(struct loop *l, const char *path, bool make, uint
     s->done.end = &s->done.first;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
-    must(posix_memalign(&block, STATE_BLOCK_BYTES, STATE_BLOCK_BYTES) == 0, "there is memory for one block");
+    must(posix_memalign(&block, STATE_BLOCK_BYTES, STATE_BLOCK_BYTES) == 0,
+         "there is memory for one block");
     s->block = block;
     s->fd = open_state(path, make);
     if (s->fd < 0) {
-        snprintf(err->text, sizeof err->text, "%s: the state partition cannot be opened: %s; it must be a device or a file of %d bytes",
+        snprintf(err->text, sizeof err->text,
+                 "%s: the state partition cannot be opened: %s; it must be a device or a file of "
+                 "%d bytes",
                  path, strerror(errno), STATE_SIZE_BYTES);
         store_free(s);
         return NULL;
@@ -263,7 +277,8 @@ struct epoch_store *epoch_open(struct loop *l, const char *path, bool make, uint
     *found = read_record(s, out);
     s->wake = loop_wake_new(l, on_wake, s);
     if (!start_thread(s)) {
-        snprintf(err->text, sizeof err->text, "the thread that writes the record cannot start: %s", strerror(errno));
+        snprintf(err->text, sizeof err->text, "the thread that writes the record cannot start: %s",
+                 strerror(errno));
         store_free(s);
         return NULL;
     }

@@ -13,8 +13,8 @@ struct loop;
 struct epoch_store;
 
 enum epoch_found {
-    EPOCH_RECORD,  /* read */
-    EPOCH_NONE,    /* both copies are blank: a node that never had one */
+    EPOCH_RECORD, /* read */
+    EPOCH_NONE,   /* both copies are blank: a node that never had one */
     EPOCH_DAMAGED, /* something stands there, but no copy is valid: treated as none, and said loudly */
     EPOCH_OTHER    /* written by another node or pair (a disk that was moved): refused */
 };
@@ -24,16 +24,19 @@ struct epoch_error {
 };
 
 /* The bytes of one copy, a block of STATE_BLOCK_BYTES. Pure; for the tests and for the reader. */
-void epoch_encode(const struct ha_record *r, uint64_t sequence, uint16_t pair, uint8_t node, uint8_t *block);
-enum epoch_found epoch_decode(const uint8_t *block, uint16_t pair, uint8_t node, struct ha_record *out, uint64_t *sequence);
+void epoch_encode(const struct ha_record *r, uint64_t sequence, uint16_t pair, uint8_t node,
+                  uint8_t *block);
+enum epoch_found epoch_decode(const uint8_t *block, uint16_t pair, uint8_t node,
+                              struct ha_record *out, uint64_t *sequence);
 
 /* Called on the loop's thread, in the order of the saves. */
 typedef void epoch_saved_fn(void *arg, uint32_t id, bool ok);
 
 /* Opens the state partition (or file) and reads the record; *out is all zero unless EPOCH_RECORD. make: a missing file is
  * made (nodes in a directory), else it is an error. NULL with a sentence in err. Starts the writing thread. */
-struct epoch_store *epoch_open(struct loop *l, const char *path, bool make, uint16_t pair, uint8_t node, struct ha_record *out,
-                               enum epoch_found *found, epoch_saved_fn *saved, void *arg, struct epoch_error *err);
+struct epoch_store *epoch_open(struct loop *l, const char *path, bool make, uint16_t pair,
+                               uint8_t node, struct ha_record *out, enum epoch_found *found,
+                               epoch_saved_fn *saved, void *arg, struct epoch_error *err);
 /* Hands a record to the thread and returns at once; saved(id) follows. */
 void epoch_save(struct epoch_store *s, uint32_t id, const struct ha_record *r);
 /* How long the write in progress has taken, ns; 0: none. (A disk that hangs.) */

@@ -38,7 +38,8 @@ static const char help_text[] =
     "  --help          this text\n"
     "\n"
     "Reads [node] [pair] [network] [ha] and [instance N]. Talk to it with `hactl`.\n"
-    "Exit status: 0 ended by a signal, or the check found nothing; 1 it could not start; 2 usage.\n";
+    "Exit status: 0 ended by a signal, or the check found nothing; 1 it could not start; 2 "
+    "usage.\n";
 
 static int usage(const char *what, const char *word) {
     fprintf(stderr, "had: %s '%s'; `duet had --help` lists the options\n", what, word);
@@ -149,7 +150,7 @@ static bool open_network(struct had *h) {
 static bool open_servers(struct had *h) {
     struct instance_set_calls calls = had_server_calls;
     struct sock_error sock_err;
-    char err[512], path[512];
+    char err[768], path[512];
     calls.arg = h;
     snprintf(path, sizeof path, "%s/run", h->root);
     if (!file_make_dirs(path, 0755)) {

@@ -52,8 +52,8 @@ extern const struct instance_set_calls had_server_calls;
 void had_on_tick(struct loop *l, void *arg);
 
 /* ---- had_request.c: what hactl asks ---- */
-enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
-                                struct buf *sentence, struct buf *fields);
+enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv, struct buf *sentence,
+                                struct buf *fields);
 
 /* ---- had_report.c: the state as fields ---- */
 void had_report_status(const struct had *h, struct buf *out);

@@ -12,8 +12,8 @@ struct reading {
     bool node, id, secret;
 };
 
-static bool one_of(const struct conf *c, const struct conf_line *l, const char *yes,
-                   const char *no, bool *is_yes, struct conf_error *err) {
+static bool one_of(const struct conf *c, const struct conf_line *l, const char *yes, const char *no,
+                   bool *is_yes, struct conf_error *err) {
     *is_yes = strcmp(l->argv[1], yes) == 0;
     if (*is_yes || strcmp(l->argv[1], no) == 0) return true;
     return conf_complain(c, l, err, "'%s' is neither '%s' nor '%s'", l->argv[1], yes, no);

@@ -44,7 +44,9 @@ static void act_alarm(struct had *h, const struct ha_action *a) {
     alarm->on = a->alarm.on;
     snprintf(alarm->text, sizeof alarm->text, "%s", a->text);
     snprintf(line, sizeof line, "%s alarm: %s", ha_alarm_name(a->alarm.id),
-             a->alarm.on ? a->text : a->text[0] ? a->text : "over");
+             a->alarm.on  ? a->text
+             : a->text[0] ? a->text
+                          : "over");
     if (a->alarm.on)
         log_warning("%s", line);
     else

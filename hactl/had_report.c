@@ -182,7 +182,7 @@ static void report_counts(const struct had *h, struct buf *out) {
         enum ha_count count;
         const char *name;
     } counts[] = {
-        {HA_COUNT_TAKEOVERS, "counts.takeovers"}, {HA_COUNT_GAPS, "counts.own_gaps"},
+        {HA_COUNT_TAKEOVERS, "counts.takeovers"},  {HA_COUNT_GAPS, "counts.own_gaps"},
         {HA_COUNT_LATE, "counts.late_heartbeats"}, {HA_COUNT_REPLAYED, "counts.replayed"},
         {HA_COUNT_STRANGERS, "counts.strangers"},  {HA_COUNT_IGNORED, "counts.ignored_events"},
     };
@@ -235,7 +235,8 @@ void had_report_explain(const struct had *h, struct buf *out) {
     ha_fsm_view(&h->fsm, (int64_t)clock_boot_ns(), &v);
     if (v.takeover_on)
         snprintf(line, sizeof line,
-                 "the slave takes over %u to %u ms after the last heartbeat; no acknowledged write is lost",
+                 "the slave takes over %u to %u ms after the last heartbeat; no acknowledged write "
+                 "is lost",
                  t->dead_ms, t->dead_ms + 2 * t->beat_ms);
     else
         snprintf(line, sizeof line, "nobody takes over by itself: %s", v.takeover_why);

@@ -31,7 +31,7 @@ static enum had_verdict refuse(struct request *r, const char *why) {
 /* An operator's command goes through the decision core, which answers it. */
 static enum had_verdict command(struct request *r, enum ha_command what, uint32_t timeout_ms) {
     struct ha_event ev = {.kind = HA_EV_OPERATOR,
-                          .operator_ = {.command = what, .id = r->id, .timeout_ms = timeout_ms}};
+                          .op = {.command = what, .id = r->id, .timeout_ms = timeout_ms}};
     char line[HA_TEXT];
     snprintf(line, sizeof line, "command of the operator: %s", ha_command_name(what));
     log_notice("%s", line);
@@ -88,8 +88,8 @@ static const struct row rows[] = {
     {"resume", 0, 0, on_resume},           {"unbench", 0, 0, on_unbench},
 };
 
-enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
-                                struct buf *sentence, struct buf *fields) {
+enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv, struct buf *sentence,
+                                struct buf *fields) {
     struct request r = {arg, id, argc, argv, sentence, fields};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(rows[i].name, argv[0]) != 0) continue;
@@ -97,7 +97,8 @@ enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
             return refuse(&r, "wrong number of words in the request");
         return rows[i].fn(&r);
     }
-    buf_printf(sentence, "had does not know the request '%s'; hactl and had are of different versions?",
+    buf_printf(sentence,
+               "had does not know the request '%s'; hactl and had are of different versions?",
                argv[0]);
     return HAD_NO;
 }

@@ -97,8 +97,7 @@ static void on_client(struct loop *l, void *arg, int revents) {
             return;
         }
         if (n > 0 && !c->waiting && !c->answered) buf_add(&c->in, bytes, (size_t)n);
-        const char *end =
-            buf_len(&c->in) ? memchr(buf_head(&c->in), '\n', buf_len(&c->in)) : NULL;
+        const char *end = buf_len(&c->in) ? memchr(buf_head(&c->in), '\n', buf_len(&c->in)) : NULL;
         if (end && !c->waiting && !c->answered) {
             request(c, buf_head(&c->in), (size_t)(end - buf_head(&c->in)));
             return;

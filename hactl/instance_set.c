@@ -118,8 +118,8 @@ static void on_answer(void *arg, struct instance *i, uint32_t id, bool ok, const
 static int words_of(const struct instance_tell *t, uint16_t port, const char *argv[5],
                     char scratch[2][24]) {
     static const char *const verbs[HA_TELLS] = {
-        [HA_TELL_NONE] = "NONE",   [HA_TELL_MASTER] = "MASTER", [HA_TELL_SLAVE] = "SLAVE",
-        [HA_TELL_ALONE] = "ALONE", [HA_TELL_FSYNC] = "FSYNC",   [HA_TELL_PAUSE] = "PAUSE",
+        [HA_TELL_NONE] = "NONE",    [HA_TELL_MASTER] = "MASTER", [HA_TELL_SLAVE] = "SLAVE",
+        [HA_TELL_ALONE] = "ALONE",  [HA_TELL_FSYNC] = "FSYNC",   [HA_TELL_PAUSE] = "PAUSE",
         [HA_TELL_RESUME] = "RESUME"};
     int n = 0;
     argv[n++] = "DUET";

@@ -69,7 +69,7 @@ static socklen_t socket_address(const struct netcfg_addr *a, uint16_t port,
 }
 
 static void note_failure(struct peer_path *p, const char *what, const char *why) {
-    snprintf(p->why, sizeof p->why, "%s: %s", what, why);
+    snprintf(p->why, sizeof p->why, "%.60s: %.90s", what, why);
 }
 
 static void prioritise(int fd) {
@@ -177,8 +177,8 @@ static void on_readable(struct loop *l, void *arg, int revents) {
         struct sockaddr_storage from;
         socklen_t from_len = sizeof from;
         memset(&from, 0, sizeof from);
-        ssize_t n = recvfrom(k->fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from,
-                             &from_len);
+        ssize_t n =
+            recvfrom(k->fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
         if (n >= 0) {
             take(k, bytes, (size_t)n, &from);
             continue;
