@@ -1,0 +1,334 @@
+"""A pair for tests: nodes a and b in network namespaces, each a real `duet node` below a directory.
+
+    with pairlab.Pair() as pair:            # both configured and started
+        pair.settled()                      # one master, the other one in sync
+        pair.master.power_cut()
+
+The test's own process stands in the gateway's namespace, where clients live. Faults are real: links
+go down, nft drops packets, processes get signals. Everything is removed at the end, also after a
+failure or a signal."""
+
+import atexit
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import netlab  # noqa: E402
+import redis  # noqa: E402
+import tap  # noqa: E402
+
+PORT = 6379
+SETTLE_S = 60  # generous: the machine that runs tests may be slow
+CLONE_NEWNET = 0x40000000
+LOSSES = (redis.exceptions.RedisError, OSError)
+
+
+def enter(namespace):
+    """Moves this thread (and the threads it starts later) into a network namespace."""
+    fd = os.open("/run/netns/" + namespace, os.O_RDONLY)
+    libc = ctypes.CDLL(None, use_errno=True)
+    failed = libc.setns(fd, CLONE_NEWNET)
+    os.close(fd)
+    if failed:
+        raise OSError(ctypes.get_errno(), "setns " + namespace)
+
+
+class Node:
+    """One machine: a directory, a namespace, and what runs in it."""
+
+    def __init__(self, pair, name):
+        self.pair, self.name, self.lab = pair, name, pair.lab
+        self.other_name = "b" if name == "a" else "a"
+        self.root = os.path.join(pair.work, name)
+        self.address = netlab.SERVICE[name]
+        self.process = None
+        os.makedirs(os.path.join(self.root, "etc"))
+        self.configure()
+
+    @property
+    def other(self):
+        return self.pair.nodes[self.other_name]
+
+    def configure(self):
+        conf = self.lab.conf(self.name, "[instance 0]\nport %d\nmemory 256mb\npassword none\ndurability pair\n" % PORT
+                             + self.pair.extra)
+        with open(os.path.join(self.root, "etc", "duet.conf"), "w") as f:
+            f.write(conf)
+
+    # ---- power ----
+
+    def power_on(self):
+        """A machine that boots: nothing of the kernel's state is left, the directory is."""
+        for iface in ("eth0", "eth1"):
+            self.lab.ip(self.name, "addr", "flush", "dev", iface, check=False)
+        self.lab.ns(self.name, "nft", "flush", "ruleset")
+        self.lab.ip(self.name, "link", "set", "lo", "up")
+        run = os.path.join(self.root, "run")
+        shutil.rmtree(run, ignore_errors=True)
+        self.lab.ns(self.name, tap.DUET, "netcfg", "apply", os.path.join(self.root, "etc", "duet.conf"))
+        log = open(os.path.join(self.root, "node.log"), "ab")
+        self.process = self.lab.spawn(self.name, tap.DUET, "node", "--root", self.root, stdin=subprocess.DEVNULL,
+                                      stdout=log, stderr=log, start_new_session=True)
+        log.close()
+
+    def power_cut(self):
+        """All links and all processes gone at one instant; the instant."""
+        self.links("down")
+        cut = time.monotonic()
+        self.kill_all()
+        return cut
+
+    def kill_all(self):
+        while pids := self.pids():
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            if self.process:
+                self.process.poll()
+            time.sleep(0.005)
+
+    def pids(self, applet=None):
+        """Processes in the node's namespace; those of one applet. Never anybody else's."""
+        found = []
+        for word in self.lab.ns_pids(self.name):
+            try:
+                with open("/proc/%s/cmdline" % word, "rb") as f:
+                    argv = f.read().split(b"\0")
+                with open("/proc/%s/stat" % word) as f:
+                    state = f.read().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if state in "ZX":
+                continue
+            names = [os.path.basename(w).decode(errors="replace") for w in argv[:2]]
+            if applet is None or applet in names:
+                found.append(int(word))
+        return found
+
+    def pid(self, applet):
+        """The one process of an applet, once it runs."""
+        return tap.until(lambda: self.pids(applet), SETTLE_S, "a process of %s on %s" % (applet, self.name))[0]
+
+    def signal(self, applet, signo):
+        pid = self.pid(applet)
+        os.kill(pid, signo)
+        return pid
+
+    # ---- network faults ----
+
+    def links(self, state, ifaces=("eth0", "eth1")):
+        batch = "".join("link set %s %s\n" % (i, state) for i in ifaces)
+        self.lab.ip(self.name, "-batch", "-", input=batch)
+
+    # ---- what an operator and a client see ----
+
+    def hactl(self, *argv, check=True):
+        p = subprocess.run([tap.DUET, "hactl", "--root", self.root, *argv], capture_output=True, text=True)
+        if check and p.returncode != 0:
+            raise RuntimeError("hactl %s on %s: exit %d: %s%s" % (" ".join(argv), self.name, p.returncode, p.stdout, p.stderr))
+        return p
+
+    def status(self):
+        return json.loads(self.hactl("--json", "status").stdout)
+
+    def state(self):
+        try:
+            return self.status()["node"]["state"]
+        except (RuntimeError, ValueError, KeyError):
+            return "down"
+
+    def serving(self):
+        try:
+            return self.status()["node"]["serving"]
+        except (RuntimeError, ValueError, KeyError):
+            return False
+
+    def role_changes(self):
+        """Sentences of the node's history about roles."""
+        events = json.loads(self.hactl("--json", "history", "256").stdout).get("events", [])
+        return [e["text"] for e in events if e["kind"] == "role"]
+
+    def client(self, **kw):
+        """A client at the node's own address."""
+        return redis.Redis(host=self.address, port=PORT, socket_timeout=1, socket_connect_timeout=0.5, **kw)
+
+    def log_tail(self, lines=60):
+        try:
+            with open(os.path.join(self.root, "node.log"), errors="replace") as f:
+                return "".join(f.readlines()[-lines:])
+        except OSError:
+            return ""
+
+
+class Lab(netlab.Lab):
+    def ns_pids(self, node):
+        return netlab.run("ip", "netns", "pids", self.names[node]).stdout.split()
+
+    def cut_crossover(self, on):
+        self.ip("a", "link", "set", "eth1", "down" if on else "up")
+        if not on:
+            self.ip("b", "link", "set", "eth1", "up")
+
+    def cut_service(self, node, on):
+        """Pulls (or plugs) the service cable of a node at the switch."""
+        self.ip("g", "link", "set", "to" + node, "down" if on else "up")
+
+
+class Pair:
+    """Both nodes, the switch with the gateway and the clients."""
+
+    def __init__(self, extra=""):
+        self.extra, self.closed = extra, False
+        self.work = tempfile.mkdtemp(prefix="duet-pair-")
+        atexit.register(self.close)
+        for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signo, lambda n, frame: sys.exit(128 + n))
+        self.lab = Lab()
+        try:
+            enter(self.lab.names["g"])
+            self.nodes = {n: Node(self, n) for n in "ab"}
+            self.a, self.b = self.nodes["a"], self.nodes["b"]
+            for n in self.nodes.values():
+                n.power_on()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is not None or tap.counts["not ok"]:
+            self.show()
+        self.close()
+
+    def close(self):
+        if self.closed:
+            return
+        self.closed = True
+        for n in getattr(self, "nodes", {}).values():
+            n.kill_all()
+        self.lab.close()
+        keep = os.environ.get("DUET_KEEP")
+        if not keep:
+            shutil.rmtree(self.work, ignore_errors=True)
+        else:
+            tap.say("kept: " + self.work)
+
+    def show(self):
+        """What a failure needs: the logs."""
+        for n in self.nodes.values():
+            tap.say("---- log of node %s" % n.name)
+            tap.say(n.log_tail())
+
+    # ---- roles ----
+
+    @property
+    def master(self):
+        """The node that serves now; waits for one."""
+        return tap.until(lambda: next((n for n in self.nodes.values() if n.serving()), None), SETTLE_S, "one node serves")
+
+    def is_settled(self):
+        serving = [n for n in self.nodes.values() if n.serving()]
+        if len(serving) != 1:
+            return None
+        m = serving[0]
+        s, t = m.status(), m.other.status()
+        good = (s["sync"]["in_sync"] and t["sync"]["in_sync"] and t["node"]["state"] == "slave" and s["node"]["vip"]
+                and s["takeover"]["on"] and s["node"]["epoch"] == t["node"]["epoch"])
+        return m if good else None
+
+    def settled(self, master=None):
+        """Waits until one serves, the other one is in sync, and automatic takeover is on."""
+        what = "the pair is settled" + (" with %s as master" % master.name if master else "")
+        m = tap.until(lambda: (lambda m: m if m and master in (None, m) else None)(self.is_settled()), SETTLE_S, what, 0.05)
+        return m
+
+    # ---- clients ----
+
+    def client(self, **kw):
+        """A client at the VIP."""
+        options = dict(socket_timeout=1, socket_connect_timeout=0.2)
+        options.update(kw)
+        return redis.Redis(host=netlab.VIP, port=PORT, **options)
+
+    def writes_work(self, limit_s=SETTLE_S):
+        """Waits for the first write through the VIP that succeeds; when it did."""
+        def once():
+            c = self.client(socket_timeout=0.5, socket_connect_timeout=0.05)
+            try:
+                c.set("probe", str(time.monotonic()))
+                return time.monotonic()
+            finally:
+                c.close()
+        return tap.until(once, limit_s, "a write through the VIP", 0.005)
+
+
+class Writer:
+    """Writes numbered keys until stopped, and remembers what was acknowledged and when.
+
+    at: None for the VIP, else a node: then the writer stands on that node, so that it reaches its
+    server with all cables cut."""
+
+    def __init__(self, pair, prefix, at=None):
+        self.pair, self.prefix, self.at = pair, prefix, at
+        self.acked, self.times, self.errors = {}, [], 0
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def connect(self):
+        host = self.at.address if self.at else netlab.VIP
+        return redis.Redis(host=host, port=PORT, socket_timeout=0.5, socket_connect_timeout=0.1)
+
+    def run(self):
+        if self.at:
+            enter(self.pair.lab.names[self.at.name])
+        c, n = self.connect(), 0
+        while not self.stopping.is_set():
+            n += 1
+            sent = time.monotonic()
+            try:
+                c.set("%s:%d" % (self.prefix, n), n)
+                self.acked[n] = True
+                self.times.append((sent, time.monotonic()))
+            except LOSSES:
+                self.errors += 1
+                c.close()
+                c = self.connect()
+            self.stopping.wait(0.002)
+        c.close()
+
+    def wait_for(self, count, limit_s=SETTLE_S):
+        """Until so many more writes were acknowledged."""
+        want = len(self.times) + count
+        tap.until(lambda: len(self.times) >= want, limit_s, "%d more writes of %s" % (count, self.prefix), 0.01)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+
+    def gap_ms(self):
+        """The longest time without an acknowledgement."""
+        ends = [t[1] for t in self.times]
+        return max((b - a for a, b in zip(ends, ends[1:])), default=0) * 1000
+
+    def missing(self, client):
+        """Acknowledged keys that the client does not find with their value."""
+        numbers, lost = sorted(self.acked), []
+        for i in range(0, len(numbers), 1000):
+            part = numbers[i:i + 1000]
+            values = client.mget(["%s:%d" % (self.prefix, n) for n in part])
+            lost += [n for n, v in zip(part, values) if v != str(n).encode()]
+        return lost
