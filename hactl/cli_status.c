@@ -143,7 +143,8 @@ static void alarms(const struct fields *f, struct buf *out) {
     buf_printf(out, "\n%lld ALARM%s (times are UTC):\n", (long long)n, n > 1 ? "S" : "");
     for (int i = 0; i < n; i++) {
         time_text(fields_number(f, 0, "alarms.%d.since_ms", i), when);
-        buf_printf(out, "  ! %s  %s\n", when, fields_text(f, "?", "alarms.%d.text", i));
+        buf_printf(out, "  ! %s  %s: %s\n", when, fields_text(f, "?", "alarms.%d.name", i),
+                   fields_text(f, "?", "alarms.%d.text", i));
     }
 }
 

@@ -271,6 +271,7 @@ void d_become_master(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     f->claim = 0;
     f->outdate = f->sync_boot = 0;
     f->grant_sent = HA_NEVER;
+    f->vip_foreign_at = HA_NEVER; /* what was heard before was the old master's */
     f->server_died = false;
     f->server.role = HA_SERVER_MASTER;
     f->server.epoch = f->disk.epoch;

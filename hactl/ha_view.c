@@ -61,6 +61,22 @@ const char *ha_waiting_for(const struct ha_fsm *f, int64_t now) {
     }
 }
 
+/* A path that used to work and brings nothing, while another one does; "" there is none. */
+static const char *path_down(const struct ha_fsm *f, int64_t now) {
+    static const char *const texts[HA_PATHS] = {
+        [HA_PATH_CROSSOVER] = "the crossover path is down: check the cable between the two nodes",
+        [HA_PATH_SERVICE] = "the nodes do not hear each other on the service network: check cards, "
+                            "cables and the switch",
+        [HA_PATH_GATEWAY] = "heartbeats through the gateway do not arrive: check the gateway",
+        [HA_PATH_SERIAL] = "the serial path is down: check the serial cable",
+    };
+    if (ha_paths_both_ways(f, now) == 0) return "";
+    for (int p = 0; p < HA_PATHS; p++)
+        if (f->path_at[p] != HA_NEVER && !within(now, f->path_at[p], f->setup.timing.dead_ms))
+            return texts[p];
+    return "";
+}
+
 static void alarm_pair(struct ha_fsm *f, int64_t now) {
     bool serves = f->state == HA_MASTER;
     ha_alarm(f, HA_ALARM_SOLO, serves && !f->in_sync,
@@ -69,7 +85,11 @@ static void alarm_pair(struct ha_fsm *f, int64_t now) {
     const char *why = serves && f->in_sync ? ha_takeover_off_why(f, now) : "";
     ha_alarm(f, HA_ALARM_TAKEOVER_OFF, why[0] != 0,
              why[0] ? why : "the slave can take over by itself");
-    bool suspended = f->state == HA_SUSPENDED;
+    const char *path = path_down(f, now);
+    ha_alarm(f, HA_ALARM_PATH, path[0] != 0, path[0] ? path : "the paths that used to work do");
+    /* Not while a handover is on its way. */
+    bool suspended =
+        f->state == HA_SUSPENDED && !within(now, f->suspended_at, f->setup.timing.path_ms);
     ha_alarm(f, HA_ALARM_SUSPENDED, suspended,
              suspended ? "this master stopped serving: neither the other node nor the gateway was "
                          "reached; it waits for the other node's word, or for hactl resume"
