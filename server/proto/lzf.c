@@ -1,0 +1,99 @@
+#include "server/proto/lzf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    HASH_BITS = 13,
+    DISTANCE_MAX = 1 << 13,
+    MATCH_MAX = 264, /* 2 + 7 + 255 */
+    LITERALS_MAX = 32
+};
+
+static uint32_t hash3(const uint8_t *p) {
+    uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+    return (v * 2654435761U) >> (32 - HASH_BITS);
+}
+
+struct out {
+    uint8_t *p, *end;
+};
+
+static bool put_literals(struct out *o, const uint8_t *from, size_t n) {
+    while (n) {
+        size_t run = n < LITERALS_MAX ? n : LITERALS_MAX;
+        if ((size_t)(o->end - o->p) < run + 1) return false;
+        *o->p++ = (uint8_t)(run - 1);
+        memcpy(o->p, from, run);
+        o->p += run;
+        from += run;
+        n -= run;
+    }
+    return true;
+}
+
+static bool put_copy(struct out *o, size_t distance, size_t len) {
+    size_t d = distance - 1, l = len - 2;
+    if (o->end - o->p < 3) return false;
+    if (l < 7) {
+        *o->p++ = (uint8_t)(l << 5 | d >> 8);
+    } else {
+        *o->p++ = (uint8_t)(7 << 5 | d >> 8);
+        *o->p++ = (uint8_t)(l - 7);
+    }
+    *o->p++ = (uint8_t)d;
+    return true;
+}
+
+size_t lzf_compress(const void *in, size_t in_len, void *out, size_t out_len) {
+    const uint8_t *base = in, *p = base, *end = base + in_len, *literals = base;
+    struct out o = {out, (uint8_t *)out + out_len};
+    uint32_t seen[1 << HASH_BITS]; /* offset + 1 of the last place with this hash */
+    memset(seen, 0, sizeof seen);
+    while (end - p > 2) {
+        uint32_t *slot = &seen[hash3(p)];
+        size_t at = (size_t)(p - base), before = *slot;
+        *slot = (uint32_t)(at + 1);
+        if (!before || at - (before - 1) > DISTANCE_MAX || memcmp(base + before - 1, p, 3) != 0) {
+            p++;
+            continue;
+        }
+        const uint8_t *from = base + before - 1;
+        size_t len = 3, most = (size_t)(end - p) < MATCH_MAX ? (size_t)(end - p) : MATCH_MAX;
+        while (len < most && from[len] == p[len]) len++;
+        if (!put_literals(&o, literals, (size_t)(p - literals)) || !put_copy(&o, (size_t)(p - from), len)) return 0;
+        p += len;
+        literals = p;
+    }
+    if (!put_literals(&o, literals, (size_t)(end - literals))) return 0;
+    return (size_t)(o.p - (uint8_t *)out);
+}
+
+size_t lzf_decompress(const void *in, size_t in_len, void *out, size_t out_len) {
+    const uint8_t *p = in, *end = p + in_len;
+    uint8_t *o = out, *o_end = o + out_len;
+    while (p < end) {
+        size_t ctrl = *p++;
+        if (ctrl < LITERALS_MAX) {
+            size_t run = ctrl + 1;
+            if ((size_t)(end - p) < run || (size_t)(o_end - o) < run) return 0;
+            memcpy(o, p, run);
+            p += run;
+            o += run;
+            continue;
+        }
+        size_t len = ctrl >> 5, distance = (ctrl & 31) << 8;
+        if (len == 7) {
+            if (p == end) return 0;
+            len += *p++;
+        }
+        len += 2;
+        if (p == end) return 0;
+        distance += (size_t)*p++ + 1;
+        if (distance > (size_t)(o - (uint8_t *)out) || (size_t)(o_end - o) < len) return 0;
+        /* Byte by byte: a copy may overlap what it makes. */
+        for (const uint8_t *from = o - distance; len; len--) *o++ = *from++;
+    }
+    return (size_t)(o - (uint8_t *)out);
+}

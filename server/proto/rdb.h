@@ -1,0 +1,104 @@
+/* RDB files as bytes: a writer that appends to a buffer, and a reader that is fed bytes in any pieces and gives one
+ * event at a time. Nothing here knows files, sockets or the store.
+ *
+ * A new value type: add its number to enum rdb_type, its shape to the table in rdb_read.c; its writer is made of
+ * rdb_put_len and rdb_put_string by server/persist, which knows the store. */
+#ifndef DUET_PROTO_RDB_H
+#define DUET_PROTO_RDB_H
+
+#include "server/base/buf.h"
+#include "server/base/bytes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    RDB_VERSION = 10,     /* what is written: Redis 7.0's */
+    RDB_VERSION_MAX = 11, /* what is read: Redis 7.2's */
+    RDB_MAGIC_BYTES = 9,
+    RDB_CHECKSUM_BYTES = 8
+};
+
+enum rdb_type {
+    RDB_STRING = 0,
+    RDB_LIST = 1,
+    RDB_SET = 2,
+    RDB_ZSET = 3,
+    RDB_HASH = 4,
+    RDB_ZSET_2 = 5,
+    RDB_MODULE = 6,
+    RDB_MODULE_2 = 7,
+    RDB_HASH_ZIPMAP = 9,
+    RDB_LIST_ZIPLIST = 10,
+    RDB_SET_INTSET = 11,
+    RDB_ZSET_ZIPLIST = 12,
+    RDB_HASH_ZIPLIST = 13,
+    RDB_LIST_QUICKLIST = 14,
+    RDB_STREAM_LISTPACKS = 15,
+    RDB_HASH_LISTPACK = 16,
+    RDB_ZSET_LISTPACK = 17,
+    RDB_LIST_QUICKLIST_2 = 18,
+    RDB_STREAM_LISTPACKS_2 = 19,
+    RDB_SET_LISTPACK = 20,
+    RDB_STREAM_LISTPACKS_3 = 21
+};
+/* "string", "hash (listpack)"; "type 99" is written into a static place for unknown ones. */
+const char *rdb_type_name(int type);
+
+/* ---- Writing: each appends to out. The checksum is the caller's: crc64 over all bytes before it. */
+void rdb_put_magic(struct buf *out);
+void rdb_put_aux(struct buf *out, const char *key, const char *value);
+void rdb_put_aux_u64(struct buf *out, const char *key, uint64_t value);
+void rdb_put_select(struct buf *out, uint64_t db);
+void rdb_put_resize(struct buf *out, uint64_t keys, uint64_t with_expiry);
+/* expire_ms: wall time in ms, -1: none. The value must follow. */
+void rdb_put_key(struct buf *out, enum rdb_type type, struct bytes key, int64_t expire_ms, bool compress);
+void rdb_put_len(struct buf *out, uint64_t n);
+/* Integers that fit into 32 bits and read back the same are packed; above 20 bytes LZF when asked and shorter. */
+void rdb_put_string(struct buf *out, struct bytes s, bool compress);
+void rdb_put_double(struct buf *out, double v); /* RDB_ZSET_2's binary form */
+void rdb_put_eof(struct buf *out);              /* the opcode; the checksum follows */
+void rdb_put_checksum(struct buf *out, uint64_t crc);
+
+/* ---- Reading. */
+enum rdb_event {
+    RDB_MORE,   /* feed more: reader.need bytes at least, presented again from the first unused byte */
+    RDB_BAD,    /* reader.error says what and at which byte; the reader is done */
+    RDB_START,  /* reader.version */
+    RDB_AUX,    /* a: name, b: value */
+    RDB_SELECT, /* number: database */
+    RDB_RESIZE, /* number: keys, number2: keys with expiry */
+    RDB_KEY,    /* a: key, type, expire_ms, then one of: */
+    RDB_VALUE,  /* a: the whole value (a string, or one blob: listpack, ziplist, intset, zipmap) */
+    RDB_BEGIN,  /* number: items that follow, each RDB_ITEM */
+    RDB_ITEM,   /* a, b (hash: field, value), score (sorted sets); quicklists: a node's blob, number: its container */
+    RDB_KEY_END,
+    RDB_SKIP,   /* something without meaning here was skipped, a: its name */
+    RDB_END     /* the end, checksum verified (when the file has one) */
+};
+
+struct rdb_reader {
+    /* of the last event */
+    struct bytes a, b;
+    uint64_t number, number2;
+    double score;
+    int type;
+    int64_t expire_ms; /* -1: none */
+    int version;
+    size_t used; /* bytes taken by the last event; the caller drops them before the next call */
+    size_t need;
+    char error[200];
+    /* inside */
+    uint64_t total; /* bytes used so far */
+    uint64_t crc;
+    uint64_t left; /* items of the open value */
+    int state;
+    bool check; /* verify the checksum, on by default */
+    struct buf scratch[2];
+};
+void rdb_reader_init(struct rdb_reader *r);
+void rdb_reader_free(struct rdb_reader *r);
+/* One event from the bytes at data. a and b point into data or into the reader, until the next call. */
+enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len);
+
+#endif

@@ -1,0 +1,371 @@
+#include "server/proto/rdb.h"
+
+#include "server/base/num.h"
+#include "server/proto/crc64.h"
+#include "server/proto/lzf.h"
+#include "server/proto/rdb_codes.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A string in a file of ours or of Redis is at most 512 MB; a blob of a damaged or hostile file must not
+ * make the caller wait for, or us allocate, more than this. */
+#define STRING_MAX (1ULL << 30)
+
+enum state { AT_MAGIC, AT_TOP, AT_VALUE, AT_ITEMS, AT_KEY_END, AT_CHECKSUM, AT_END, AT_BAD };
+
+/* What follows a key of each type. */
+enum shape {
+    SHAPE_NONE,        /* not readable: refused by name */
+    SHAPE_WHOLE,       /* one string */
+    SHAPE_ONE,         /* a count, then one string an item */
+    SHAPE_TWO,         /* a count, then two */
+    SHAPE_TEXT_SCORE,  /* a count, then string and score as text */
+    SHAPE_SCORE,       /* a count, then string and binary score */
+    SHAPE_NUMBER_BLOB  /* a count, then container number and string */
+};
+
+static const struct {
+    const char *name;
+    enum shape shape;
+} types[] = {
+    [RDB_STRING] = {"string", SHAPE_WHOLE},
+    [RDB_LIST] = {"list", SHAPE_ONE},
+    [RDB_SET] = {"set", SHAPE_ONE},
+    [RDB_ZSET] = {"sorted set (text scores)", SHAPE_TEXT_SCORE},
+    [RDB_HASH] = {"hash", SHAPE_TWO},
+    [RDB_ZSET_2] = {"sorted set", SHAPE_SCORE},
+    [RDB_MODULE] = {"module value", SHAPE_NONE},
+    [RDB_MODULE_2] = {"module value", SHAPE_NONE},
+    [RDB_HASH_ZIPMAP] = {"hash (zipmap)", SHAPE_WHOLE},
+    [RDB_LIST_ZIPLIST] = {"list (ziplist)", SHAPE_WHOLE},
+    [RDB_SET_INTSET] = {"set (intset)", SHAPE_WHOLE},
+    [RDB_ZSET_ZIPLIST] = {"sorted set (ziplist)", SHAPE_WHOLE},
+    [RDB_HASH_ZIPLIST] = {"hash (ziplist)", SHAPE_WHOLE},
+    [RDB_LIST_QUICKLIST] = {"list (quicklist)", SHAPE_ONE},
+    [RDB_STREAM_LISTPACKS] = {"stream (1)", SHAPE_NONE},
+    [RDB_HASH_LISTPACK] = {"hash (listpack)", SHAPE_WHOLE},
+    [RDB_ZSET_LISTPACK] = {"sorted set (listpack)", SHAPE_WHOLE},
+    [RDB_LIST_QUICKLIST_2] = {"list (quicklist 2)", SHAPE_NUMBER_BLOB},
+    [RDB_STREAM_LISTPACKS_2] = {"stream (2)", SHAPE_NONE},
+    [RDB_SET_LISTPACK] = {"set (listpack)", SHAPE_WHOLE},
+    [RDB_STREAM_LISTPACKS_3] = {"stream (3)", SHAPE_NONE},
+};
+enum { TYPE_COUNT = sizeof types / sizeof types[0] };
+
+const char *rdb_type_name(int type) {
+    static char unknown[24];
+    if (type >= 0 && type < TYPE_COUNT && types[type].name) return types[type].name;
+    snprintf(unknown, sizeof unknown, "type %d", type);
+    return unknown;
+}
+
+/* The bytes of one event while they are taken apart. `short_by` is set when they do not suffice, `bad` when they
+ * cannot be right; both stick, so that a row of takes needs one check at its end. */
+struct cut {
+    struct rdb_reader *r;
+    const char *p, *end;
+    const char *start;
+    size_t short_by;
+    bool bad;
+};
+
+static bool stopped(const struct cut *c) {
+    return c->short_by || c->bad;
+}
+
+static void complain(struct cut *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void complain(struct cut *c, const char *fmt, ...) {
+    if (stopped(c)) return;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(c->r->error, sizeof c->r->error, fmt, ap);
+    va_end(ap);
+    if (n > 0 && (size_t)n < sizeof c->r->error)
+        snprintf(c->r->error + n, sizeof c->r->error - (size_t)n, " at byte %llu",
+                 (unsigned long long)(c->r->total + (uint64_t)(c->p - c->start)));
+    c->bad = true;
+}
+
+static const char *take(struct cut *c, size_t n) {
+    static const char zeros[16];
+    if (stopped(c)) return zeros;
+    if ((size_t)(c->end - c->p) < n) {
+        c->short_by = n - (size_t)(c->end - c->p);
+        return zeros; /* callers that take more than 16 bytes check stopped() first */
+    }
+    const char *at = c->p;
+    c->p += n;
+    return at;
+}
+
+static unsigned take_byte(struct cut *c) {
+    return (unsigned char)*take(c, 1);
+}
+
+/* A length, or with *encoded set the number of an encoding. */
+static uint64_t take_len(struct cut *c, bool *encoded) {
+    unsigned first = take_byte(c);
+    if (encoded) *encoded = false;
+    switch (first >> 6) {
+    case RDB_LEN_6: return first & 63;
+    case RDB_LEN_14: return (uint64_t)(first & 63) << 8 | take_byte(c);
+    case RDB_ENCODED:
+        if (encoded)
+            *encoded = true;
+        else
+            complain(c, "a string's encoding where a count must stand");
+        return first & 63;
+    default: break;
+    }
+    if (first == RDB_LEN_32) {
+        uint32_t be;
+        memcpy(&be, take(c, sizeof be), sizeof be);
+        return __builtin_bswap32(be);
+    }
+    if (first == RDB_LEN_64) {
+        uint64_t be;
+        memcpy(&be, take(c, sizeof be), sizeof be);
+        return __builtin_bswap64(be);
+    }
+    complain(c, "unknown length form 0x%02x", first);
+    return 0;
+}
+
+static struct bytes integer_text(struct buf *scratch, int64_t v) {
+    buf_clear(scratch);
+    buf_added(scratch, num_format_i64(buf_room(scratch, NUM_I64_CHARS), v));
+    return (struct bytes){buf_head(scratch), buf_len(scratch)};
+}
+
+static struct bytes take_lzf(struct cut *c, struct buf *scratch) {
+    struct bytes none = {"", 0};
+    uint64_t packed = take_len(c, NULL), whole = take_len(c, NULL);
+    if (packed > STRING_MAX || whole > STRING_MAX || whole > lzf_expansion_max(packed)) {
+        complain(c, "a compressed string's lengths cannot be right (%llu to %llu bytes)", (unsigned long long)packed,
+                 (unsigned long long)whole);
+        return none;
+    }
+    const char *from = take(c, packed);
+    if (stopped(c)) return none;
+    buf_clear(scratch);
+    char *to = buf_room(scratch, whole ? whole : 1);
+    if (lzf_decompress(from, packed, to, whole) != whole) {
+        complain(c, "a compressed string is damaged");
+        return none;
+    }
+    buf_added(scratch, whole);
+    return (struct bytes){to, whole};
+}
+
+static struct bytes take_string(struct cut *c, struct buf *scratch) {
+    bool encoded;
+    uint64_t n = take_len(c, &encoded);
+    if (stopped(c)) return (struct bytes){"", 0};
+    if (!encoded) {
+        if (n > STRING_MAX) {
+            complain(c, "a string of %llu bytes", (unsigned long long)n);
+            return (struct bytes){"", 0};
+        }
+        const char *p = take(c, n);
+        return (struct bytes){p, stopped(c) ? 0 : n};
+    }
+    int8_t b;
+    int16_t w;
+    int32_t d;
+    switch (n) {
+    case RDB_ENC_INT8: memcpy(&b, take(c, sizeof b), sizeof b); return integer_text(scratch, b);
+    case RDB_ENC_INT16: memcpy(&w, take(c, sizeof w), sizeof w); return integer_text(scratch, w);
+    case RDB_ENC_INT32: memcpy(&d, take(c, sizeof d), sizeof d); return integer_text(scratch, d);
+    case RDB_ENC_LZF: return take_lzf(c, scratch);
+    default: complain(c, "unknown string encoding %llu", (unsigned long long)n); return (struct bytes){"", 0};
+    }
+}
+
+static double take_text_score(struct cut *c) {
+    unsigned n = take_byte(c);
+    if (stopped(c)) return 0;
+    if (n == 255) return -INFINITY;
+    if (n == 254) return INFINITY;
+    if (n == 253) return NAN;
+    const char *p = take(c, n);
+    if (stopped(c)) return 0;
+    char text[256];
+    memcpy(text, p, n);
+    text[n] = '\0';
+    char *end;
+    double v = strtod(text, &end);
+    if (n == 0 || *end) complain(c, "a score that is no number");
+    return v;
+}
+
+static enum rdb_event read_magic(struct cut *c) {
+    const char *p = take(c, RDB_MAGIC_BYTES);
+    if (stopped(c)) return RDB_MORE;
+    if (memcmp(p, "REDIS", 5) != 0) {
+        c->p = c->start;
+        complain(c, "this is no RDB file: it does not begin with REDIS");
+        return RDB_BAD;
+    }
+    c->r->version = 0;
+    for (int i = 5; i < RDB_MAGIC_BYTES; i++) {
+        if (p[i] < '0' || p[i] > '9') complain(c, "the RDB version is no number");
+        c->r->version = c->r->version * 10 + (p[i] - '0');
+    }
+    if (c->r->version < 1 || c->r->version > RDB_VERSION_MAX)
+        complain(c, "RDB version %d cannot be read (1 to %d can)", c->r->version, RDB_VERSION_MAX);
+    c->r->state = AT_TOP;
+    return RDB_START;
+}
+
+static enum rdb_event read_key(struct cut *c, unsigned type) {
+    struct rdb_reader *r = c->r;
+    if (type >= TYPE_COUNT || !types[type].name) {
+        complain(c, "unknown opcode or value type %u", type);
+        return RDB_BAD;
+    }
+    r->a = take_string(c, &r->scratch[0]);
+    if (types[type].shape == SHAPE_NONE)
+        complain(c, "the key \"%.*s\" is a %s, which cannot be read", (int)(r->a.len < 64 ? r->a.len : 64), r->a.p,
+                 types[type].name);
+    r->type = (int)type;
+    r->state = AT_VALUE;
+    return RDB_KEY;
+}
+
+/* Prefixes of a key (expiry, idle time, frequency) are taken together with it, so that one event says all. */
+static enum rdb_event read_top(struct cut *c) {
+    struct rdb_reader *r = c->r;
+    r->expire_ms = -1;
+    for (;;) {
+        unsigned op = take_byte(c);
+        if (stopped(c)) return RDB_MORE;
+        switch (op) {
+        case RDB_OP_EXPIRE_MS: memcpy(&r->expire_ms, take(c, 8), 8); continue;
+        case RDB_OP_EXPIRE_S: {
+            int32_t s;
+            memcpy(&s, take(c, 4), 4);
+            r->expire_ms = (int64_t)s * 1000;
+            continue;
+        }
+        case RDB_OP_IDLE: take_len(c, NULL); continue;
+        case RDB_OP_FREQ: take_byte(c); continue;
+        case RDB_OP_AUX:
+            r->a = take_string(c, &r->scratch[0]);
+            r->b = take_string(c, &r->scratch[1]);
+            return RDB_AUX;
+        case RDB_OP_SELECT: r->number = take_len(c, NULL); return RDB_SELECT;
+        case RDB_OP_RESIZE:
+            r->number = take_len(c, NULL);
+            r->number2 = take_len(c, NULL);
+            return RDB_RESIZE;
+        case RDB_OP_FUNCTION_2:
+            take_string(c, &r->scratch[0]);
+            r->a = BYTES("function");
+            return RDB_SKIP;
+        case RDB_OP_MODULE_AUX:
+        case RDB_OP_FUNCTION: complain(c, "module or pre-release function data (opcode %u)", op); return RDB_BAD;
+        case RDB_OP_EOF: r->state = r->version >= 5 ? AT_CHECKSUM : AT_END; return RDB_END;
+        default: return read_key(c, op);
+        }
+    }
+}
+
+static enum rdb_event read_value(struct cut *c) {
+    struct rdb_reader *r = c->r;
+    if (types[r->type].shape == SHAPE_WHOLE) {
+        r->a = take_string(c, &r->scratch[0]);
+        r->state = AT_KEY_END;
+        return RDB_VALUE;
+    }
+    r->number = r->left = take_len(c, NULL);
+    r->state = r->left ? AT_ITEMS : AT_KEY_END;
+    return RDB_BEGIN;
+}
+
+static enum rdb_event read_item(struct cut *c) {
+    struct rdb_reader *r = c->r;
+    enum shape shape = types[r->type].shape;
+    r->b = (struct bytes){"", 0};
+    if (shape == SHAPE_NUMBER_BLOB) r->number = take_len(c, NULL);
+    r->a = take_string(c, &r->scratch[0]);
+    if (shape == SHAPE_TWO) r->b = take_string(c, &r->scratch[1]);
+    if (shape == SHAPE_TEXT_SCORE) r->score = take_text_score(c);
+    if (shape == SHAPE_SCORE) memcpy(&r->score, take(c, 8), 8);
+    if (!stopped(c) && --r->left == 0) r->state = AT_KEY_END;
+    return RDB_ITEM;
+}
+
+static enum rdb_event read_checksum(struct cut *c) {
+    uint64_t crc;
+    memcpy(&crc, take(c, sizeof crc), sizeof crc);
+    if (!stopped(c) && c->r->check && crc != 0 && crc != c->r->crc) {
+        c->p = c->start;
+        complain(c, "the checksum does not fit the bytes before it");
+    }
+    c->r->state = AT_END;
+    return RDB_END;
+}
+
+static enum rdb_event read_any(struct cut *c) {
+    switch ((enum state)c->r->state) {
+    case AT_MAGIC: return read_magic(c);
+    case AT_TOP: return read_top(c);
+    case AT_VALUE: return read_value(c);
+    case AT_ITEMS: return read_item(c);
+    case AT_KEY_END: c->r->state = AT_TOP; return RDB_KEY_END;
+    case AT_CHECKSUM: return read_checksum(c);
+    case AT_END: return RDB_END;
+    case AT_BAD: break;
+    }
+    return RDB_BAD;
+}
+
+void rdb_reader_init(struct rdb_reader *r) {
+    memset(r, 0, sizeof *r);
+    r->check = true;
+    r->expire_ms = -1;
+}
+
+void rdb_reader_free(struct rdb_reader *r) {
+    buf_free(&r->scratch[0]);
+    buf_free(&r->scratch[1]);
+}
+
+enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len) {
+    for (;;) {
+        struct cut c = {.r = r, .p = data, .end = data + len, .start = data};
+        int state = r->state;
+        uint64_t left = r->left;
+        enum rdb_event ev = read_any(&c);
+        if (c.bad || ev == RDB_BAD) {
+            r->state = AT_BAD;
+            r->used = 0;
+            return RDB_BAD;
+        }
+        if (c.short_by) {
+            r->state = state;
+            r->left = left;
+            r->need = len + c.short_by;
+            r->used = 0;
+            return RDB_MORE;
+        }
+        size_t n = (size_t)(c.p - c.start);
+        if (r->check && state != AT_CHECKSUM) r->crc = crc64(r->crc, data, n);
+        r->total += n;
+        r->used = n;
+        /* The opcode of the end is taken before its checksum is there: the end is one event for the caller. The 8
+         * bytes are looked at only after the opcode is in the crc, hence this second round. */
+        if (ev == RDB_END && r->state == AT_CHECKSUM) {
+            enum rdb_event last = rdb_read(r, data + n, len - n);
+            if (last == RDB_END) r->used += n;
+            if (last != RDB_MORE) return last;
+            r->used = n; /* the opcode is taken, the checksum must be presented */
+            return RDB_MORE;
+        }
+        return ev;
+    }
+}
