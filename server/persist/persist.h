@@ -109,11 +109,12 @@ enum persist_load {
 enum persist_load persist_load_step(struct persist *p, uint64_t budget_us);
 struct persist_loaded {
     struct persist_pos pos; /* what the log (or dump.rdb) proves; id "" when there was nothing */
+    bool damaged; /* PERSIST_DAMAGED: the data is empty, the log is not written until a replace */
     bool clean;         /* the last stop was a clean one: the same id may be continued as master */
     uint64_t cut_bytes; /* a torn tail that was cut off */
     uint64_t keys, commands, bytes;
     uint64_t took_ms;
-    char text[320]; /* a sentence for the log; after DAMAGED what is wrong and what to do */
+    char text[900]; /* a sentence for the log; after DAMAGED what is wrong and what to do */
 };
 const struct persist_loaded *persist_loaded(const struct persist *p);
 /* 0.0 to 1.0 of the bytes; valid while loading (at start or after persist_replace). */
@@ -130,9 +131,9 @@ bool persist_append(struct persist *p, const struct persist_pos *at, const struc
 /* Everything up to here is in the kernel / on disk. With the log off: UINT64_MAX. */
 uint64_t persist_written_offset(const struct persist *p);
 uint64_t persist_synced_offset(const struct persist *p);
-/* Reads kept stream bytes from offset on (at most max) into out; *db is the database selected at
- * offset's block begin and may be NULL. 0: not kept. */
-size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out, int *db);
+/* Reads kept stream bytes from offset on (about max) into out; *block is where the block that holds offset begins,
+ * a place between two units of the stream; it may be NULL. 0: not kept. */
+size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block);
 /* The oldest offset that persist_read serves without a gap up to the written one; UINT64_MAX: none.
  */
 uint64_t persist_first_offset(const struct persist *p);
@@ -180,6 +181,9 @@ void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct
 bool persist_replace(struct persist *p, const char *rdb_path, const struct persist_pos *pos,
                      bool keep_old, void (*done)(void *arg, bool ok, const char *reason), void *arg,
                      char *err, size_t err_size);
+
+/* Whether values of this RDB type can be loaded (a received file is looked through before it replaces anything). */
+bool persist_loads_type(int rdb_type);
 
 /* ---- Settings that CONFIG SET changes, and what INFO and DUET STATUS show. */
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size);

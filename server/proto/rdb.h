@@ -85,7 +85,7 @@ struct rdb_reader {
     int type;
     int64_t expire_ms; /* -1: none */
     int version;
-    size_t used; /* bytes taken by the last event; the caller drops them before the next call */
+    size_t used; /* bytes taken by the last call (after RDB_MORE too); the caller drops them */
     size_t need;
     char error[200];
     /* inside */

@@ -336,36 +336,29 @@ void rdb_reader_free(struct rdb_reader *r) {
 }
 
 enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len) {
-    for (;;) {
-        struct cut c = {.r = r, .p = data, .end = data + len, .start = data};
-        int state = r->state;
-        uint64_t left = r->left;
-        enum rdb_event ev = read_any(&c);
-        if (c.bad || ev == RDB_BAD) {
-            r->state = AT_BAD;
-            r->used = 0;
-            return RDB_BAD;
-        }
-        if (c.short_by) {
-            r->state = state;
-            r->left = left;
-            r->need = len + c.short_by;
-            r->used = 0;
-            return RDB_MORE;
-        }
-        size_t n = (size_t)(c.p - c.start);
-        if (r->check && state != AT_CHECKSUM) r->crc = crc64(r->crc, data, n);
-        r->total += n;
-        r->used = n;
-        /* The opcode of the end is taken before its checksum is there: the end is one event for the caller. The 8
-         * bytes are looked at only after the opcode is in the crc, hence this second round. */
-        if (ev == RDB_END && r->state == AT_CHECKSUM) {
-            enum rdb_event last = rdb_read(r, data + n, len - n);
-            if (last == RDB_END) r->used += n;
-            if (last != RDB_MORE) return last;
-            r->used = n; /* the opcode is taken, the checksum must be presented */
-            return RDB_MORE;
-        }
-        return ev;
+    struct cut c = {.r = r, .p = data, .end = data + len, .start = data};
+    int state = r->state;
+    uint64_t left = r->left;
+    enum rdb_event ev = read_any(&c);
+    r->used = 0;
+    if (c.bad || ev == RDB_BAD) {
+        r->state = AT_BAD;
+        return RDB_BAD;
     }
+    if (c.short_by) {
+        r->state = state;
+        r->left = left;
+        r->need = len + c.short_by;
+        return RDB_MORE;
+    }
+    size_t n = (size_t)(c.p - c.start);
+    if (r->check && state != AT_CHECKSUM) r->crc = crc64(r->crc, data, n);
+    r->total += n;
+    r->used = n;
+    if (ev != RDB_END || r->state != AT_CHECKSUM) return ev;
+    /* The opcode of the end was taken, so it is in the crc; opcode and checksum are one event for the
+     * caller, who may have to present the checksum's bytes first (RDB_MORE with used > 0). */
+    ev = rdb_read(r, data + n, len - n);
+    r->used += n;
+    return ev;
 }

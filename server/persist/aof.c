@@ -1,0 +1,234 @@
+#include "server/persist/aof.h"
+
+#include "server/base/buf.h"
+#include "server/base/clock.h"
+#include "server/base/crc32c.h"
+#include "server/base/file.h"
+#include "server/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    AOF_MARK_BYTES = 256 * 1024,
+    TOGETHER_BYTES = 64 * 1024 /* header and payload up to this size go out in one write */
+};
+
+void aof_init(struct aof *a, const char *dir) {
+    memset(a, 0, sizeof *a);
+    a->dir = xstrdup(dir);
+    a->fd = -1;
+    a->next = 1;
+    a->m.base_pos.db = -1;
+}
+
+void aof_reset(struct aof *a) {
+    if (a->fd >= 0) close(a->fd);
+    a->fd = -1;
+    for (size_t i = 0; i < a->part_count; i++) free(a->parts[i].marks);
+    free(a->parts);
+    a->parts = NULL;
+    a->part_count = 0;
+    a->torn = a->fresh = false;
+    a->read_offset = 0;
+}
+
+void aof_free(struct aof *a) {
+    aof_reset(a);
+    free(a->dir);
+    a->dir = NULL;
+}
+
+void aof_mark(struct aof_part *p, uint64_t offset, uint64_t at) {
+    if (p->mark_count && at < p->marks[p->mark_count - 1].at + AOF_MARK_BYTES) return;
+    if ((p->mark_count & (p->mark_count - 1)) == 0) {
+        size_t cap = p->mark_count ? p->mark_count * 2 : 1;
+        p->marks = xrealloc(p->marks, cap * sizeof *p->marks);
+    }
+    p->marks[p->mark_count++] = (struct aof_mark){offset, at};
+}
+
+struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_offset, uint64_t bytes) {
+    must(a->part_count == 0 || a->parts[a->part_count - 1].number + 1 == number, "parts are numbered in a row");
+    a->parts = xrealloc(a->parts, (a->part_count + 1) * sizeof *a->parts);
+    struct aof_part *p = &a->parts[a->part_count++];
+    *p = (struct aof_part){.number = number, .first_offset = first_offset, .bytes = bytes};
+    if (a->next <= number) a->next = number + 1;
+    return p;
+}
+
+static int open_part(const struct aof *a, unsigned number, int flags) {
+    char path[512];
+    manifest_part_path(path, sizeof path, a->dir, number, "incr");
+    return open(path, flags | O_CLOEXEC, 0640);
+}
+
+bool aof_new_part(struct aof *a, uint64_t first_offset, int *old_fd) {
+    *old_fd = -1;
+    int fd = open_part(a, a->next, O_RDWR | O_CREAT | O_TRUNC);
+    if (fd < 0) return false;
+    if (a->torn && ftruncate(a->fd, (off_t)a->parts[a->part_count - 1].bytes) == 0) a->torn = false;
+    *old_fd = a->fd;
+    a->fd = fd;
+    a->torn = false;
+    a->fresh = true;
+    a->written = first_offset;
+    aof_add_part(a, a->next, first_offset, 0);
+    return true;
+}
+
+bool aof_open_last(struct aof *a) {
+    must(a->part_count > 0 && a->fd < 0, "there is a part, and it is not open yet");
+    const struct aof_part *p = &a->parts[a->part_count - 1];
+    a->fd = open_part(a, p->number, O_RDWR);
+    return a->fd >= 0 && ftruncate(a->fd, (off_t)p->bytes) == 0;
+}
+
+void aof_forget_below(struct aof *a, unsigned number) {
+    size_t n = 0;
+    while (n < a->part_count && a->parts[n].number < number) free(a->parts[n++].marks);
+    if (n == 0) return;
+    a->part_count -= n;
+    memmove(a->parts, a->parts + n, a->part_count * sizeof *a->parts);
+    a->read_offset = 0;
+}
+
+static bool write_block(int fd, uint64_t at, const char *header, const struct iovec *iov, int count, size_t len) {
+    char together[LOGBLOCK_HEADER_BYTES + TOGETHER_BYTES];
+    if (len <= TOGETHER_BYTES) {
+        char *p = together + LOGBLOCK_HEADER_BYTES;
+        memcpy(together, header, LOGBLOCK_HEADER_BYTES);
+        for (int i = 0; i < count; p += iov[i].iov_len, i++) memcpy(p, iov[i].iov_base, iov[i].iov_len);
+        return file_pwrite_all(fd, together, LOGBLOCK_HEADER_BYTES + len, (off_t)at);
+    }
+    if (!file_pwrite_all(fd, header, LOGBLOCK_HEADER_BYTES, (off_t)at)) return false;
+    at += LOGBLOCK_HEADER_BYTES;
+    for (int i = 0; i < count; at += iov[i].iov_len, i++)
+        if (!file_pwrite_all(fd, iov[i].iov_base, iov[i].iov_len, (off_t)at)) return false;
+    return true;
+}
+
+bool aof_append(struct aof *a, const struct persist_pos *at, uint64_t synced, enum logblock_kind kind,
+                const struct iovec *iov, int count) {
+    must(a->fd >= 0, "a part is open for writing");
+    must(at->offset == a->written, "a block follows the one before without a gap");
+    struct aof_part *p = &a->parts[a->part_count - 1];
+    struct logblock b = {.kind = kind, .db = at->db, .offset = at->offset, .synced = synced};
+    size_t len = 0;
+    for (int i = 0; i < count; i++) {
+        len += iov[i].iov_len;
+        b.payload_crc = crc32c(b.payload_crc, iov[i].iov_base, iov[i].iov_len);
+    }
+    must(len <= LOGBLOCK_PAYLOAD_MAX, "a block is at most 2 GiB");
+    b.len = (uint32_t)len;
+    b.wall_us = (uint64_t)clock_wall_us();
+    memcpy(b.id, at->id, sizeof b.id);
+    char header[LOGBLOCK_HEADER_BYTES];
+    logblock_put(header, &b);
+    if (a->torn) {
+        if (ftruncate(a->fd, (off_t)p->bytes) != 0) return false;
+        a->torn = false;
+    }
+    if (!write_block(a->fd, p->bytes, header, iov, count, len)) {
+        int saved = errno;
+        a->torn = ftruncate(a->fd, (off_t)p->bytes) != 0;
+        errno = saved;
+        return false;
+    }
+    aof_mark(p, at->offset, p->bytes);
+    p->bytes += LOGBLOCK_HEADER_BYTES + len;
+    a->written += len;
+    return true;
+}
+
+uint64_t aof_first_offset(const struct aof *a) {
+    return a->part_count ? a->parts[0].first_offset : UINT64_MAX;
+}
+
+/* The descriptor to read a part by: the last one's own, a new one for others. */
+static int read_fd(const struct aof *a, const struct aof_part *p) {
+    if (p == &a->parts[a->part_count - 1] && a->fd >= 0) return a->fd;
+    return open_part(a, p->number, O_RDONLY);
+}
+
+static bool header_at(int fd, const struct aof_part *p, uint64_t at, struct logblock *b) {
+    char raw[LOGBLOCK_HEADER_BYTES];
+    if (at + LOGBLOCK_HEADER_BYTES > p->bytes || !file_pread_all(fd, raw, sizeof raw, (off_t)at)) return false;
+    if (logblock_get(b, raw, sizeof raw) != LOGBLOCK_OK) return false;
+    return at + LOGBLOCK_HEADER_BYTES + b->len <= p->bytes;
+}
+
+/* Finds the block of part p that holds the offset; *at is its place. */
+static bool seek(struct aof *a, int fd, struct aof_part *p, uint64_t offset, uint64_t *at) {
+    struct logblock b;
+    *at = 0;
+    for (size_t i = p->mark_count; i-- > 0;) {
+        if (p->marks[i].offset > offset) continue;
+        *at = p->marks[i].at;
+        break;
+    }
+    if (a->read_offset && a->read_offset <= offset && p == &a->parts[a->read_part] && a->read_at > *at) *at = a->read_at;
+    while (header_at(fd, p, *at, &b)) {
+        aof_mark(p, b.offset, *at);
+        if (offset < b.offset + b.len) return offset >= b.offset;
+        *at += LOGBLOCK_HEADER_BYTES + b.len;
+    }
+    return false;
+}
+
+static size_t read_part(struct aof *a, size_t i, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block) {
+    struct aof_part *p = &a->parts[i];
+    struct logblock b;
+    uint64_t at;
+    size_t got = 0;
+    int fd = read_fd(a, p);
+    if (fd < 0) return 0;
+    if (seek(a, fd, p, offset, &at)) {
+        for (bool first = true; got < max && header_at(fd, p, at, &b); first = false) {
+            char *room = buf_room(out, b.len ? b.len : 1);
+            if (!file_pread_all(fd, room, b.len, (off_t)(at + LOGBLOCK_HEADER_BYTES))) break;
+            if (!logblock_payload_fits(&b, room)) break;
+            size_t skip = first ? (size_t)(offset - b.offset) : 0;
+            if (first && block) {
+                *block = (struct persist_pos){.offset = b.offset, .db = b.db};
+                memcpy(block->id, b.id, sizeof block->id);
+            }
+            if (skip) memmove(room, room + skip, b.len - skip);
+            buf_added(out, b.len - skip);
+            got += b.len - skip;
+            at += LOGBLOCK_HEADER_BYTES + b.len;
+        }
+        a->read_part = i;
+        a->read_offset = offset + got;
+        a->read_at = at;
+    }
+    if (fd != a->fd) close(fd);
+    return got;
+}
+
+size_t aof_read(struct aof *a, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block) {
+    if (offset >= a->written) return 0;
+    for (size_t i = a->part_count; i-- > 0;) {
+        if (a->parts[i].first_offset > offset) continue;
+        return read_part(a, i, offset, max, out, block);
+    }
+    return 0;
+}
+
+static uint64_t bytes_of(const struct aof *a, bool live) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < a->part_count; i++)
+        if ((a->parts[i].number >= a->m.base) == live) n += a->parts[i].bytes;
+    return n;
+}
+
+uint64_t aof_live_bytes(const struct aof *a) {
+    return bytes_of(a, true);
+}
+
+uint64_t aof_kept_bytes(const struct aof *a) {
+    return bytes_of(a, false);
+}

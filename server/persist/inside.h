@@ -1,0 +1,117 @@
+/* What the files of server/persist share. Nobody else includes this. */
+#ifndef DUET_PERSIST_INSIDE_H
+#define DUET_PERSIST_INSIDE_H
+
+#include "server/persist/aof.h"
+#include "server/persist/persist.h"
+
+struct loop;
+struct loop_timer;
+struct loader;
+struct worker;
+
+/* Fsyncs of the log (durable.c). One is under way at a time. */
+struct durable {
+    bool running;
+    uint64_t synced;       /* stream offset on disk */
+    uint64_t target;       /* what the running fsync will prove */
+    uint64_t started_ns;
+    uint64_t dirty_since_ns; /* when the oldest unsynced byte was written; 0: none */
+    uint64_t begun_dirty_ns; /* what dirty_since_ns becomes when the running one ends */
+    uint64_t last_us;
+    struct waiter *waiters;
+    bool failed; /* sticky */
+    bool stuck;  /* the last write failed */
+    char failure[160];
+};
+
+struct persist {
+    struct persist_options o; /* strings point to the copies below */
+    char *dir, *log_dir, *rdb_path, *tails_dir;
+    int lock_fd;
+    struct store *store;
+    struct loop *loop;
+    struct persist_world world;
+    void (*pos_now)(void *arg, struct persist_pos *pos);
+    void *pos_arg;
+    struct worker *sync_worker; /* fsyncs of the log: nothing slow stands before them */
+    struct worker *bulk_worker; /* snapshots' bytes, unlinks */
+    struct loop_timer *second;  /* everysec, save points, growth */
+    struct loop_timer *walk_timer;
+
+    struct aof aof;
+    bool log_ready; /* the log on disk is whole: base (or none) and increments; false until a first rewrite ends */
+    struct durable sync;
+
+    struct loader *loader; /* while loading */
+    struct persist_loaded loaded;
+    bool loading, from_dump;
+
+    struct loop_timer *load_timer;
+    struct commit *replacing;
+
+    struct persist_walk *walks; /* in order; the first one runs */
+    bool walks_full;            /* its sink has no room */
+
+    struct file_walk *saving, *rewriting;
+    uint64_t changes, changes_at_save;
+    int64_t last_save_s, last_save_took_s, last_rewrite_took_s;
+    int64_t last_try_s;
+    bool last_save_ok, last_rewrite_ok;
+    uint64_t saves, rewrites;
+    uint64_t size_after_rewrite;
+    uint64_t rewrite_ns; /* when the last one began */
+    struct persist_pos rewrite_pos;
+    unsigned rewrite_number; /* of the base that is being made */
+};
+
+static inline void persist_changed(struct persist *p) {
+    if (p->world.changed) p->world.changed(p->world.arg);
+}
+
+/* A damaged log is not added to; a replace ends that. */
+static inline bool log_active(const struct persist *p) {
+    return p->o.log_on && !p->loaded.damaged;
+}
+
+/* durable.c */
+void durable_wrote(struct persist *p);      /* bytes were appended: fsync as the policy says */
+void durable_second(struct persist *p);     /* everysec */
+void durable_start(struct persist *p);      /* fsync now, if anything is unsynced and none runs */
+void durable_restart(struct persist *p, uint64_t synced); /* the log begins anew at this offset */
+void durable_fail(struct persist *p, const char *what, int error);
+void durable_retire(struct persist *p, int old_fd, uint64_t end); /* a part was closed: sync it, then close */
+
+/* load.c */
+struct loader *loader_new(struct persist *p);                          /* what is on disk at start */
+struct loader *loader_base(struct persist *p, const char *path, const struct persist_pos *pos); /* one RDB file */
+void loader_free(struct loader *l);
+enum persist_load loader_step(struct loader *l, uint64_t budget_us);
+double loader_progress(const struct loader *l);
+
+/* walk.c */
+void walks_open(struct persist *p);
+void walks_close(struct persist *p);
+/* A step of the first walk; false when there is none. */
+bool walks_tick(struct persist *p);
+void walks_progress(const struct persist *p, int64_t *done, int64_t *total);
+
+/* filewalk.c: a walk into a file */
+struct file_walk;
+/* Begins (or queues) a walk into path + ".tmp"; when all is written and fsynced done is called on the loop's thread
+ * with 0, or an errno (the file is gone then). reason: a sentence, or NULL. begin may be NULL; false gives up. */
+struct file_walk *file_walk_start(struct persist *p, const char *path,
+                                  bool (*begin)(struct persist *p, const struct persist_pos *pos),
+                                  void (*done)(struct persist *p, int error, const char *reason));
+bool file_walk_running(const struct file_walk *f); /* else it is queued */
+void file_walk_cancel(struct file_walk *f);
+
+/* save.c */
+void save_second(struct persist *p);
+
+/* rewrite.c */
+void rewrite_second(struct persist *p);
+void rewrite_open(struct persist *p);
+void rewrite_close(struct persist *p);
+
+#endif

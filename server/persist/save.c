@@ -1,0 +1,71 @@
+/* dump.rdb: SAVE, BGSAVE and `save` points. */
+#include "server/persist/inside.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/persist/worker.h"
+#include "server/store/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RETRY_S = 5, SWEEP_ENTRIES = 10000 };
+
+static int64_t now_s(void) {
+    return clock_wall_ms() / 1000;
+}
+
+static bool saving_begins(struct persist *p, const struct persist_pos *pos) {
+    (void)pos;
+    p->changes_at_save = p->changes;
+    return true;
+}
+
+static void saved(struct persist *p, int error, const char *reason) {
+    p->saving = NULL;
+    p->last_save_ok = error == 0;
+    p->last_save_took_s = now_s() - p->last_try_s;
+    if (error) {
+        log_error("persistence: %s was not written: %s", p->rdb_path, reason ? reason : strerror(error));
+    } else {
+        p->changes -= p->changes_at_save;
+        p->last_save_s = now_s();
+        p->saves++;
+        log_notice("persistence: %s was written", p->rdb_path);
+    }
+    persist_changed(p);
+}
+
+bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size) {
+    if (p->loading) {
+        snprintf(err, err_size, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
+    if (p->saving) {
+        snprintf(err, err_size, "ERR Background save already in progress");
+        return false;
+    }
+    p->last_try_s = now_s();
+    p->saving = file_walk_start(p, p->rdb_path, saving_begins, saved);
+    if (!foreground) return true;
+    while (p->saving) {
+        if (!walks_tick(p)) worker_wait(p->bulk_worker);
+        store_work(p->store, SWEEP_ENTRIES); /* an aborted walk's marks must go before the next one begins */
+        if (p->walks && p->walks_full) worker_wait(p->bulk_worker);
+    }
+    if (!p->last_save_ok) snprintf(err, err_size, "ERR");
+    return p->last_save_ok;
+}
+
+void save_second(struct persist *p) {
+    char err[64];
+    if (p->saving || p->loading || p->loaded.damaged) return;
+    if (!p->last_save_ok && now_s() - p->last_try_s < RETRY_S) return;
+    for (size_t i = 0; i < p->o.save_count; i++) {
+        const struct persist_save_point *s = &p->o.save[i];
+        if ((int64_t)p->changes < s->changes || now_s() - p->last_save_s <= s->seconds) continue;
+        log_notice("persistence: %lld changes in %lld seconds: saving", (long long)s->changes, (long long)s->seconds);
+        persist_save(p, false, err, sizeof err);
+        return;
+    }
+}

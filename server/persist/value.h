@@ -1,0 +1,24 @@
+/* Values between the store and RDB. Recipe for a new kind: its case in value_save, its types in value_load. */
+#ifndef DUET_PERSIST_VALUE_H
+#define DUET_PERSIST_VALUE_H
+
+#include "server/proto/rdb.h"
+#include "server/store/store.h"
+
+/* Appends key, stamp and value. */
+void value_save(struct buf *out, const struct entry *e, bool compress);
+
+/* A key on its way from a reader into the store. */
+struct value_load {
+    struct store *store;
+    int db;
+    struct buf key;
+    int64_t expire_ms;
+    int type;
+};
+bool value_loads_type(int rdb_type);
+void value_load_free(struct value_load *v);
+/* Takes the events from RDB_KEY to RDB_KEY_END. False: err says which key cannot be taken and why. */
+bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_reader *r, char *err, size_t err_size);
+
+#endif
