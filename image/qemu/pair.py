@@ -95,8 +95,11 @@ class Pair:
                 ssh="ssh-key %s\n" % ssh_key if ssh_key else ""))
         subprocess.run([os.path.join(IMAGE, "configure"), "--in-place", disk, path], check=True)
 
-    def start(self):
+    def start_networks(self):
         self.networks = Networks(GATEWAY, NETMASK)
+
+    def start(self):
+        self.start_networks()
         for me in "ab":
             self.start_machine(me)
 
@@ -131,7 +134,7 @@ class Pair:
         role = self.ask("ROLE")
         if not (isinstance(role, list) and role[:1] == ["master"] and len(role) > 2 and role[2]):
             return False
-        return self.ask("SET", "duet:demo", time.strftime("%H:%M:%S")) == "OK"
+        return self.ask("SET", "duet:up", time.strftime("%H:%M:%S"), "PX", 1000) == "OK"
 
     def stop(self):
         for machine in self.machines.values():

@@ -1,0 +1,168 @@
+"""Two machines from the image, one by BIOS and one by UEFI: power cut, takeover, return, switchover, by a real client."""
+
+import os
+import sys
+import threading
+import time
+
+import redis
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lab  # noqa: E402
+from lab import UP_S, pair, tap  # noqa: E402
+from qemu.pair import PORT, VIP, listen  # noqa: E402
+
+KEYS = 10000
+BATCH = 100
+
+
+class Service:
+    """The VIP's Redis port on this host, as `make run` offers it."""
+
+    def __init__(self, two):
+        listener = listen(0)
+        two.networks.forward(listener, VIP, PORT)
+        self.port = listener.getsockname()[1]
+
+    def client(self):
+        return redis.Redis(port=self.port, socket_timeout=3, socket_connect_timeout=3)
+
+
+def value(number):
+    return b"value-%d-" % number + b"v" * (number % 50)
+
+
+def write_keys(client, first, last):
+    for start in range(first, last, BATCH):
+        pipe = client.pipeline(transaction=False)
+        for number in range(start, min(start + BATCH, last)):
+            pipe.set("key:%d" % number, value(number))
+        pipe.execute()
+
+
+def missing(client, numbers):
+    """Those of the numbers whose key has not the value that was acknowledged."""
+    numbers, lost = list(numbers), []
+    for start in range(0, len(numbers), 1000):
+        part = numbers[start:start + 1000]
+        got = client.mget(["key:%d" % n for n in part])
+        lost += [n for n, v in zip(part, got) if v != value(n)]
+    return lost
+
+
+class Writer(threading.Thread):
+    """Writes one key after the other, whatever happens, and notes which were acknowledged and when."""
+
+    def __init__(self, service, first):
+        super().__init__(daemon=True)
+        self.service, self.number, self.acknowledged, self.halt = service, first, [], threading.Event()
+
+    def run(self):
+        client = None
+        while not self.halt.is_set():
+            try:
+                client = client or self.service.client()
+                client.set("key:%d" % self.number, value(self.number))
+                self.acknowledged.append((time.monotonic(), self.number))
+            except redis.RedisError:
+                client = None
+                time.sleep(0.01)
+            self.number += 1
+
+    def since(self, moment):
+        return next((at for at, _ in self.acknowledged if at > moment), None)
+
+
+def with_writer(service, first, during):
+    """(what during() gave, the numbers acknowledged meanwhile, longest gap in s)"""
+    writer = Writer(service, first)
+    writer.start()
+    tap.until(lambda: writer.acknowledged, UP_S, "the first write of a new client")
+    try:
+        result = during(writer)
+    finally:
+        writer.halt.set()
+        writer.join(10)
+    times = [at for at, _ in writer.acknowledged]
+    gap = max((b - a for a, b in zip(times, times[1:])), default=0)
+    return result, [n for _, n in writer.acknowledged], gap
+
+
+def start_pair(two):
+    two.start()
+    loaded = {}
+    for me, machine in two.machines.items():
+        if not tap.ok(machine.wait_output(r"slot a is loaded", UP_S), "%s: the %s loader starts slot a" % (me, machine.firmware)):
+            raise RuntimeError("machine %s does not start" % me)
+        loaded[me] = time.monotonic()
+    tap.until(lambda: two.ask("PING", timeout_s=0.5) == "PONG", UP_S, "PONG at the VIP")
+    tap.say("kernels started (%s) to PONG at the VIP: %.1f s" % (lab.accel(), time.monotonic() - max(loaded.values())))
+    tap.until(two.in_sync, UP_S, "the pair in sync", step_s=0.2)
+    tap.say("to the pair in sync: %.1f s" % (time.monotonic() - max(loaded.values())))
+    tap.ok(two.master() in ("a", "b"), "exactly one machine is master")
+
+
+def power_cut(two, service, acknowledged):
+    old = two.master()
+
+    def cut(writer):
+        moment = time.monotonic()
+        two.machines[old].kill()
+        again = tap.until(lambda: writer.since(moment + 0.05), UP_S, "a write after the power cut")
+        tap.say("power cut of the master to the first write at the VIP: %.2f s" % (again - moment))
+    _, more, _ = with_writer(service, KEYS * 10, cut)
+    acknowledged.update(more)
+    tap.ok(two.ask("ROLE")[0] == "master" and two.master() not in (None, old), "the other machine is master and has the VIP")
+    tap.equal(missing(service.client(), acknowledged), [], "all %d acknowledged keys are there" % len(acknowledged))
+    return old
+
+
+def rejoin(two, service, old, acknowledged):
+    write_keys(service.client(), KEYS, KEYS + 500)
+    acknowledged.update(range(KEYS, KEYS + 500))
+    tap.ok(True, "500 keys more are written while one machine is alone")
+    two.start_machine(old)
+    tap.until(two.in_sync, UP_S, "the machine is back and in sync", step_s=0.2)
+    tap.ok(two.master() not in (None, old), "the machine that comes back is slave")
+    slave = redis_at(two, old)
+    tap.until(lambda: int(slave("DBSIZE")) >= len(acknowledged), UP_S, "the slave has all keys", step_s=0.2)
+    tap.ok(True, "and has all keys")
+
+
+def redis_at(two, me):
+    from qemu.pair import SERVICE
+    return lambda *words: two.ask(*words, address=SERVICE[me])
+
+
+def switchover(two, service, acknowledged):
+    before = two.master()
+
+    def ask_for_it(writer):
+        two.machines[before].type("hactl switchover\r")
+        tap.until(lambda: two.master() not in (None, before), UP_S, "the other machine is master", step_s=0.1)
+        moment = time.monotonic()
+        tap.until(lambda: writer.since(moment), UP_S, "a write after the switchover")
+    _, more, gap = with_writer(service, KEYS * 20, ask_for_it)
+    acknowledged.update(more)
+    tap.ok(True, "hactl switchover on the console moves the role")
+    tap.say("longest pause of a client that writes, over the switchover: %.2f s" % gap)
+    tap.until(two.in_sync, UP_S, "the pair in sync after the switchover", step_s=0.2)
+    tap.equal(missing(service.client(), acknowledged), [], "all %d acknowledged keys are there" % len(acknowledged))
+
+
+def test_life_of_a_pair():
+    """a pair from the image: keys, power cut, return, switchover"""
+    options = {"a": {"firmware": "bios", "disk_kind": "virtio"}, "b": {"firmware": "uefi", "disk_kind": "ahci", "nic": "e1000e"}}
+    with pair(options=options) as two:
+        start_pair(two)
+        service, acknowledged = Service(two), set(range(KEYS))
+        began = time.monotonic()
+        write_keys(service.client(), 0, KEYS)
+        tap.say("%d keys in batches of %d: %.1f s" % (KEYS, BATCH, time.monotonic() - began))
+        tap.ok(True, "%d keys are written through the VIP" % KEYS)
+        old = power_cut(two, service, acknowledged)
+        rejoin(two, service, old, acknowledged)
+        switchover(two, service, acknowledged)
+
+
+tap.main(test_life_of_a_pair)
