@@ -45,13 +45,13 @@ def qemu_arguments(accel, memory_mib, processors, firmware=()):
 
 
 def kvm_works(vmlinuz, initrd, timeout_s=10):
-    """Our kernel reaches user space under KVM: it runs `/duet --version`, whose end with status 0 the kernel then deplores.
+    """Our kernel reaches user space under KVM: it runs `/duet --help`, whose end with status 0 the kernel then deplores.
     A /dev/kvm that opens proves nothing."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     words = qemu_arguments("kvm", 512, 1) + [
         "-no-reboot", "-serial", "stdio", "-kernel", vmlinuz, "-initrd", initrd,
-        "-append", "console=ttyS0,115200 panic=-1 rdinit=/duet -- --version"]
+        "-append", "console=ttyS0,115200 panic=-1 rdinit=/duet -- --help"]
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=timeout_s)
     except (subprocess.TimeoutExpired, OSError):
@@ -92,7 +92,7 @@ class Machine:
         assert self.process is None, "a machine is started once until it is killed"
         words = qemu_arguments(self.accel, self.memory_mib, self.processors, self._firmware())
         words += ["-drive", "if=none,id=disk,format=raw,cache=unsafe,file=" + self.disk, *DISKS[self.disk_kind],
-                  "-device", "VGA,romfile=" if self.firmware == "none" else "VGA", "-device", "i6300esb", "-device", "virtio-rng-pci",
+                  "-device", "VGA", "-device", "i6300esb", "-device", "virtio-rng-pci",
                   "-chardev", "socket,id=console,path=%s.console,server=on,wait=off,logfile=%s" % (self.name, self.log_path),
                   "-serial", "chardev:console",
                   "-chardev", "socket,id=monitor,path=%s.monitor,server=on,wait=off" % self.name,

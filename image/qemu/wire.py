@@ -15,6 +15,7 @@ import socket
 import struct
 import threading
 import time
+import traceback
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
@@ -64,22 +65,28 @@ class Loop:
 
     def run(self):
         while self.running:
-            now = time.monotonic()
-            due = [t for t in self.timers if t[0] <= now]
-            self.timers = [t for t in self.timers if t[0] > now]
-            for _, what in due:
-                what()
-            while self.todo:
-                self.todo.popleft()()
-            wait = min((t[0] for t in self.timers), default=now + 1) - now
-            for key, events in self.selector.select(max(0, wait)):
-                on_read, on_write = key.data
-                if events & selectors.EVENT_READ and on_read:
-                    on_read()
-                # the first callback may have taken the descriptor off, or changed what is watched
-                still = self.selector.get_map().get(key.fd)
-                if events & selectors.EVENT_WRITE and on_write and still and still.data[1]:
-                    on_write()
+            try:
+                self.turn()
+            except Exception:  # a fault in one connection must not cut the others' cables
+                traceback.print_exc()
+
+    def turn(self):
+        now = time.monotonic()
+        due = [t for t in self.timers if t[0] <= now]
+        self.timers = [t for t in self.timers if t[0] > now]
+        for _, what in due:
+            what()
+        while self.todo:
+            self.todo.popleft()()
+        wait = min((t[0] for t in self.timers), default=now + 1) - now
+        for key, events in self.selector.select(max(0, wait)):
+            on_read, on_write = key.data
+            if events & selectors.EVENT_READ and on_read:
+                on_read()
+            # the first callback may have taken the descriptor off, or changed what is watched
+            still = self.selector.get_map().get(key.fd)
+            if events & selectors.EVENT_WRITE and on_write and still and still.data[1]:
+                on_write()
 
 
 class Port:
