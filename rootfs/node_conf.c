@@ -1,0 +1,302 @@
+#include "rootfs/node_conf.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "netcfg/netcfg.h"
+#include "rootfs/supervise.h"
+#include "server/base/num.h"
+
+#define DEFAULT_PORT 6379
+
+/* ---- [node] ---- */
+
+static bool set_name(void *target, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    struct node_conf *n = target;
+    const char *name = l->argv[1];
+    bool good = *name && *name != '-' && strlen(name) <= NODE_NAME_LIMIT;
+    for (const char *p = name; *p; p++) {
+        good &= isalnum((unsigned char)*p) || *p == '-' || *p == '.';
+    }
+    if (!good) {
+        return conf_complain(c, l, err,
+                             "'%s' cannot be a host name; take letters, digits and '-', at most %d",
+                             name, NODE_NAME_LIMIT);
+    }
+    snprintf(n->name, sizeof n->name, "%s", name);
+    return true;
+}
+
+static bool set_letter(void *target, const struct conf *c, const struct conf_line *l,
+                       struct conf_error *err) {
+    struct node_conf *n = target;
+    if (strcmp(l->argv[1], "a") != 0 && strcmp(l->argv[1], "b") != 0) {
+        return conf_complain(c, l, err, "'%s' is no node of a pair; write 'node a' or 'node b'",
+                             l->argv[1]);
+    }
+    n->letter = l->argv[1][0];
+    return true;
+}
+
+static const struct conf_row node_rows[] = {
+    {"name", 1, 1, set_name, "name NAME"},
+    {"node", 1, 1, set_letter, "node a|b"},
+    {NULL, 0, 0, NULL, NULL},
+};
+
+/* ---- [access] ---- */
+
+static bool set_key(void *target, const struct conf *c, const struct conf_line *l,
+                    struct conf_error *err) {
+    struct node_conf *n = target;
+    struct buf text = BUF_INIT;
+    bool known = strncmp(l->argv[1], "ssh-", 4) == 0 || strncmp(l->argv[1], "ecdsa-", 6) == 0 ||
+                 strncmp(l->argv[1], "sk-", 3) == 0;
+    if (!known || strlen(l->argv[2]) < 32) {
+        return conf_complain(c, l, err,
+                             "this is not a public key; write ssh-key and the line of a .pub file, "
+                             "like ssh-ed25519 AAAA... name");
+    }
+    if (n->ssh_key_count == NODE_SSH_KEYS) {
+        return conf_complain(c, l, err, "there are more than %d keys; remove one", NODE_SSH_KEYS);
+    }
+    for (int i = 1; i < l->argc; i++) buf_printf(&text, "%s%s", i > 1 ? " " : "", l->argv[i]);
+    n->ssh_keys[n->ssh_key_count++] = xstrdup(buf_cstr(&text));
+    buf_free(&text);
+    return true;
+}
+
+static bool set_console_password(void *target, const struct conf *c, const struct conf_line *l,
+                                 struct conf_error *err) {
+    struct node_conf *n = target;
+    (void)c, (void)err;
+    free(n->console_password);
+    n->console_password = strcmp(l->argv[1], "none") == 0 ? NULL : xstrdup(l->argv[1]);
+    return true;
+}
+
+static bool set_console(void *target, const struct conf *c, const struct conf_line *l,
+                        struct conf_error *err) {
+    static const int64_t speeds[] = {9600, 19200, 38400, 57600, 115200};
+    struct node_conf *n = target;
+    int64_t baud = 115200;
+    bool known = l->argc < 3;
+    if (l->argc == 3 && num_parse_range(l->argv[2], 1, 4000000, &baud)) {
+        for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) known |= speeds[i] == baud;
+    }
+    if (strncmp(l->argv[1], "tty", 3) != 0 || strlen(l->argv[1]) >= sizeof n->console_tty ||
+        strchr(l->argv[1], '/') || !known) {
+        return conf_complain(c, l, err,
+                             "this is no serial console; write one like 'console ttyS0 115200' "
+                             "(9600, 19200, 38400, 57600 or 115200)");
+    }
+    snprintf(n->console_tty, sizeof n->console_tty, "%s", l->argv[1]);
+    n->console_baud = (int)baud;
+    return true;
+}
+
+static const struct conf_row access_rows[] = {
+    {"ssh-key", 2, -1, set_key, "ssh-key TYPE BASE64 [COMMENT]"},
+    {"console-password", 1, 1, set_console_password, "console-password none|TEXT"},
+    {"console", 1, 2, set_console, "console ttyS0 [115200]"},
+    {NULL, 0, 0, NULL, NULL},
+};
+
+/* ---- [instance N] ---- */
+
+/* What the node decides for its servers, and an instance cannot. */
+static const char *const ours[] = {"dir",     "pair-lease", "control", "daemonize", "pidfile",
+                                   "logfile", "replicaof",  "slaveof", "include",   "masterauth"};
+
+static struct node_instance *instance_of(struct node_conf *n, const char *arg) {
+    int64_t number = 0;
+    num_parse_range(arg, 0, 63, &number); /* conf.c has checked it */
+    for (size_t i = 0; i < n->instance_count; i++) {
+        if (n->instances[i].number == number) return &n->instances[i];
+    }
+    struct node_instance *one = &n->instances[n->instance_count++];
+    *one = (struct node_instance){.number = (int)number, .port = DEFAULT_PORT};
+    /* A later line of the section overrides these. */
+    buf_add_str(&one->directives, "appendonly yes\nsave \"\"\nprotected-mode no\n");
+    return one;
+}
+
+static void directive(struct node_instance *i, const char *name, const char *value) {
+    buf_printf(&i->directives, "%s ", name);
+    conf_quote(&i->directives, value, strlen(value));
+    buf_add_str(&i->directives, "\n");
+}
+
+static bool one_word(const struct conf *c, const struct conf_line *l, struct conf_error *err) {
+    return l->argc == 2 ||
+           conf_complain(c, l, err, "'%s' takes one word and has %d", l->argv[0], l->argc - 1);
+}
+
+static bool set_port(struct node_instance *i, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    int64_t port;
+    if (!one_word(c, l, err)) return false;
+    if (!num_parse_range(l->argv[1], 1, 65535, &port)) {
+        return conf_complain(c, l, err, "'%s' is no port; write a number from 1 to 65535",
+                             l->argv[1]);
+    }
+    i->port = (uint16_t)port;
+    return true;
+}
+
+static bool set_memory(struct node_instance *i, const struct conf *c, const struct conf_line *l,
+                       struct conf_error *err) {
+    uint64_t bytes;
+    if (!one_word(c, l, err)) return false;
+    if (!num_parse_bytes(l->argv[1], &bytes) || bytes < (1 << 20)) {
+        return conf_complain(c, l, err, "'%s' is no memory size; write one like 256mb or 4gb",
+                             l->argv[1]);
+    }
+    directive(i, "maxmemory", l->argv[1]);
+    return true;
+}
+
+static bool set_password(struct node_instance *i, const struct conf *c, const struct conf_line *l,
+                         struct conf_error *err) {
+    if (!one_word(c, l, err)) return false;
+    if (strcmp(l->argv[1], "none") == 0) return true;
+    directive(i, "requirepass", l->argv[1]);
+    directive(i, "masterauth", l->argv[1]); /* the peer asks for the same */
+    return true;
+}
+
+static bool set_durability(struct node_instance *i, const struct conf *c, const struct conf_line *l,
+                           struct conf_error *err) {
+    if (!one_word(c, l, err)) return false;
+    if (strcmp(l->argv[1], "async") != 0 && strcmp(l->argv[1], "pair") != 0 &&
+        strcmp(l->argv[1], "disk") != 0) {
+        return conf_complain(c, l, err, "'%s' is no durability; write async, pair or disk",
+                             l->argv[1]);
+    }
+    directive(i, "durability", l->argv[1]);
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*set)(struct node_instance *i, const struct conf *c, const struct conf_line *l,
+                struct conf_error *err);
+} instance_rows[] = {
+    {"port", set_port},
+    {"memory", set_memory},
+    {"password", set_password},
+    {"durability", set_durability},
+};
+
+static bool instance_line(struct node_conf *n, const struct conf *c, const struct conf_line *l,
+                          struct conf_error *err) {
+    struct node_instance *i = instance_of(n, l->section_arg);
+    for (size_t k = 0; k < sizeof instance_rows / sizeof instance_rows[0]; k++) {
+        if (strcmp(l->argv[0], instance_rows[k].name) == 0) {
+            return instance_rows[k].set(i, c, l, err);
+        }
+    }
+    for (size_t k = 0; k < sizeof ours / sizeof ours[0]; k++) {
+        if (strcmp(l->argv[0], ours[k]) == 0) {
+            return conf_complain(c, l, err, "'%s' is set by the node itself; remove the line",
+                                 l->argv[0]);
+        }
+    }
+    for (int k = 0; k < l->argc; k++) {
+        if (k > 0) buf_add_str(&i->directives, " ");
+        conf_quote(&i->directives, l->argv[k], l->lens[k]);
+    }
+    buf_add_str(&i->directives, "\n");
+    return true;
+}
+
+static bool read_instances(struct node_conf *n, const struct conf *c, struct conf_error *err) {
+    for (size_t i = 0; i < c->count; i++) {
+        const struct conf_line *l = &c->lines[i];
+        if (strcmp(l->section, "instance") != 0) continue;
+        if (l->argc == 0)
+            instance_of(n, l->section_arg);
+        else if (!instance_line(n, c, l, err))
+            return false;
+    }
+    if (n->instance_count == 0) instance_of(n, "0");
+    for (size_t i = 0; i < n->instance_count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (n->instances[i].port != n->instances[k].port) continue;
+            snprintf(err->text, sizeof err->text,
+                     "%s: instances %d and %d have the same port %d; give one of them another",
+                     c->path, n->instances[k].number, n->instances[i].number, n->instances[i].port);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool node_conf_read(const struct conf *c, struct node_conf *out, struct conf_error *err) {
+    memset(out, 0, sizeof *out);
+    snprintf(out->console_tty, sizeof out->console_tty, "ttyS0");
+    out->console_baud = 115200;
+    bool fine = conf_apply(c, "node", NULL, node_rows, out, err) &&
+                conf_apply(c, "access", NULL, access_rows, out, err) && read_instances(out, c, err);
+    if (fine && !out->letter) {
+        snprintf(err->text, sizeof err->text, "%s: [node] needs 'node a' or 'node b'", c->path);
+        fine = false;
+    }
+    if (!fine) {
+        node_conf_free(out);
+        return false;
+    }
+    if (!*out->name) snprintf(out->name, sizeof out->name, "duet-%c", out->letter);
+    return true;
+}
+
+void node_conf_free(struct node_conf *n) {
+    for (size_t i = 0; i < n->instance_count; i++) buf_free(&n->instances[i].directives);
+    for (size_t i = 0; i < n->ssh_key_count; i++) free(n->ssh_keys[i]);
+    free(n->console_password);
+    memset(n, 0, sizeof *n);
+}
+
+/* ---- the whole file ---- */
+
+/* had judges its sections itself, in a process of its own. What it says goes to standard error. */
+static bool had_agrees(const char *path) {
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        const char *argv[] = {"had", "--check", "--config", path, NULL};
+        dup2(2, 1);
+        execv(supervisor_self(), (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) return false;
+    /* 2: this build has no had yet. */
+    return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2);
+}
+
+bool node_conf_check_file(const char *path, const char *applet) {
+    struct conf c;
+    struct conf_error err;
+    struct node_conf node;
+    struct netcfg_conf net;
+    if (!conf_read(&c, path, true, &err)) {
+        fprintf(stderr, "%s: %s\n", applet, err.text);
+        return false;
+    }
+    bool fine = node_conf_read(&c, &node, &err);
+    if (fine)
+        node_conf_free(&node);
+    else
+        fprintf(stderr, "%s: %s\n", applet, err.text);
+    if (!netcfg_read(&c, &net, &err)) {
+        fprintf(stderr, "%s: %s\n", applet, err.text);
+        fine = false;
+    }
+    conf_free(&c);
+    return fine && had_agrees(path);
+}
