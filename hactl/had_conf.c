@@ -175,8 +175,8 @@ static const struct conf_row ha_rows[] = {
 static struct instance_conf *instance_of(struct had_conf *out, const struct conf *c,
                                          const struct conf_line *l, struct conf_error *err) {
     int64_t n;
-    if (!num_parse_range(l->section_arg, 0, 999, &n)) {
-        conf_complain(c, l, err, "an instance is numbered 0 to 999: [instance 0]");
+    if (!num_parse_range(l->section_arg, 0, 63, &n)) {
+        conf_complain(c, l, err, "an instance is numbered 0 to 63: [instance 0]");
         return NULL;
     }
     for (int i = 0; i < out->instance_count; i++)
