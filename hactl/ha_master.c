@@ -74,7 +74,8 @@ static void stop(struct ha_fsm *f, int64_t now) {
 void d_suspend(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
     stop(f, now);
-    if (f->state == HA_YIELDED) return; /* its claim is how a switchover goes on; d_follow ends it */
+    if (f->state == HA_YIELDED)
+        return; /* its claim is how a switchover goes on; d_follow ends it */
     switch_end(f, false, "switchover ended: this master had to stop serving; see hactl status");
 }
 

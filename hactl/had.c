@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/buf.h"
@@ -87,6 +88,15 @@ static void keep_in_memory(struct had *h) {
     if (fd < 0) return;
     if (write(fd, "-1000", 5) != 5) log_info("the kernel may choose had when memory runs out");
     close(fd);
+}
+
+/* A log that is not read (a supervisor that hangs with its disk) loses lines, it does not hold us up. */
+static void never_wait_for_the_log(void) {
+    struct stat st;
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    if (flags < 0 || fstat(STDERR_FILENO, &st) != 0 || !S_ISFIFO(st.st_mode)) return;
+    if (fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK) != 0)
+        log_warning("the log may hold had up: %s", strerror(errno));
 }
 
 static void be_real_time(struct had *h) {
@@ -224,6 +234,7 @@ int had_main(int argc, char **argv) {
     }
     log_set_name("had");
     signal(SIGPIPE, SIG_IGN);
+    never_wait_for_the_log();
     keep_in_memory(&had);
     bool started = start(&had);
     if (started) loop_run(had.loop);

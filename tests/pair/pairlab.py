@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -74,7 +75,6 @@ class Node:
         self.lab.ip(self.name, "link", "set", "lo", "up")
         run = os.path.join(self.root, "run")
         shutil.rmtree(run, ignore_errors=True)
-        self.lab.ns(self.name, tap.DUET, "netcfg", "apply", os.path.join(self.root, "etc", "duet.conf"))
         log = open(os.path.join(self.root, "node.log"), "ab")
         self.process = self.lab.spawn(self.name, tap.DUET, "node", "--root", self.root, stdin=subprocess.DEVNULL,
                                       stdout=log, stderr=log, start_new_session=True)
@@ -125,11 +125,8 @@ class Node:
         os.kill(pid, signo)
         return pid
 
-    # ---- network faults ----
-
-    def links(self, state, ifaces=("eth0", "eth1")):
-        batch = "".join("link set %s %s\n" % (i, state) for i in ifaces)
-        self.lab.ip(self.name, "-batch", "-", input=batch)
+    def links(self, state):
+        self.lab.ip(self.name, "-batch", "-", input="link set eth0 %s\nlink set eth1 %s\n" % (state, state))
 
     # ---- what an operator and a client see ----
 
@@ -163,26 +160,37 @@ class Node:
         """A client at the node's own address."""
         return redis.Redis(host=self.address, port=PORT, socket_timeout=1, socket_connect_timeout=0.5, **kw)
 
-    def log_tail(self, lines=60):
-        try:
-            with open(os.path.join(self.root, "node.log"), errors="replace") as f:
-                return "".join(f.readlines()[-lines:])
-        except OSError:
-            return ""
+    def log_tail(self, lines=80):
+        """The ends of all logs of this node, had's longer."""
+        texts, folder = [], os.path.join(self.root, "data", "log")
+        paths = [os.path.join(self.root, "node.log")]
+        if os.path.isdir(folder):
+            paths += [os.path.join(folder, f) for f in sorted(os.listdir(folder))]
+        for path in paths:
+            with open(path, errors="replace") as f:
+                texts.append("---- %s of node %s\n%s" % (os.path.basename(path), self.name, "".join(f.readlines()[-lines:])))
+        return "\n".join(texts)
 
 
 class Lab(netlab.Lab):
     def ns_pids(self, node):
         return netlab.run("ip", "netns", "pids", self.names[node]).stdout.split()
 
-    def cut_crossover(self, on):
-        self.ip("a", "link", "set", "eth1", "down" if on else "up")
-        if not on:
-            self.ip("b", "link", "set", "eth1", "up")
+    def crossover(self, state):
+        """The crossover cable, unplugged ("down") or plugged in ("up"): at b's end, so that a keeps its address."""
+        self.ip("b", "link", "set", "eth1", state)
 
-    def cut_service(self, node, on):
-        """Pulls (or plugs) the service cable of a node at the switch."""
-        self.ip("g", "link", "set", "to" + node, "down" if on else "up")
+    def service(self, node, state):
+        """A node's service cable at the switch."""
+        self.ip("g", "link", "set", "to" + node, state)
+
+    def isolate(self, node, state):
+        """Both cables of a node at one instant, at their far ends: the node keeps its addresses."""
+        other = "b" if node == "a" else "a"
+        ends = [("g", "to" + node), (other, "eth1")]
+        started = [subprocess.Popen(["ip", "-n", self.names[n], "link", "set", i, state]) for n, i in ends]
+        for p in started:
+            p.wait()
 
 
 class Pair:
@@ -229,7 +237,6 @@ class Pair:
     def show(self):
         """What a failure needs: the logs."""
         for n in self.nodes.values():
-            tap.say("---- log of node %s" % n.name)
             tap.say(n.log_tail())
 
     # ---- roles ----
@@ -332,3 +339,12 @@ class Writer:
             values = client.mget(["%s:%d" % (self.prefix, n) for n in part])
             lost += [n for n, v in zip(part, values) if v != str(n).encode()]
         return lost
+
+
+def guarded(test):
+    """Runs one test; what it raises is a failed line with its first doc line."""
+    try:
+        test()
+    except Exception:  # noqa: BLE001
+        tap.ok(False, test.__doc__.strip().splitlines()[0])
+        tap.say(traceback.format_exc())
