@@ -34,6 +34,7 @@ struct persist {
     struct persist_world world;
     void (*pos_now)(void *arg, struct persist_pos *pos);
     void *pos_arg;
+    struct persist_pos last_pos; /* when the source went away */
     struct worker *sync_worker; /* fsyncs of the log: nothing slow stands before them */
     struct worker *bulk_worker; /* snapshots' bytes, unlinks */
     struct loop_timer *second;  /* everysec, save points, growth */

@@ -106,7 +106,8 @@ void persist_close(struct persist *p) {
 bool persist_stop(struct persist *p, char *err, size_t err_size) {
     struct persist_pos pos = {.db = -1};
     bool ok = true;
-    if (p->pos_now) p->pos_now(p->pos_arg, &pos); /* writes what was pending */
+    if (p->pos_now) p->pos_now(p->pos_arg, &p->last_pos); /* writes what was pending */
+    pos = p->last_pos;
     if (log_active(p) && !p->loading && pos.id[0] && !p->sync.failed) {
         worker_wait(p->sync_worker);
         ok = p->aof.written == pos.offset || !p->aof.part_count;
@@ -239,6 +240,7 @@ bool persist_set_lines(struct persist *p, const struct persist_line *lines, size
 }
 
 void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct persist_pos *pos), void *arg) {
+    if (p->pos_now) p->pos_now(p->pos_arg, &p->last_pos); /* it may be going away */
     p->pos_now = pos_now;
     p->pos_arg = arg;
 }

@@ -131,6 +131,8 @@ bool persist_append(struct persist *p, const struct persist_pos *at, const struc
 /* Everything up to here is in the kernel / on disk. With the log off: UINT64_MAX. */
 uint64_t persist_written_offset(const struct persist *p);
 uint64_t persist_synced_offset(const struct persist *p);
+/* What the fsync policy asks of a reply: `always` the synced offset, else the written one. */
+uint64_t persist_policy_offset(const struct persist *p);
 /* Reads kept stream bytes from offset on (about max) into out; *block is where the block that holds offset begins,
  * a place between two units of the stream; it may be NULL. 0: not kept. */
 size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block);

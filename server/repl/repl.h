@@ -102,6 +102,8 @@ uint64_t repl_offset(const struct repl *r); /* the stream's end */
 const char *repl_id(const struct repl *r);
 /* Writes the log, feeds slaves, sends acknowledgements. Before replies go out. */
 void repl_before_sleep(struct repl *r);
+/* For persist_world.changed: an fsync ended, a write failed or healed. */
+void repl_synced(struct repl *r);
 
 /* ---- Acknowledgements. */
 

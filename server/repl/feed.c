@@ -1,0 +1,407 @@
+/* The master's side: one struct feed a slave. Nothing is copied for a slave that keeps up: all read the one backlog by
+ * their own offset; one that is further behind is served from the kept log. */
+#include "server/repl/inside.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/base/num.h"
+#include "server/base/sock.h"
+#include "server/base/stream.h"
+#include "server/proto/replline.h"
+#include "server/proto/resp.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPANS = 16, LOG_READ_BYTES = 1 << 20, READ_BYTES = 16 * 1024, IN_MAX_BYTES = 64 * 1024 };
+
+static void feed_name(const struct feed *f, char *out, size_t size) {
+    sock_peer_name(stream_fd(f->stream), out, size);
+}
+
+void feed_end(struct feed *f, const char *why) {
+    if (f->dead) return;
+    f->dead = why;
+    loop_io_want(f->io, 0);
+    f->r->feed_again = true; /* so that the next turn reaps it */
+}
+
+static void note_ack(struct feed *f, uint64_t offset, bool has_synced, uint64_t synced) {
+    struct repl *r = f->r;
+    f->ack_ns = clock_boot_ns();
+    if (f->state == FEED_BULK_END) {
+        f->state = FEED_ONLINE;
+        log_notice("replication: slave has loaded the copy and streams from offset %llu", (unsigned long long)f->sent);
+    }
+    if (f->state != FEED_ONLINE || offset > f->sent) return; /* nobody acknowledges what was not sent */
+    if (offset > f->acked) f->acked = offset;
+    if (has_synced && synced <= offset && synced > f->synced) f->synced = synced;
+    if (f != r->pair) return;
+    if (f->acked > r->pair_acked) r->pair_acked = f->acked;
+    if (f->synced > r->pair_synced) r->pair_synced = f->synced;
+    stream_tell_released(r);
+}
+
+static void feed_request(struct feed *f, const struct resp_args *a) {
+    uint64_t offset = 0, synced = 0;
+    if (a->count < 3 || !bytes_is(a->v[0], "replconf") || !bytes_is(a->v[1], "ack")) return;
+    if (!num_parse_u64(a->v[2].p, a->v[2].len, &offset)) return;
+    bool has = a->count >= 5 && bytes_is(a->v[3], "fack") && num_parse_u64(a->v[4].p, a->v[4].len, &synced);
+    note_ack(f, offset, has, synced);
+}
+
+static void feed_parse(struct feed *f) {
+    static const struct resp_limits limits = {.bulk_max = 4096};
+    struct resp_parser parser = {0};
+    struct resp_args args = {0};
+    while (!f->dead && buf_len(&f->in)) {
+        args.count = 0;
+        enum resp_state st = resp_parse(&parser, buf_head(&f->in), buf_len(&f->in), &limits, &args);
+        if (st == RESP_BAD) feed_end(f, "it sent what is no request");
+        if (st == RESP_BAD || st == RESP_MORE) break;
+        if (st == RESP_DONE) feed_request(f, &args);
+        buf_eat(&f->in, parser.used);
+    }
+    if (buf_len(&f->in) > IN_MAX_BYTES) feed_end(f, "it sent a request without end");
+    resp_parser_free(&parser);
+    resp_args_free(&args);
+}
+
+static void feed_read(struct feed *f) {
+    for (int i = 0; i < 4 && !f->dead; i++) {
+        long n = stream_read(f->stream, buf_room(&f->in, READ_BYTES), READ_BYTES);
+        if (n == STREAM_AGAIN) break;
+        if (n <= 0) {
+            feed_end(f, "it closed the connection");
+            break;
+        }
+        buf_added(&f->in, (size_t)n);
+        feed_parse(f);
+    }
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/* False: the socket is full or gone. */
+static bool write_out(struct feed *f) {
+    while (buf_len(&f->out)) {
+        long n = stream_write(f->stream, buf_head(&f->out), buf_len(&f->out));
+        if (n == STREAM_AGAIN) return false;
+        if (n < 0) {
+            feed_end(f, "the connection failed");
+            return false;
+        }
+        buf_eat(&f->out, (size_t)n);
+    }
+    buf_trim(&f->out, 64 * 1024);
+    return true;
+}
+
+static bool write_backlog(struct feed *f, uint64_t end) {
+    struct iovec iov[SPANS];
+    int count = backlog_spans(f->r->backlog, f->sent, end, iov, SPANS);
+    long n = stream_writev(f->stream, iov, count);
+    if (n == STREAM_AGAIN) return false;
+    if (n < 0) {
+        feed_end(f, "the connection failed");
+        return false;
+    }
+    f->sent += (uint64_t)n;
+    return true;
+}
+
+static bool read_log(struct feed *f) {
+    size_t n = persist_read(f->r->persist, f->sent, LOG_READ_BYTES, &f->out, NULL);
+    if (n == 0) feed_end(f, "neither memory nor the kept log has what it lacks");
+    f->sent += n;
+    return n != 0;
+}
+
+void feed_flush(struct feed *f) {
+    struct repl *r = f->r;
+    uint64_t end = r->logged; /* a slave is never ahead of our own log */
+    bool open = !f->dead && write_out(f);
+    for (int i = 0; open && f->state == FEED_ONLINE && f->sent < end; i++) {
+        if (i == 64) {
+            r->feed_again = true; /* others, and commands, have their turn */
+            break;
+        }
+        open = f->sent >= backlog_first(r->backlog) ? write_backlog(f, end) : read_log(f) && write_out(f);
+    }
+    if (!f->dead) loop_io_want(f->io, LOOP_READ | (open ? 0 : LOOP_WRITE));
+}
+
+static void feed_io(struct loop *l, void *arg, int revents) {
+    (void)l;
+    struct feed *f = arg;
+    if (revents & LOOP_READ) feed_read(f);
+    if (!f->dead && (revents & LOOP_WRITE)) feed_flush(f);
+}
+
+void feeds_write(struct repl *r) {
+    for (struct feed *f = r->feeds; f; f = f->next)
+        if (f->state == FEED_ONLINE && !(loop_io_wanted(f->io) & LOOP_WRITE)) feed_flush(f);
+}
+
+/* ---- coming and going ----------------------------------------------------------------------- */
+
+static void move_bytes(struct buf *to, struct buf *from) {
+    if (buf_len(from)) buf_add(to, buf_head(from), buf_len(from));
+    buf_clear(from);
+}
+
+struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, struct buf *unsent,
+                      struct buf *unread) {
+    struct feed *f = xcalloc(1, sizeof *f);
+    f->r = r;
+    if (conf) f->conf = *conf;
+    f->stream = s;
+    f->ack_ns = clock_boot_ns();
+    move_bytes(&f->out, unsent);
+    move_bytes(&f->in, unread);
+    if (f->conf.host[0] == '\0') {
+        uint16_t port;
+        sock_peer_host(stream_fd(s), f->conf.host, sizeof f->conf.host, &port);
+    }
+    f->io = loop_io_new(r->loop, stream_fd(s), feed_io, f);
+    loop_io_want(f->io, LOOP_READ);
+    f->next = r->feeds;
+    r->feeds = f;
+    if (f->conf.pair) {
+        if (r->pair) feed_end(r->pair, "the pair's slave has come again");
+        r->pair = f;
+    }
+    r->last_slave_ns = clock_boot_ns();
+    return f;
+}
+
+void feed_online(struct feed *f, uint64_t from) {
+    f->state = FEED_ONLINE;
+    f->sent = from;
+    /* What it asked to continue from, it has: that counts as acknowledged in memory. */
+    note_ack(f, from, false, 0);
+    feed_flush(f);
+}
+
+static void feed_free(struct feed *f) {
+    struct repl *r = f->r;
+    char name[80];
+    feed_name(f, name, sizeof name);
+    log_notice("replication: slave %s is gone: %s", name, f->dead);
+    transfer_left(f);
+    if (r->pair == f) r->pair = NULL;
+    loop_io_free(f->io);
+    stream_free(f->stream);
+    buf_free(&f->in);
+    buf_free(&f->out);
+    free(f);
+}
+
+void feeds_reap(struct repl *r) {
+    bool any = false;
+    for (struct feed **at = &r->feeds, *f; (f = *at);) {
+        if (!f->dead) {
+            at = &f->next;
+            continue;
+        }
+        *at = f->next;
+        feed_free(f);
+        any = true;
+    }
+    if (any) repl_changed(r);
+}
+
+void feeds_drop(struct repl *r, const char *why) {
+    for (struct feed *f = r->feeds; f; f = f->next) feed_end(f, why);
+}
+
+void feeds_second(struct repl *r, uint64_t now_ns) {
+    uint64_t timeout_ns = (uint64_t)r->o.timeout_ms * NS_PER_MS;
+    bool online = false;
+    for (struct feed *f = r->feeds; f; f = f->next) {
+        if (f->state == FEED_ONLINE) {
+            online = true;
+            if (f->psync && now_ns - f->ack_ns > timeout_ns) feed_end(f, "it acknowledged nothing for repl-timeout");
+        } else if (f->state == FEED_WAIT && !f->dead) {
+            buf_add(&f->out, "\n", 1); /* keeps its patience while the walk is queued */
+            feed_flush(f);
+        }
+    }
+    if (r->feeds) r->last_slave_ns = now_ns;
+    if (!online || now_ns - r->last_ping_ns < (uint64_t)r->o.ping_period_ms * NS_PER_MS) return;
+    r->last_ping_ns = now_ns;
+    stream_ping(r);
+}
+
+/* ---- REPLCONF and PSYNC ----------------------------------------------------------------------- */
+
+void repl_conf_free(struct repl_conf *conf) {
+    free(conf);
+}
+
+/* REPLCONF duet-pair NODE ID OFFSET: the other node of the pair tells what it has; it is told the session's number and up to
+ * which offset its line is ours too. */
+static void conf_pair(struct repl *r, struct repl_conf *c, int argc, const struct bytes *argv, struct buf *reply) {
+    uint64_t offset, fork;
+    char id[PERSIST_ID_CHARS + 1] = "";
+    if (argc != 5 || argv[2].len != 1 || !num_parse_u64(argv[4].p, argv[4].len, &offset)) {
+        resp_error(reply, "ERR REPLCONF duet-pair takes node, id and offset");
+        return;
+    }
+    char node = argv[2].p[0];
+    if (!r->o.node || (node != 'a' && node != 'b') || node == r->o.node) {
+        resp_errorf(reply, "ERR this is node %c, which is not the peer of node %c", r->o.node ? r->o.node : '-', node);
+        return;
+    }
+    if (replline_is_id(argv[3])) memcpy(id, argv[3].p, PERSIST_ID_CHARS);
+    stream_own_line(r);
+    c->pair = true;
+    c->session = ++r->sessions;
+    if (stream_fork(r, id, offset, &fork))
+        buf_printf(reply, "+OK session %llu fork %llu\r\n", (unsigned long long)c->session, (unsigned long long)fork);
+    else
+        buf_printf(reply, "+OK session %llu fork none\r\n", (unsigned long long)c->session);
+}
+
+static void conf_option(struct repl_conf *c, struct bytes name, struct bytes value) {
+    uint64_t port;
+    if (bytes_is(name, "listening-port") && num_parse_u64(value.p, value.len, &port) && port <= UINT16_MAX)
+        c->port = (uint16_t)port;
+    if (bytes_is(name, "ip-address") && value.len < sizeof c->host) {
+        memcpy(c->host, value.p, value.len);
+        c->host[value.len] = '\0';
+    }
+    if (bytes_is(name, "capa") && bytes_is(value, "eof")) c->eof = true;
+    if (bytes_is(name, "capa") && bytes_is(value, "psync2")) c->psync2 = true;
+}
+
+void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv, struct buf *reply) {
+    static const char *const known[] = {"listening-port", "ip-address", "capa",          "ack",
+                                        "fack",           "getack",     "rdb-only", "rdb-filter-only"};
+    if (!*conf) *conf = xcalloc(1, sizeof **conf);
+    if (argc >= 2 && bytes_is(argv[1], "duet-pair")) {
+        conf_pair(r, *conf, argc, argv, reply);
+        return;
+    }
+    if (argc % 2 == 0) {
+        resp_error(reply, "ERR syntax error");
+        return;
+    }
+    for (int i = 1; i + 1 < argc; i += 2) {
+        bool ok = false;
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) ok = ok || bytes_is(argv[i], known[k]);
+        if (!ok) {
+            resp_errorf(reply, "ERR Unrecognized REPLCONF option: %.*s", (int)argv[i].len, argv[i].p);
+            return;
+        }
+        if (bytes_is(argv[i], "ack") || bytes_is(argv[i], "getack")) return; /* these are not answered */
+        conf_option(*conf, argv[i], argv[i + 1]);
+    }
+    resp_status(reply, "OK");
+}
+
+static bool try_continue(struct repl *r, struct feed *f, struct bytes id_word, struct bytes offset_word) {
+    uint64_t wanted, fork;
+    char id[PERSIST_ID_CHARS + 1] = "";
+    if (!replline_is_id(id_word) || !num_parse_u64(offset_word.p, offset_word.len, &wanted) || wanted == 0) return false;
+    memcpy(id, id_word.p, PERSIST_ID_CHARS);
+    uint64_t has = wanted - 1; /* PSYNC names the first byte wanted, counted from 1 */
+    bool ours = stream_fork(r, id, has, &fork) && fork == has && stream_serves(r, has);
+    if (ours && !f->conf.psync2 && strcmp(id, r->id) != 0) ours = false; /* it cannot be told of the new id */
+    if (!ours) {
+        if (id_word.len != 1) r->sync_partial_err++;
+        return false;
+    }
+    r->sync_partial_ok++;
+    if (f->conf.psync2)
+        buf_printf(&f->out, "+CONTINUE %s\r\n", r->id);
+    else
+        buf_add_str(&f->out, "+CONTINUE\r\n");
+    log_notice("replication: slave %s continues at offset %llu", f->conf.host, (unsigned long long)has);
+    feed_online(f, has);
+    return true;
+}
+
+bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv, struct stream *s,
+               struct buf *unsent, struct buf *unread, struct buf *reply) {
+    bool psync = bytes_is(argv[0], "psync");
+    if (psync && argc != 3) {
+        resp_error(reply, "ERR wrong number of arguments for 'psync' command");
+        return false;
+    }
+    if (r->role == REPL_NONE || (is_slave(r) && !link_streaming(r->link)) || !r->whole) {
+        resp_error(reply, "NOMASTERLINK Can't SYNC while not connected with my master");
+        return false;
+    }
+    stream_own_line(r);
+    stream_flush(r);
+    struct feed *f = feed_new(r, *conf, s, unsent, unread);
+    free(*conf);
+    *conf = NULL;
+    f->psync = psync;
+    if (!psync || !try_continue(r, f, argv[1], argv[2])) {
+        r->sync_full++;
+        transfer_join(r, f);
+    }
+    feed_parse(f);
+    repl_changed(r);
+    return true;
+}
+
+/* ---- what others want to know ----------------------------------------------------------------- */
+
+int repl_slave_count(const struct repl *r) {
+    int n = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next) n += !f->dead;
+    return n;
+}
+
+static int64_t lag_s(const struct feed *f) {
+    return (int64_t)((clock_boot_ns() - f->ack_ns) / NS_PER_S);
+}
+
+int repl_good_slaves(const struct repl *r) {
+    int n = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next)
+        n += !f->dead && f->state == FEED_ONLINE && lag_s(f) <= r->o.min_slaves_lag_s;
+    return n;
+}
+
+int repl_count_acked(struct repl *r, uint64_t offset, int *synced) {
+    int n = 0, s = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next) {
+        if (f->dead || f->state != FEED_ONLINE) continue;
+        n += f->acked >= offset;
+        s += f->synced >= offset;
+    }
+    if (synced) *synced = s;
+    return n;
+}
+
+void repl_ask_acks(struct repl *r) {
+    stream_ask_acks(r);
+}
+
+void repl_drop_slaves(struct repl *r, const char *reason) {
+    feeds_drop(r, reason);
+}
+
+size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max) {
+    static const char *const states[] = {"wait_bgsave", "send_bulk", "send_bulk", "online"};
+    size_t n = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next) {
+        if (f->dead) continue;
+        if (n < max) {
+            out[n] = (struct repl_slave_info){.port = f->conf.port,
+                                              .state = states[f->state],
+                                              .offset = f->acked,
+                                              .synced = f->synced,
+                                              .lag_s = lag_s(f),
+                                              .pair = f == r->pair};
+            memcpy(out[n].host, f->conf.host, sizeof out[n].host);
+        }
+        n++;
+    }
+    return n;
+}

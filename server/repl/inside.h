@@ -1,0 +1,155 @@
+/* What the files of server/repl share. Nobody else includes this. */
+#ifndef DUET_REPL_INSIDE_H
+#define DUET_REPL_INSIDE_H
+
+#include "server/base/buf.h"
+#include "server/repl/backlog.h"
+#include "server/repl/link_fsm.h"
+#include "server/repl/repl.h"
+
+struct loop_io;
+struct loop_timer;
+struct transfer;
+struct link;
+
+/* What a connection's REPLCONFs said. */
+struct repl_conf {
+    uint16_t port;
+    char host[64]; /* ip-address, "" when not announced */
+    bool eof, psync2;
+    bool pair;
+    uint64_t session;
+};
+
+enum feed_state { FEED_WAIT, FEED_BULK, FEED_BULK_END, FEED_ONLINE };
+
+/* A slave's connection (feed.c). */
+struct feed {
+    struct feed *next;
+    struct repl *r;
+    struct repl_conf conf;
+    struct stream *stream;
+    struct loop_io *io;
+    enum feed_state state;
+    bool psync;       /* else SYNC: no lines, never acknowledges */
+    const char *dead; /* why it is to be closed; it is unlinked in feeds_reap */
+    struct buf in, out;
+    uint64_t sent;    /* ONLINE: stream offset behind what is sent or in out */
+    uint64_t acked, synced;
+    uint64_t ack_ns;  /* of the last acknowledgement */
+    struct transfer *transfer; /* while WAIT or BULK */
+};
+
+/* A full synchronisation: one walk for all slaves that came before it began (transfer.c). */
+struct transfer {
+    struct transfer *next;
+    struct repl *r;
+    struct persist_walk *walk; /* NULL once it has ended */
+    bool begun;
+    char mark[40];
+};
+
+struct repl {
+    struct repl_options o;
+    char *dir, *master_user, *master_auth;
+    struct persist *persist;
+    struct store *store;
+    struct loop *loop;
+    struct repl_world world;
+    struct loop_timer *second, *again;
+
+    /* the stream */
+    enum repl_role role;
+    char id[PERSIST_ID_CHARS + 1];
+    struct persist_line lines[PERSIST_LINES_MAX];
+    size_t line_count;
+    bool line_pending;   /* as master, the next write or slave begins a new line (what was loaded may be a shorter
+                            history than slaves have seen) */
+    struct backlog *backlog;
+    int db;              /* selected at the stream's end, -1: none */
+    uint64_t logged;     /* offset up to which the log has it */
+    int logged_db;
+    uint64_t write_end;  /* offset behind the last write; PINGs may follow */
+    int depth;           /* of repl_feed_begin */
+    unsigned in_group;   /* commands fed since the outermost begin */
+    struct buf first;    /* the first of a group, until it is known whether a second comes */
+    int first_db;
+    struct buf scratch;
+
+    /* slaves */
+    struct feed *feeds;
+    struct transfer *transfers;
+    uint64_t sessions;   /* the last session number given out */
+    struct feed *pair;   /* the pair's slave, or NULL */
+    uint64_t pair_acked, pair_synced; /* of this line, also when its slave is gone */
+    uint64_t released;   /* what floor 4 was last told */
+    bool alone;
+    uint64_t last_ping_ns, last_slave_ns;
+    bool feed_again;     /* some slave has more than one turn took */
+
+    /* following */
+    struct link *link;
+    bool whole;
+    uint64_t tail_writes;
+    uint64_t tail_saved_from; /* the fork whose tail is saved already; UINT64_MAX: none */
+    char tail_file[256];
+    uint64_t sync_full, sync_partial_ok, sync_partial_err, apply_errors;
+};
+
+static inline void repl_changed(struct repl *r) {
+    if (r->world.changed) r->world.changed(r->world.arg);
+}
+static inline bool is_slave(const struct repl *r) {
+    return r->role == REPL_SLAVE;
+}
+
+/* stream.c */
+void stream_open(struct repl *r);
+void stream_close(struct repl *r);
+void stream_pos(struct repl *r, struct persist_pos *pos); /* the end, after flushing to the log */
+bool stream_flush(struct repl *r);                       /* false: the log could not be written */
+void stream_pass_on(struct repl *r, const char *p, size_t n, int db_after); /* a master's unit */
+void stream_ping(struct repl *r);
+void stream_ask_acks(struct repl *r);
+void stream_restart(struct repl *r, const char *id, uint64_t offset, int db); /* after a full synchronisation */
+/* The present line ends here: id becomes lines[0]. new_id NULL: one is made. */
+void stream_new_line(struct repl *r, const char *new_id);
+void stream_own_line(struct repl *r); /* begins it if it is pending */
+void stream_trim(struct repl *r);
+/* Calls world.released when the release offset grew. */
+void stream_tell_released(struct repl *r);
+/* Up to which offset of line id we hold the same bytes; false: the line is not known here. */
+bool stream_fork(const struct repl *r, const char *id, uint64_t offset, uint64_t *fork);
+/* Are all bytes from here on still there? */
+bool stream_serves(struct repl *r, uint64_t offset);
+
+/* feed.c */
+struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, struct buf *unsent, struct buf *unread);
+void feed_end(struct feed *f, const char *why); /* marks it; freed by feeds_reap */
+void feed_online(struct feed *f, uint64_t from);
+void feed_flush(struct feed *f); /* writes what it can and waits for readiness as needed */
+void feeds_write(struct repl *r);
+void feeds_reap(struct repl *r);
+void feeds_second(struct repl *r, uint64_t now_ns);
+void feeds_drop(struct repl *r, const char *why);
+
+/* transfer.c */
+void transfer_join(struct repl *r, struct feed *f); /* a full synchronisation for f, with others that wait */
+void transfer_left(struct feed *f);                 /* f goes */
+void transfers_close(struct repl *r);
+
+/* link.c */
+struct link *link_new(struct repl *r);
+void link_free(struct link *k);
+void link_start(struct link *k, const char *host, uint16_t port, bool pair);
+void link_stop(struct link *k);
+bool link_active(const struct link *k);
+bool link_streaming(const struct link *k);
+void link_ack(struct link *k); /* before the loop sleeps: acknowledges what was applied */
+void link_second(struct link *k, uint64_t now_ns);
+void link_status(const struct link *k, struct repl_status *s);
+
+/* tail.c: writes of ours from `from` on that the new master does not have; false: err, nothing may be dropped. */
+bool tail_save(struct repl *r, uint64_t from, char *err, size_t err_size);
+
+#endif

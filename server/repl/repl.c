@@ -1,0 +1,205 @@
+#include "server/repl/inside.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/base/rand.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void repl_defaults(struct repl_options *o) {
+    *o = (struct repl_options){.dir = ".",
+                               .port = 6379,
+                               .backlog_bytes = 1 << 20,
+                               .backlog_ttl_s = 3600,
+                               .timeout_ms = 60000,
+                               .ping_period_ms = 10000,
+                               .slave_limit_bytes = 256ULL << 20,
+                               .durability = REPL_PAIR,
+                               .min_slaves_lag_s = 10,
+                               .slave_read_only = true,
+                               .serve_stale = true,
+                               .slave_priority = 100};
+}
+
+static void pos_now(void *arg, struct persist_pos *pos) {
+    stream_pos(arg, pos);
+}
+
+static void second(struct loop *l, void *arg) {
+    (void)l;
+    struct repl *r = arg;
+    uint64_t now = clock_boot_ns();
+    feeds_second(r, now);
+    link_second(r->link, now);
+    repl_before_sleep(r);
+    stream_tell_released(r);
+}
+
+static void turn_again(struct loop *l, void *arg) {
+    (void)l;
+    (void)arg; /* before_sleep does the rest */
+}
+
+static void set_options(struct repl *r, const struct repl_options *o) {
+    char node = r->o.node;
+    r->o = *o;
+    if (r->dir) r->o.node = node;
+    free(r->master_user);
+    free(r->master_auth);
+    r->master_user = o->master_user && o->master_user[0] ? xstrdup(o->master_user) : NULL;
+    r->master_auth = o->master_auth && o->master_auth[0] ? xstrdup(o->master_auth) : NULL;
+    r->o.master_user = r->master_user;
+    r->o.master_auth = r->master_auth;
+    if (r->o.node && r->o.ping_period_ms > 1000) r->o.ping_period_ms = 1000; /* the pair's link is watched closely */
+}
+
+struct repl *repl_open(const struct repl_options *o, struct persist *p, struct store *store, struct loop *loop,
+                       const struct repl_world *world) {
+    struct repl *r = xcalloc(1, sizeof *r);
+    set_options(r, o);
+    r->dir = xstrdup(o->dir);
+    r->o.dir = r->dir;
+    r->persist = p;
+    r->store = store;
+    r->loop = loop;
+    r->world = *world;
+    r->role = o->node ? REPL_NONE : REPL_MASTER;
+    r->whole = !persist_loaded(p)->damaged;
+    r->line_pending = true;
+    r->tail_saved_from = UINT64_MAX;
+    rand_bytes(&r->sessions, sizeof r->sessions);
+    r->sessions = r->sessions >> 34 << 10; /* a restarted master gives other numbers */
+    stream_open(r);
+    r->link = link_new(r);
+    persist_set_pos_source(p, pos_now, r);
+    r->again = loop_timer_new(loop, turn_again, r);
+    r->second = loop_timer_new(loop, second, r);
+    loop_timer_start(r->second, NS_PER_S, NS_PER_S);
+    return r;
+}
+
+void repl_close(struct repl *r) {
+    if (!r) return;
+    repl_before_sleep(r);
+    link_free(r->link);
+    feeds_drop(r, "this server ends");
+    feeds_reap(r);
+    transfers_close(r);
+    persist_set_pos_source(r->persist, NULL, NULL);
+    loop_timer_free(r->second);
+    loop_timer_free(r->again);
+    stream_close(r);
+    free(r->dir);
+    free(r->master_user);
+    free(r->master_auth);
+    free(r);
+}
+
+void repl_reconfigure(struct repl *r, const struct repl_options *o) {
+    set_options(r, o);
+    r->o.dir = r->dir;
+    backlog_set_keep(r->backlog, o->backlog_bytes);
+    stream_tell_released(r);
+}
+
+void repl_before_sleep(struct repl *r) {
+    stream_flush(r);
+    r->feed_again = false;
+    feeds_write(r);
+    link_ack(r->link);
+    feeds_reap(r);
+    stream_trim(r);
+    r->released = repl_release_offset(r);
+    if (r->feed_again) loop_timer_start(r->again, 0, 0);
+}
+
+void repl_synced(struct repl *r) {
+    link_ack(r->link);
+    stream_tell_released(r);
+}
+
+void repl_set_alone(struct repl *r, bool alone) {
+    r->alone = alone;
+    stream_tell_released(r);
+}
+
+bool repl_alone(const struct repl *r) {
+    return r->alone;
+}
+
+/* ---- roles ---------------------------------------------------------------------------------- */
+
+enum repl_role repl_role(const struct repl *r) {
+    return r->role;
+}
+
+bool repl_master(struct repl *r, char *err, size_t err_size) {
+    if (r->role == REPL_MASTER) return true;
+    if (!r->whole) {
+        snprintf(err, err_size, "ERR the data here is not complete: a first copy is under way, or the log is damaged");
+        return false;
+    }
+    link_stop(r->link);
+    feeds_drop(r, "this node becomes the master; the line continues at once");
+    r->role = REPL_MASTER;
+    r->line_pending = true;
+    stream_own_line(r);
+    repl_changed(r);
+    return true;
+}
+
+void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair) {
+    if (r->role != REPL_SLAVE) {
+        stream_flush(r);
+        feeds_drop(r, "this node follows another master now");
+        r->role = REPL_SLAVE;
+        log_notice("replication: slave of %s:%u", host, port);
+    }
+    link_start(r->link, host, port, pair);
+    repl_changed(r);
+}
+
+void repl_none(struct repl *r) {
+    if (r->role == REPL_NONE) return;
+    stream_flush(r);
+    link_stop(r->link);
+    feeds_drop(r, "this node serves nobody now");
+    r->role = REPL_NONE;
+    repl_changed(r);
+}
+
+void repl_status(const struct repl *r, struct repl_status *s) {
+    struct persist_status ps;
+    persist_status(r->persist, &ps);
+    memset(s, 0, sizeof *s);
+    s->role = r->role;
+    memcpy(s->id, r->id, sizeof s->id);
+    memcpy(s->id2, r->line_count ? r->lines[0].id : "0000000000000000000000000000000000000000", sizeof s->id2);
+    s->second_offset = r->line_count ? (int64_t)r->lines[0].until + 1 : -1;
+    s->offset = backlog_end(r->backlog);
+    s->alone = r->alone;
+    s->whole = r->whole;
+    s->loading = ps.loading;
+    s->rejoin_tail = r->tail_writes;
+    memcpy(s->rejoin_file, r->tail_file, sizeof s->rejoin_file);
+    link_status(r->link, s);
+    if (!is_slave(r) && r->pair && !r->pair->dead) {
+        bool online = r->pair->state == FEED_ONLINE;
+        s->session = online ? r->pair->conf.session : 0;
+        s->insync_link = online;
+        s->acked = r->pair->acked;
+        s->acked_synced = r->pair->synced;
+    }
+    s->slaves = repl_slave_count(r);
+    s->backlog_active = true;
+    s->backlog_bytes = r->o.backlog_bytes;
+    s->backlog_first_offset = backlog_first(r->backlog);
+    s->backlog_len = s->offset - s->backlog_first_offset;
+    s->sync_full = r->sync_full;
+    s->sync_partial_ok = r->sync_partial_ok;
+    s->sync_partial_err = r->sync_partial_err;
+    s->apply_errors = r->apply_errors;
+}
