@@ -51,8 +51,10 @@ void aof_mark(struct aof_part *p, uint64_t offset, uint64_t at) {
     p->marks[p->mark_count++] = (struct aof_mark){offset, at};
 }
 
-struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_offset, uint64_t bytes) {
-    must(a->part_count == 0 || a->parts[a->part_count - 1].number + 1 == number, "parts are numbered in a row");
+struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_offset,
+                              uint64_t bytes) {
+    must(a->part_count == 0 || a->parts[a->part_count - 1].number + 1 == number,
+         "parts are numbered in a row");
     a->parts = xrealloc(a->parts, (a->part_count + 1) * sizeof *a->parts);
     struct aof_part *p = &a->parts[a->part_count++];
     *p = (struct aof_part){.number = number, .first_offset = first_offset, .bytes = bytes};
@@ -96,12 +98,14 @@ void aof_forget_below(struct aof *a, unsigned number) {
     a->read_offset = 0;
 }
 
-static bool write_block(int fd, uint64_t at, const char *header, const struct iovec *iov, int count, size_t len) {
+static bool write_block(int fd, uint64_t at, const char *header, const struct iovec *iov, int count,
+                        size_t len) {
     char together[LOGBLOCK_HEADER_BYTES + TOGETHER_BYTES];
     if (len <= TOGETHER_BYTES) {
         char *p = together + LOGBLOCK_HEADER_BYTES;
         memcpy(together, header, LOGBLOCK_HEADER_BYTES);
-        for (int i = 0; i < count; p += iov[i].iov_len, i++) memcpy(p, iov[i].iov_base, iov[i].iov_len);
+        for (int i = 0; i < count; p += iov[i].iov_len, i++)
+            memcpy(p, iov[i].iov_base, iov[i].iov_len);
         return file_pwrite_all(fd, together, LOGBLOCK_HEADER_BYTES + len, (off_t)at);
     }
     if (!file_pwrite_all(fd, header, LOGBLOCK_HEADER_BYTES, (off_t)at)) return false;
@@ -111,8 +115,8 @@ static bool write_block(int fd, uint64_t at, const char *header, const struct io
     return true;
 }
 
-bool aof_append(struct aof *a, const struct persist_pos *at, uint64_t synced, enum logblock_kind kind,
-                const struct iovec *iov, int count) {
+bool aof_append(struct aof *a, const struct persist_pos *at, uint64_t synced,
+                enum logblock_kind kind, const struct iovec *iov, int count) {
     must(a->fd >= 0, "a part is open for writing");
     must(at->offset == a->written, "a block follows the one before without a gap");
     struct aof_part *p = &a->parts[a->part_count - 1];
@@ -156,7 +160,8 @@ static int read_fd(const struct aof *a, const struct aof_part *p) {
 
 static bool header_at(int fd, const struct aof_part *p, uint64_t at, struct logblock *b) {
     char raw[LOGBLOCK_HEADER_BYTES];
-    if (at + LOGBLOCK_HEADER_BYTES > p->bytes || !file_pread_all(fd, raw, sizeof raw, (off_t)at)) return false;
+    if (at + LOGBLOCK_HEADER_BYTES > p->bytes || !file_pread_all(fd, raw, sizeof raw, (off_t)at))
+        return false;
     if (logblock_get(b, raw, sizeof raw) != LOGBLOCK_OK) return false;
     return at + LOGBLOCK_HEADER_BYTES + b->len <= p->bytes;
 }
@@ -170,7 +175,9 @@ static bool seek(struct aof *a, int fd, struct aof_part *p, uint64_t offset, uin
         *at = p->marks[i].at;
         break;
     }
-    if (a->read_offset && a->read_offset <= offset && p == &a->parts[a->read_part] && a->read_at > *at) *at = a->read_at;
+    if (a->read_offset && a->read_offset <= offset && p == &a->parts[a->read_part] &&
+        a->read_at > *at)
+        *at = a->read_at;
     while (header_at(fd, p, *at, &b)) {
         aof_mark(p, b.offset, *at);
         if (offset < b.offset + b.len) return offset >= b.offset;
@@ -179,7 +186,8 @@ static bool seek(struct aof *a, int fd, struct aof_part *p, uint64_t offset, uin
     return false;
 }
 
-static size_t read_part(struct aof *a, size_t i, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block) {
+static size_t read_part(struct aof *a, size_t i, uint64_t offset, size_t max, struct buf *out,
+                        struct persist_pos *block) {
     struct aof_part *p = &a->parts[i];
     struct logblock b;
     uint64_t at;
@@ -209,7 +217,8 @@ static size_t read_part(struct aof *a, size_t i, uint64_t offset, size_t max, st
     return got;
 }
 
-size_t aof_read(struct aof *a, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block) {
+size_t aof_read(struct aof *a, uint64_t offset, size_t max, struct buf *out,
+                struct persist_pos *block) {
     if (offset >= a->written) return 0;
     for (size_t i = a->part_count; i-- > 0;) {
         if (a->parts[i].first_offset > offset) continue;

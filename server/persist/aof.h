@@ -27,11 +27,11 @@ struct aof {
     struct manifest m;
     struct aof_part *parts; /* by number; the last one is written */
     size_t part_count;
-    int fd;            /* of the last part, -1: none is open */
-    bool fresh;        /* the last part's name is not on disk yet: its directory needs an fsync */
-    bool torn;         /* a failed write left bytes behind the good ones */
-    unsigned next;     /* the next part's number */
-    uint64_t written;  /* stream offset behind the last block */
+    int fd;           /* of the last part, -1: none is open */
+    bool fresh;       /* the last part's name is not on disk yet: its directory needs an fsync */
+    bool torn;        /* a failed write left bytes behind the good ones */
+    unsigned next;    /* the next part's number */
+    uint64_t written; /* stream offset behind the last block */
     uint64_t base_bytes;
     /* the last read's end, so that reading on needs no search */
     size_t read_part;
@@ -42,7 +42,8 @@ void aof_init(struct aof *a, const char *dir);
 void aof_free(struct aof *a);
 /* Adds a part that is there (loading knows its size), or a new one at this stream offset. A new one closes the one before
  * only in here: *old_fd is its descriptor (or -1), which the caller syncs and closes. */
-struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_offset, uint64_t bytes);
+struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_offset,
+                              uint64_t bytes);
 /* Notes where a block begins; blocks must come in order. */
 void aof_mark(struct aof_part *p, uint64_t offset, uint64_t at);
 bool aof_new_part(struct aof *a, uint64_t first_offset, int *old_fd);
@@ -54,12 +55,13 @@ void aof_reset(struct aof *a);
 void aof_forget_below(struct aof *a, unsigned number);
 
 /* Appends one block; nothing of it counts when false is returned (errno). */
-bool aof_append(struct aof *a, const struct persist_pos *at, uint64_t synced, enum logblock_kind kind,
-                const struct iovec *iov, int count);
+bool aof_append(struct aof *a, const struct persist_pos *at, uint64_t synced,
+                enum logblock_kind kind, const struct iovec *iov, int count);
 
 uint64_t aof_first_offset(const struct aof *a); /* UINT64_MAX: nothing is kept */
 /* As persist_read. */
-size_t aof_read(struct aof *a, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block);
+size_t aof_read(struct aof *a, uint64_t offset, size_t max, struct buf *out,
+                struct persist_pos *block);
 /* Bytes of the increments from the base on, and of those before it. */
 uint64_t aof_live_bytes(const struct aof *a);
 uint64_t aof_kept_bytes(const struct aof *a);

@@ -33,7 +33,8 @@ struct sync_job {
 void durable_fail(struct persist *p, const char *what, int error) {
     struct durable *d = &p->sync;
     if (!d->failed) {
-        snprintf(d->failure, sizeof d->failure, "%s: %s; what was acknowledged is in doubt until the next start", what,
+        snprintf(d->failure, sizeof d->failure,
+                 "%s: %s; what was acknowledged is in doubt until the next start", what,
                  strerror(error));
         log_error("persistence: %s", d->failure);
     }
@@ -78,13 +79,15 @@ static void sync_done(void *arg, int error) {
     }
     free(j);
     answer_waiters(p);
-    if (!d->running && !d->failed && (d->waiters || p->o.fsync == PERSIST_FSYNC_ALWAYS)) durable_start(p);
+    if (!d->running && !d->failed && (d->waiters || p->o.fsync == PERSIST_FSYNC_ALWAYS))
+        durable_start(p);
     persist_changed(p);
 }
 
 static void post(struct persist *p, int fd, bool close_it, uint64_t target) {
     struct sync_job *j = xcalloc(1, sizeof *j);
-    *j = (struct sync_job){.p = p, .fd = fd, .close_it = close_it, .sync_dir = p->aof.fresh, .target = target};
+    *j = (struct sync_job){
+        .p = p, .fd = fd, .close_it = close_it, .sync_dir = p->aof.fresh, .target = target};
     p->aof.fresh = false;
     worker_post(p->sync_worker, sync_work, sync_done, j);
 }
@@ -149,7 +152,8 @@ static bool start_log(struct persist *p, uint64_t offset) {
     return true;
 }
 
-bool persist_append(struct persist *p, const struct persist_pos *at, const struct iovec *iov, int count) {
+bool persist_append(struct persist *p, const struct persist_pos *at, const struct iovec *iov,
+                    int count) {
     struct durable *d = &p->sync;
     if (!log_active(p)) return true;
     if (p->aof.fd < 0 && !start_log(p, at->offset)) goto failed;
@@ -160,7 +164,8 @@ bool persist_append(struct persist *p, const struct persist_pos *at, const struc
     return true;
 failed:
     if (!d->stuck) {
-        snprintf(d->failure, sizeof d->failure, "writing the log in %s: %s", p->log_dir, strerror(errno));
+        snprintf(d->failure, sizeof d->failure, "writing the log in %s: %s", p->log_dir,
+                 strerror(errno));
         log_error("persistence: %s; writes are refused until it can be written again", d->failure);
         d->stuck = true;
         persist_changed(p);
@@ -177,5 +182,6 @@ uint64_t persist_synced_offset(const struct persist *p) {
 }
 
 uint64_t persist_policy_offset(const struct persist *p) {
-    return p->o.fsync == PERSIST_FSYNC_ALWAYS ? persist_synced_offset(p) : persist_written_offset(p);
+    return p->o.fsync == PERSIST_FSYNC_ALWAYS ? persist_synced_offset(p)
+                                              : persist_written_offset(p);
 }

@@ -13,8 +13,8 @@ struct worker;
 /* Fsyncs of the log (durable.c). One is under way at a time. */
 struct durable {
     bool running;
-    uint64_t synced;       /* stream offset on disk */
-    uint64_t target;       /* what the running fsync will prove */
+    uint64_t synced; /* stream offset on disk */
+    uint64_t target; /* what the running fsync will prove */
     uint64_t started_ns;
     uint64_t dirty_since_ns; /* when the oldest unsynced byte was written; 0: none */
     uint64_t begun_dirty_ns; /* what dirty_since_ns becomes when the running one ends */
@@ -35,13 +35,14 @@ struct persist {
     void (*pos_now)(void *arg, struct persist_pos *pos);
     void *pos_arg;
     struct persist_pos last_pos; /* when the source went away */
-    struct worker *sync_worker; /* fsyncs of the log: nothing slow stands before them */
-    struct worker *bulk_worker; /* snapshots' bytes, unlinks */
-    struct loop_timer *second;  /* everysec, save points, growth */
+    struct worker *sync_worker;  /* fsyncs of the log: nothing slow stands before them */
+    struct worker *bulk_worker;  /* snapshots' bytes, unlinks */
+    struct loop_timer *second;   /* everysec, save points, growth */
     struct loop_timer *walk_timer;
 
     struct aof aof;
-    bool log_ready; /* the log on disk is whole: base (or none) and increments; false until a first rewrite ends */
+    bool
+        log_ready; /* the log on disk is whole: base (or none) and increments; false until a first rewrite ends */
     struct durable sync;
 
     struct loader *loader; /* while loading */
@@ -76,16 +77,18 @@ static inline bool log_active(const struct persist *p) {
 }
 
 /* durable.c */
-void durable_wrote(struct persist *p);      /* bytes were appended: fsync as the policy says */
-void durable_second(struct persist *p);     /* everysec */
-void durable_start(struct persist *p);      /* fsync now, if anything is unsynced and none runs */
+void durable_wrote(struct persist *p);  /* bytes were appended: fsync as the policy says */
+void durable_second(struct persist *p); /* everysec */
+void durable_start(struct persist *p);  /* fsync now, if anything is unsynced and none runs */
 void durable_restart(struct persist *p, uint64_t synced); /* the log begins anew at this offset */
 void durable_fail(struct persist *p, const char *what, int error);
-void durable_retire(struct persist *p, int old_fd, uint64_t end); /* a part was closed: sync it, then close */
+void durable_retire(struct persist *p, int old_fd,
+                    uint64_t end); /* a part was closed: sync it, then close */
 
 /* load.c */
-struct loader *loader_new(struct persist *p);                          /* what is on disk at start */
-struct loader *loader_base(struct persist *p, const char *path, const struct persist_pos *pos); /* one RDB file */
+struct loader *loader_new(struct persist *p); /* what is on disk at start */
+struct loader *loader_base(struct persist *p, const char *path,
+                           const struct persist_pos *pos); /* one RDB file */
 void loader_free(struct loader *l);
 enum persist_load loader_step(struct loader *l, uint64_t budget_us);
 double loader_progress(const struct loader *l);

@@ -26,17 +26,17 @@ enum stage { STAGE_BASE, STAGE_INCR, STAGE_DONE };
 struct loader {
     struct persist *p;
     enum stage stage;
-    bool at_start;   /* else: one RDB file only */
-    char path[512];  /* of the open file */
+    bool at_start;  /* else: one RDB file only */
+    char path[512]; /* of the open file */
     int fd;
-    struct buf in;   /* bytes of the file from in_at on */
+    struct buf in; /* bytes of the file from in_at on */
     uint64_t in_at, size;
     struct rdb_reader rdb;
     struct value_load value;
     struct cmdstream stream;
     unsigned number; /* of the increment */
     struct aof_part *part;
-    bool any;        /* a base or a block was seen: pos says where the next one must begin */
+    bool any; /* a base or a block was seen: pos says where the next one must begin */
     struct persist_pos pos;
     uint64_t done_bytes, all_bytes, start_ns;
     char error[160];
@@ -90,7 +90,8 @@ static enum persist_load damaged(struct loader *l, uint64_t at, const char *what
     struct persist_loaded *r = &l->p->loaded;
     r->damaged = true;
     snprintf(r->text, sizeof r->text,
-             "%s: byte %" PRIu64 ": %s. Nothing was loaded. Take the data from the peer or from a backup, or "
+             "%s: byte %" PRIu64
+             ": %s. Nothing was loaded. Take the data from the peer or from a backup, or "
              "move the file away to begin without it",
              l->path, at, what);
     store_flush_all(l->p->store);
@@ -124,11 +125,14 @@ static bool base_event(struct loader *l, enum rdb_event ev) {
             l->value.db = (int)r->number;
             return true;
         }
-        snprintf(l->error, sizeof l->error, "database %" PRIu64 " is not one of the %d there are (see `databases`)",
-                 r->number, store_databases(l->p->store));
+        snprintf(l->error, sizeof l->error,
+                 "database %" PRIu64 " is not one of the %d there are (see `databases`)", r->number,
+                 store_databases(l->p->store));
         return false;
     case RDB_KEY_END: l->p->loaded.keys++; return true;
-    case RDB_SKIP: log_warning("persistence: %s: a %.*s section is skipped", l->path, (int)r->a.len, r->a.p); return true;
+    case RDB_SKIP:
+        log_warning("persistence: %s: a %.*s section is skipped", l->path, (int)r->a.len, r->a.p);
+        return true;
     default: return value_load_event(&l->value, ev, r, l->error, sizeof l->error);
     }
 }
@@ -158,7 +162,8 @@ static bool file_vouches(const char *path, uint64_t from, uint64_t offset) {
         buf_clear(&b);
         ssize_t n = pread(fd, buf_room(&b, READ_BYTES), READ_BYTES, (off_t)at);
         if (n < LOGBLOCK_HEADER_BYTES) break;
-        for (long i = -1; !yes && (i = logblock_search(buf_head(&b), (size_t)n, (size_t)(i + 1))) >= 0;) {
+        for (long i = -1;
+             !yes && (i = logblock_search(buf_head(&b), (size_t)n, (size_t)(i + 1))) >= 0;) {
             struct logblock block;
             logblock_get(&block, buf_head(&b) + i, (size_t)(n - i));
             yes = block.synced > offset;
@@ -229,14 +234,18 @@ static bool run_payload(struct loader *l, const char *p, size_t len) {
 static enum persist_load incr_step(struct loader *l) {
     struct logblock b;
     if (l->in_at == l->size) return PERSIST_LOADED;
-    if (!have(l, LOGBLOCK_HEADER_BYTES)) return bad_block(l, "the file ends inside of a block's header");
+    if (!have(l, LOGBLOCK_HEADER_BYTES))
+        return bad_block(l, "the file ends inside of a block's header");
     if (logblock_get(&b, buf_head(&l->in), buf_len(&l->in)) != LOGBLOCK_OK)
-        return bad_block(l, "this is no block of the log, and blocks behind it say that it was on disk");
+        return bad_block(
+            l, "this is no block of the log, and blocks behind it say that it was on disk");
     size_t whole = LOGBLOCK_HEADER_BYTES + (size_t)b.len;
     if (!have(l, whole)) return bad_block(l, "the file ends inside of a block");
     const char *payload = buf_head(&l->in) + LOGBLOCK_HEADER_BYTES;
-    if (!logblock_payload_fits(&b, payload)) return bad_block(l, "a block's checksum does not fit its bytes");
-    if (l->any && b.offset != l->pos.offset) return bad_block(l, "a block does not follow the one before it");
+    if (!logblock_payload_fits(&b, payload))
+        return bad_block(l, "a block's checksum does not fit its bytes");
+    if (l->any && b.offset != l->pos.offset)
+        return bad_block(l, "a block does not follow the one before it");
     if (!l->any) l->part->first_offset = b.offset;
     l->any = true;
     l->stream.db = b.db;
@@ -267,7 +276,8 @@ static void take_kept(struct persist *p) {
             aof_add_part(a, n, b.offset, file_bytes(path));
             continue;
         }
-        log_warning("persistence: %s cannot be kept any longer: it does not begin with a block", path);
+        log_warning("persistence: %s cannot be kept any longer: it does not begin with a block",
+                    path);
         aof_reset(a);
         a->next = a->m.base;
     }
@@ -292,14 +302,16 @@ static enum persist_load finish(struct loader *l) {
     r->took_ms = (clock_boot_ns() - l->start_ns) / NS_PER_MS;
     if (l->at_start && p->o.log_on && p->aof.part_count) {
         p->aof.written = l->pos.offset;
-        p->sync.synced = r->clean ? l->pos.offset : p->aof.parts[p->aof.part_count - 1].first_offset;
+        p->sync.synced =
+            r->clean ? l->pos.offset : p->aof.parts[p->aof.part_count - 1].first_offset;
         if (p->aof.parts[p->aof.part_count - 1].number >= p->aof.m.base && !aof_open_last(&p->aof))
             return damaged(l, 0, strerror(errno));
         durable_start(p);
     }
-    snprintf(r->text, sizeof r->text, "loaded %" PRIu64 " keys and %" PRIu64 " commands in %" PRIu64
-             " ms, up to offset %" PRIu64 "%s", r->keys, r->commands, r->took_ms, r->pos.offset,
-             r->clean ? ", clean end" : "");
+    snprintf(r->text, sizeof r->text,
+             "loaded %" PRIu64 " keys and %" PRIu64 " commands in %" PRIu64
+             " ms, up to offset %" PRIu64 "%s",
+             r->keys, r->commands, r->took_ms, r->pos.offset, r->clean ? ", clean end" : "");
     return PERSIST_LOADED;
 }
 

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void manifest_part_path(char *out, size_t size, const char *dir, unsigned number, const char *kind) {
+void manifest_part_path(char *out, size_t size, const char *dir, unsigned number,
+                        const char *kind) {
     snprintf(out, size, "%s/%06u.%s", dir, number, kind);
 }
 
@@ -21,15 +22,16 @@ static void manifest_path(char *out, size_t size, const char *dir) {
 static bool parse_line(struct manifest *m, const char *line) {
     char id[48];
     int end = -1;
-    if (sscanf(line, "base %u %40[0-9a-f] %" SCNu64 " %d%n", &m->base, id, &m->base_pos.offset, &m->base_pos.db,
-               &end) == 4 &&
+    if (sscanf(line, "base %u %40[0-9a-f] %" SCNu64 " %d%n", &m->base, id, &m->base_pos.offset,
+               &m->base_pos.db, &end) == 4 &&
         line[end] == '\0' && strlen(id) == PERSIST_ID_CHARS) {
         memcpy(m->base_pos.id, id, sizeof m->base_pos.id);
         return true;
     }
     if (sscanf(line, "first %u%n", &m->first, &end) == 1 && line[end] == '\0') return true;
     struct persist_line *l = &m->lines[m->line_count];
-    if (m->line_count < PERSIST_LINES_MAX && sscanf(line, "line %40[0-9a-f] %" SCNu64 "%n", id, &l->until, &end) == 2 &&
+    if (m->line_count < PERSIST_LINES_MAX &&
+        sscanf(line, "line %40[0-9a-f] %" SCNu64 "%n", id, &l->until, &end) == 2 &&
         line[end] == '\0' && strlen(id) == PERSIST_ID_CHARS) {
         memcpy(l->id, id, sizeof l->id);
         m->line_count++;
@@ -89,7 +91,8 @@ bool manifest_write(const char *dir, const struct manifest *m) {
     manifest_path(path, sizeof path, dir);
     buf_add_str(&b, "duet-log 1\n");
     if (m->base)
-        buf_printf(&b, "base %u %s %" PRIu64 " %d\n", m->base, m->base_pos.id, m->base_pos.offset, m->base_pos.db);
+        buf_printf(&b, "base %u %s %" PRIu64 " %d\n", m->base, m->base_pos.id, m->base_pos.offset,
+                   m->base_pos.db);
     buf_printf(&b, "first %u\n", m->first);
     for (size_t i = 0; i < m->line_count; i++)
         buf_printf(&b, "line %s %" PRIu64 "\n", m->lines[i].id, m->lines[i].until);

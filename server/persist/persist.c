@@ -43,16 +43,20 @@ static bool lock_dir(struct persist *p, char *err, size_t err_size) {
     p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     bool ok = p->lock_fd >= 0 && flock(p->lock_fd, LOCK_EX | LOCK_NB) == 0;
     if (!ok && errno == EWOULDBLOCK)
-        snprintf(err, err_size, "%s: another server uses this data directory; stop it, or give this one its own (dir)",
-                 p->dir);
+        snprintf(
+            err, err_size,
+            "%s: another server uses this data directory; stop it, or give this one its own (dir)",
+            p->dir);
     else if (!ok)
-        snprintf(err, err_size, "%s: %s; the data directory must be writable", path, strerror(errno));
+        snprintf(err, err_size, "%s: %s; the data directory must be writable", path,
+                 strerror(errno));
     free(path);
     return ok;
 }
 
-struct persist *persist_open(const struct persist_options *o, struct store *store, struct loop *loop,
-                             const struct persist_world *world, char *err, size_t err_size) {
+struct persist *persist_open(const struct persist_options *o, struct store *store,
+                             struct loop *loop, const struct persist_world *world, char *err,
+                             size_t err_size) {
     struct persist *p = xcalloc(1, sizeof *p);
     p->o = *o;
     p->store = store;
@@ -68,7 +72,8 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     p->lock_fd = -1;
     aof_init(&p->aof, p->log_dir);
     if (!file_make_dirs(o->log_on ? p->log_dir : p->dir, 0750)) {
-        snprintf(err, err_size, "%s: %s; the data directory must exist and be writable", p->log_dir, strerror(errno));
+        snprintf(err, err_size, "%s: %s; the data directory must exist and be writable", p->log_dir,
+                 strerror(errno));
         persist_close(p);
         return NULL;
     }
@@ -113,11 +118,13 @@ bool persist_stop(struct persist *p, char *err, size_t err_size) {
         ok = p->aof.written == pos.offset || !p->aof.part_count;
         if (ok && p->aof.fd < 0) ok = persist_append(p, &pos, NULL, 0);
         worker_wait(p->sync_worker);
-        ok = ok && file_sync(p->aof.fd) && aof_append(&p->aof, &pos, pos.offset, LOGBLOCK_CLEAN_END, NULL, 0) &&
+        ok = ok && file_sync(p->aof.fd) &&
+             aof_append(&p->aof, &pos, pos.offset, LOGBLOCK_CLEAN_END, NULL, 0) &&
              file_sync(p->aof.fd) && file_sync_dir(p->log_dir);
-        if (!ok) snprintf(err, err_size, "the log in %s could not be ended cleanly: %s", p->log_dir, strerror(errno));
+        if (!ok)
+            snprintf(err, err_size, "the log in %s could not be ended cleanly: %s", p->log_dir,
+                     strerror(errno));
     }
-    persist_close(p);
     return ok;
 }
 
@@ -141,7 +148,8 @@ static bool any_part(struct persist *p) {
 static enum persist_load refuse(struct persist *p, const char *what) {
     p->loaded.damaged = true;
     snprintf(p->loaded.text, sizeof p->loaded.text,
-             "%s. Nothing was loaded. Take the data from the peer or from a backup, or move the log away to begin "
+             "%s. Nothing was loaded. Take the data from the peer or from a backup, or move the "
+             "log away to begin "
              "without it",
              what);
     return PERSIST_DAMAGED;
@@ -156,7 +164,8 @@ static enum persist_load choose(struct persist *p) {
     if (p->o.log_on) st = manifest_read(p->log_dir, &p->aof.m, err, sizeof err);
     if (st == MANIFEST_BAD) return refuse(p, err);
     if (st == MANIFEST_ABSENT && parts && p->o.log_on) {
-        snprintf(err, sizeof err, "%s: the log's manifest is missing, but parts of it are there", p->log_dir);
+        snprintf(err, sizeof err, "%s: the log's manifest is missing, but parts of it are there",
+                 p->log_dir);
         return refuse(p, err);
     }
     if (p->aof.m.base || p->aof.m.first) {
@@ -199,7 +208,8 @@ enum persist_load persist_load_step(struct persist *p, uint64_t budget_us) {
     p->loader = NULL;
     p->loading = false;
     if (st == PERSIST_LOADED && p->from_dump && p->o.log_on && !adopt_dump(p)) {
-        log_error("persistence: %s cannot become the log's base: %m; a base is written anew", p->rdb_path);
+        log_error("persistence: %s cannot become the log's base: %m; a base is written anew",
+                  p->rdb_path);
         p->log_ready = false;
     }
     p->size_after_rewrite = p->aof.base_bytes + aof_live_bytes(&p->aof);
@@ -217,7 +227,8 @@ double persist_load_progress(const struct persist *p) {
 
 /* ---- the stream ---------------------------------------------------------------------------- */
 
-size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block) {
+size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out,
+                    struct persist_pos *block) {
     return log_active(p) ? aof_read(&p->aof, offset, max, out, block) : 0;
 }
 
@@ -239,7 +250,8 @@ bool persist_set_lines(struct persist *p, const struct persist_line *lines, size
     return manifest_write(p->log_dir, &p->aof.m);
 }
 
-void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct persist_pos *pos), void *arg) {
+void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct persist_pos *pos),
+                            void *arg) {
     if (p->pos_now) p->pos_now(p->pos_arg, &p->last_pos); /* it may be going away */
     p->pos_now = pos_now;
     p->pos_arg = arg;
@@ -258,7 +270,8 @@ bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size) 
     worker_wait(p->sync_worker);
     worker_wait(p->bulk_worker);
     struct manifest m = p->aof.m;
-    m.base = m.first = 0; /* what is there is not continued: it must not be loaded as the whole some day */
+    m.base = m.first =
+        0; /* what is there is not continued: it must not be loaded as the whole some day */
     if (!file_make_dirs(p->log_dir, 0750) || !manifest_write(p->log_dir, &m)) {
         snprintf(err, err_size, "%s: %s", p->log_dir, strerror(errno));
         return false;
@@ -282,7 +295,8 @@ void persist_set_fsync(struct persist *p, enum persist_fsync f) {
     durable_second(p);
 }
 
-void persist_set_save_points(struct persist *p, const struct persist_save_point *save, size_t count) {
+void persist_set_save_points(struct persist *p, const struct persist_save_point *save,
+                             size_t count) {
     must(count <= sizeof p->o.save / sizeof p->o.save[0], "save points fit");
     memcpy(p->o.save, save, count * sizeof *save);
     p->o.save_count = count;
@@ -309,7 +323,8 @@ void persist_status(const struct persist *p, struct persist_status *s) {
                                  .stuck = d->stuck,
                                  .saving = p->saving != NULL,
                                  .rewriting = p->rewriting && file_walk_running(p->rewriting),
-                                 .rewrite_scheduled = p->rewriting && !file_walk_running(p->rewriting),
+                                 .rewrite_scheduled =
+                                     p->rewriting && !file_walk_running(p->rewriting),
                                  .last_save_ok = p->last_save_ok,
                                  .last_rewrite_ok = p->last_rewrite_ok,
                                  .last_save_s = p->last_save_s,

@@ -94,7 +94,7 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
                              size_t err_size);
 /* Closes without a mark of a clean end (as a crash would, but orderly). NULL is fine. */
 void persist_close(struct persist *p);
-/* A clean shutdown: everything written, fsynced and marked as a clean end. Blocks. False: err. */
+/* A clean shutdown: everything written, fsynced and marked as a clean end; persist_close follows. Blocks. False: err. */
 bool persist_stop(struct persist *p, char *err, size_t err_size);
 
 /* ---- Loading at start: call until it is not PERSIST_LOADING, other events may be served between.
@@ -110,7 +110,7 @@ enum persist_load persist_load_step(struct persist *p, uint64_t budget_us);
 struct persist_loaded {
     struct persist_pos pos; /* what the log (or dump.rdb) proves; id "" when there was nothing */
     bool damaged; /* PERSIST_DAMAGED: the data is empty, the log is not written until a replace */
-    bool clean;         /* the last stop was a clean one: the same id may be continued as master */
+    bool clean;   /* the last stop was a clean one: the same id may be continued as master */
     uint64_t cut_bytes; /* a torn tail that was cut off */
     uint64_t keys, commands, bytes;
     uint64_t took_ms;
@@ -135,7 +135,8 @@ uint64_t persist_synced_offset(const struct persist *p);
 uint64_t persist_policy_offset(const struct persist *p);
 /* Reads kept stream bytes from offset on (about max) into out; *block is where the block that holds offset begins,
  * a place between two units of the stream; it may be NULL. 0: not kept. */
-size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out, struct persist_pos *block);
+size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out,
+                    struct persist_pos *block);
 /* The oldest offset that persist_read serves without a gap up to the written one; UINT64_MAX: none.
  */
 uint64_t persist_first_offset(const struct persist *p);

@@ -29,9 +29,9 @@ enum { LOAD_STEP_US = 5000 };
 struct commit {
     struct persist *p;
     struct manifest m;
-    char *from;      /* the new base where it was written */
-    char *base;      /* and where it belongs */
-    char *keep_dir;  /* the log as it was moves here, or NULL */
+    char *from;     /* the new base where it was written */
+    char *base;     /* and where it belongs */
+    char *keep_dir; /* the log as it was moves here, or NULL */
     /* of a replacement */
     void (*done)(void *arg, bool ok, const char *reason);
     void *arg;
@@ -44,12 +44,15 @@ static void commit_free(struct commit *c) {
     free(c);
 }
 
-static void part_path(const struct persist *p, char *out, size_t size, unsigned number, const char *kind) {
+static void part_path(const struct persist *p, char *out, size_t size, unsigned number,
+                      const char *kind) {
     manifest_part_path(out, size, p->log_dir, number, kind);
 }
 
 /* Calls fn for each N.base and N.incr in the log's directory. */
-static void each_part(const char *dir, void (*fn)(void *arg, const char *path, unsigned number, bool base), void *arg) {
+static void each_part(const char *dir,
+                      void (*fn)(void *arg, const char *path, unsigned number, bool base),
+                      void *arg) {
     DIR *d = opendir(dir);
     if (!d) return;
     for (struct dirent *e; (e = readdir(d));) {
@@ -80,7 +83,8 @@ static void move_part(void *arg, const char *path, unsigned number, bool base) {
     char target[700];
     if (number >= to->below) return;
     snprintf(target, sizeof target, "%s/log%s", to->dir, strrchr(path, '/'));
-    if (rename(path, target) != 0) log_warning("persistence: %s could not be kept as %s: %m", path, target);
+    if (rename(path, target) != 0)
+        log_warning("persistence: %s could not be kept as %s: %m", path, target);
 }
 
 /* tails/log-.../log/ is a data directory that `duet server --dir` loads. */
@@ -103,7 +107,8 @@ static int commit_work(void *arg) {
     if (error) return error;
     if (rename(c->from, c->base) != 0) return errno;
     if (!c->m.base) return file_sync_dir(c->p->dir) ? 0 : errno;
-    if (c->keep_dir && !keep_log(c)) log_error("persistence: the log could not be moved to %s: %m", c->keep_dir);
+    if (c->keep_dir && !keep_log(c))
+        log_error("persistence: the log could not be moved to %s: %m", c->keep_dir);
     if (!manifest_write(c->p->log_dir, &c->m)) return errno;
     each_part(c->p->log_dir, drop_old_part, &c->m);
     return 0;
@@ -143,7 +148,8 @@ static void rewrite_ends(struct persist *p, int error, const char *reason) {
     p->rewriting = NULL;
     p->last_rewrite_ok = error == 0;
     p->last_rewrite_took_s = (int64_t)((clock_boot_ns() - p->rewrite_ns) / NS_PER_S);
-    if (error) log_error("persistence: the log was not rewritten: %s", reason ? reason : strerror(error));
+    if (error)
+        log_error("persistence: the log was not rewritten: %s", reason ? reason : strerror(error));
     persist_changed(p);
 }
 
@@ -161,8 +167,9 @@ static void rewrite_committed(void *arg, int error) {
         p->size_after_rewrite = p->aof.base_bytes + aof_live_bytes(&p->aof);
         p->log_ready = true;
         p->rewrites++;
-        log_notice("persistence: the log was rewritten: base %u, %" PRIu64 " bytes, offset %" PRIu64, c->m.base,
-                   p->aof.base_bytes, c->m.base_pos.offset);
+        log_notice("persistence: the log was rewritten: base %u, %" PRIu64
+                   " bytes, offset %" PRIu64,
+                   c->m.base, p->aof.base_bytes, c->m.base_pos.offset);
     }
     rewrite_ends(p, error, NULL);
     commit_free(c);
@@ -261,8 +268,9 @@ static void replace_committed(void *arg, int error) {
     persist_changed(p);
 }
 
-bool persist_replace(struct persist *p, const char *rdb_path, const struct persist_pos *pos, bool keep_old,
-                     void (*done)(void *arg, bool ok, const char *reason), void *arg, char *err, size_t err_size) {
+bool persist_replace(struct persist *p, const char *rdb_path, const struct persist_pos *pos,
+                     bool keep_old, void (*done)(void *arg, bool ok, const char *reason), void *arg,
+                     char *err, size_t err_size) {
     if (p->loading) {
         snprintf(err, err_size, "another file is being loaded");
         return false;
@@ -272,14 +280,16 @@ bool persist_replace(struct persist *p, const char *rdb_path, const struct persi
     p->saving = p->rewriting = NULL;
     struct commit *c = xcalloc(1, sizeof *c);
     char path[600];
-    *c = (struct commit){.p = p, .m = p->aof.m, .done = done, .arg = arg, .from = xstrdup(rdb_path)};
+    *c =
+        (struct commit){.p = p, .m = p->aof.m, .done = done, .arg = arg, .from = xstrdup(rdb_path)};
     c->m.base_pos = *pos;
     c->m.line_count = 0; /* where the new data came from is not known */
     c->m.base = c->m.first = p->o.log_on ? p->aof.next : 0;
     part_path(p, path, sizeof path, c->m.base, "base");
     c->base = xstrdup(p->o.log_on ? path : p->rdb_path);
     if (keep_old && p->o.log_on && (p->aof.part_count || p->aof.m.base || p->loaded.damaged))
-        c->keep_dir = xasprintf("%s/log-%lld-%.8s", p->tails_dir, (long long)(clock_wall_ms() / 1000), pos->id);
+        c->keep_dir = xasprintf("%s/log-%lld-%.8s", p->tails_dir,
+                                (long long)(clock_wall_ms() / 1000), pos->id);
     p->replacing = c;
     p->loading = true;
     worker_wait(p->sync_worker);

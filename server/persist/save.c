@@ -26,7 +26,8 @@ static void saved(struct persist *p, int error, const char *reason) {
     p->last_save_ok = error == 0;
     p->last_save_took_s = now_s() - p->last_try_s;
     if (error) {
-        log_error("persistence: %s was not written: %s", p->rdb_path, reason ? reason : strerror(error));
+        log_error("persistence: %s was not written: %s", p->rdb_path,
+                  reason ? reason : strerror(error));
     } else {
         p->changes -= p->changes_at_save;
         p->last_save_s = now_s();
@@ -50,7 +51,8 @@ bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size
     if (!foreground) return true;
     while (p->saving) {
         if (!walks_tick(p)) worker_wait(p->bulk_worker);
-        store_work(p->store, SWEEP_ENTRIES); /* an aborted walk's marks must go before the next one begins */
+        store_work(p->store,
+                   SWEEP_ENTRIES); /* an aborted walk's marks must go before the next one begins */
         if (p->walks && p->walks_full) worker_wait(p->bulk_worker);
     }
     if (!p->last_save_ok) snprintf(err, err_size, "ERR");
@@ -64,7 +66,8 @@ void save_second(struct persist *p) {
     for (size_t i = 0; i < p->o.save_count; i++) {
         const struct persist_save_point *s = &p->o.save[i];
         if ((int64_t)p->changes < s->changes || now_s() - p->last_save_s <= s->seconds) continue;
-        log_notice("persistence: %lld changes in %lld seconds: saving", (long long)s->changes, (long long)s->seconds);
+        log_notice("persistence: %lld changes in %lld seconds: saving", (long long)s->changes,
+                   (long long)s->seconds);
         persist_save(p, false, err, sizeof err);
         return;
     }

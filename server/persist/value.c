@@ -27,19 +27,21 @@ void value_load_free(struct value_load *v) {
 
 static bool refuse(struct value_load *v, const char *why, char *err, size_t err_size) {
     size_t n = buf_len(&v->key);
-    snprintf(err, err_size, "the key \"%.*s\" (%s) %s", (int)(n < 64 ? n : 64), n ? buf_head(&v->key) : "",
-             rdb_type_name(v->type), why);
+    snprintf(err, err_size, "the key \"%.*s\" (%s) %s", (int)(n < 64 ? n : 64),
+             n ? buf_head(&v->key) : "", rdb_type_name(v->type), why);
     return false;
 }
 
-bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_reader *r, char *err, size_t err_size) {
+bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_reader *r,
+                      char *err, size_t err_size) {
     switch (ev) {
     case RDB_KEY:
         buf_clear(&v->key);
         buf_add(&v->key, r->a.p, r->a.len);
         v->type = r->type;
         v->expire_ms = r->expire_ms;
-        if (!value_loads_type(v->type)) return refuse(v, "is of a kind that this version does not hold", err, err_size);
+        if (!value_loads_type(v->type))
+            return refuse(v, "is of a kind that this version does not hold", err, err_size);
         if (store_find(v->store, v->db, r->a)) return refuse(v, "stands twice", err, err_size);
         return true;
     case RDB_VALUE:

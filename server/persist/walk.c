@@ -14,7 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_MIN_US = 100, STEP_MAX_US = 1000, FLUSH_BYTES = 128 * 1024, ENTRIES_A_LOOK = 32, PAUSED_MS = 1 };
+enum {
+    STEP_MIN_US = 100,
+    STEP_MAX_US = 1000,
+    FLUSH_BYTES = 128 * 1024,
+    ENTRIES_A_LOOK = 32,
+    PAUSED_MS = 1
+};
 
 struct persist_walk {
     struct persist_walk *next;
@@ -24,7 +30,7 @@ struct persist_walk {
     bool walked; /* the store's walk is complete */
     struct buf out;
     uint64_t crc;
-    int db;       /* selected in the file, -1: none yet */
+    int db;               /* selected in the file, -1: none yet */
     uint64_t dbs_seen[4]; /* RESIZEDB was written; databases above 255 go without it */
     int64_t done, total;
     uint64_t last_ns;
@@ -35,7 +41,8 @@ static void select_db(struct persist_walk *w, int db) {
     rdb_put_select(&w->out, (uint64_t)db);
     if (db >= 256 || (w->dbs_seen[db / 64] >> (db % 64) & 1)) return;
     w->dbs_seen[db / 64] |= 1ULL << (db % 64);
-    rdb_put_resize(&w->out, store_walk_count(w->p->store, db), store_walk_expiring_count(w->p->store, db));
+    rdb_put_resize(&w->out, store_walk_count(w->p->store, db),
+                   store_walk_expiring_count(w->p->store, db));
 }
 
 static void flush(struct persist_walk *w) {
@@ -77,7 +84,8 @@ static bool walk_begin(struct persist_walk *w) {
     if (p->pos_now) p->pos_now(p->pos_arg, &pos);
     w->running = true;
     w->db = -1;
-    for (int db = 0; db < store_databases(p->store); db++) w->total += (int64_t)store_walk_count(p->store, db);
+    for (int db = 0; db < store_databases(p->store); db++)
+        w->total += (int64_t)store_walk_count(p->store, db);
     put_head(w, &pos);
     w->sink.begin(w->sink.arg, &pos);
     return true;
@@ -118,7 +126,9 @@ bool walks_tick(struct persist *p) {
     if (!w->running && !walk_begin(w)) return true;
     if (p->walks != w) return true; /* the sink gave it up */
     uint64_t now = clock_boot_ns(), busy_us = (now - w->last_ns) / 1000;
-    uint64_t budget_us = busy_us < STEP_MIN_US ? STEP_MIN_US : busy_us > STEP_MAX_US ? STEP_MAX_US : busy_us;
+    uint64_t budget_us = busy_us < STEP_MIN_US   ? STEP_MIN_US
+                         : busy_us > STEP_MAX_US ? STEP_MAX_US
+                                                 : busy_us;
     p->walks_full = w->sink.room(w->sink.arg) == 0;
     if (p->walks != w) return true;
     if (!p->walks_full) walk_work(w, budget_us * 1000);

@@ -107,7 +107,8 @@ struct worker *worker_new(struct loop *loop) {
     return w;
 }
 
-void worker_post(struct worker *w, int (*work)(void *arg), void (*done)(void *arg, int error), void *arg) {
+void worker_post(struct worker *w, int (*work)(void *arg), void (*done)(void *arg, int error),
+                 void *arg) {
     struct job *j = xcalloc(1, sizeof *j);
     j->work = work;
     j->done = done;

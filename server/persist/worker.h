@@ -13,7 +13,8 @@ struct worker *worker_new(struct loop *loop);
 void worker_free(struct worker *w);
 /* work runs on the thread and returns 0 or an errno; done (may be NULL) then runs on the loop's thread with it. arg
  * belongs to work until done is called. */
-void worker_post(struct worker *w, int (*work)(void *arg), void (*done)(void *arg, int error), void *arg);
+void worker_post(struct worker *w, int (*work)(void *arg), void (*done)(void *arg, int error),
+                 void *arg);
 /* Blocks until all that was posted is done and its done functions have run (they may post more: that too). */
 void worker_wait(struct worker *w);
 

@@ -23,7 +23,8 @@ static void fresh_parser(struct cmdstream *c) {
     memset(&c->parser, 0, sizeof c->parser);
 }
 
-enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_t len, size_t *unit_len) {
+enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_t len,
+                                    size_t *unit_len) {
     for (;;) {
         if (c->at == len) return CMDSTREAM_MORE;
         char first = data[c->at];
@@ -80,7 +81,8 @@ bool cmdstream_each(struct cmdstream *c, const char *unit, size_t unit_len,
         at += c->parser.used;
         if (st == RESP_EMPTY) continue;
         int argc = (int)c->args.count;
-        if (!is_control(c, argc, c->args.v)) go_on = fn(arg, c->db < 0 ? 0 : c->db, argc, c->args.v);
+        if (!is_control(c, argc, c->args.v))
+            go_on = fn(arg, c->db < 0 ? 0 : c->db, argc, c->args.v);
     }
     fresh_parser(c);
     return go_on;

@@ -7,8 +7,8 @@
 #include "server/proto/resp.h"
 
 struct cmdstream {
-    int db; /* selected at the begin of the next unit, -1: none yet (0 is meant) */
-    bool ask_ack; /* REPLCONF GETACK was in a unit; the caller clears it */
+    int db;            /* selected at the begin of the next unit, -1: none yet (0 is meant) */
+    bool ask_ack;      /* REPLCONF GETACK was in a unit; the caller clears it */
     const char *error; /* after CMDSTREAM_BAD */
     /* inside */
     struct resp_parser parser;
@@ -24,7 +24,8 @@ void cmdstream_init(struct cmdstream *c, int db);
 void cmdstream_free(struct cmdstream *c);
 /* Is a whole unit at data? *unit_len is its length. The caller presents the same first byte again until a unit
  * was taken; nothing is taken here. */
-enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_t len, size_t *unit_len);
+enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_t len,
+                                    size_t *unit_len);
 /* Calls fn for each command of the unit that was found, in order; fn false stops and is returned. Afterwards
  * c->db is the database at the unit's end, and the next unit may be looked for. */
 bool cmdstream_each(struct cmdstream *c, const char *unit, size_t unit_len,

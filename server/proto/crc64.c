@@ -29,8 +29,8 @@ uint64_t crc64(uint64_t crc, const void *p, size_t n) {
         memcpy(&w, s, 8);
         crc ^= w; /* little-endian machines only, as the whole product is */
         crc = table[7][crc & 0xff] ^ table[6][(crc >> 8) & 0xff] ^ table[5][(crc >> 16) & 0xff] ^
-              table[4][(crc >> 24) & 0xff] ^ table[3][(crc >> 32) & 0xff] ^ table[2][(crc >> 40) & 0xff] ^
-              table[1][(crc >> 48) & 0xff] ^ table[0][crc >> 56];
+              table[4][(crc >> 24) & 0xff] ^ table[3][(crc >> 32) & 0xff] ^
+              table[2][(crc >> 40) & 0xff] ^ table[1][(crc >> 48) & 0xff] ^ table[0][crc >> 56];
     }
     for (; n; n--, s++) crc = table[0][(crc ^ *s) & 0xff] ^ (crc >> 8);
     return crc;

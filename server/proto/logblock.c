@@ -40,7 +40,8 @@ void logblock_put(char *out, const struct logblock *b) {
     put64(out + 24, b->wall_us);
     put64(out + 32, b->synced);
     memset(out + ID_AT, 0, ID_BYTES);
-    must(b->id[0] == '\0' || num_from_hex(b->id, 40, out + ID_AT, ID_BYTES), "an id is 40 hex digits");
+    must(b->id[0] == '\0' || num_from_hex(b->id, 40, out + ID_AT, ID_BYTES),
+         "an id is 40 hex digits");
     put32(out + PAYLOAD_CRC_AT, b->payload_crc);
     put32(out + HEADER_CRC_AT, crc32c(0, out, HEADER_CRC_AT));
 }

@@ -62,7 +62,9 @@ size_t lzf_compress(const void *in, size_t in_len, void *out, size_t out_len) {
         const uint8_t *from = base + before - 1;
         size_t len = 3, most = (size_t)(end - p) < MATCH_MAX ? (size_t)(end - p) : MATCH_MAX;
         while (len < most && from[len] == p[len]) len++;
-        if (!put_literals(&o, literals, (size_t)(p - literals)) || !put_copy(&o, (size_t)(p - from), len)) return 0;
+        if (!put_literals(&o, literals, (size_t)(p - literals)) ||
+            !put_copy(&o, (size_t)(p - from), len))
+            return 0;
         p += len;
         literals = p;
     }

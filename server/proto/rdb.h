@@ -52,7 +52,8 @@ void rdb_put_aux_u64(struct buf *out, const char *key, uint64_t value);
 void rdb_put_select(struct buf *out, uint64_t db);
 void rdb_put_resize(struct buf *out, uint64_t keys, uint64_t with_expiry);
 /* expire_ms: wall time in ms, -1: none. The value must follow. */
-void rdb_put_key(struct buf *out, enum rdb_type type, struct bytes key, int64_t expire_ms, bool compress);
+void rdb_put_key(struct buf *out, enum rdb_type type, struct bytes key, int64_t expire_ms,
+                 bool compress);
 void rdb_put_len(struct buf *out, uint64_t n);
 /* Integers that fit into 32 bits and read back the same are packed; above 20 bytes LZF when asked and shorter. */
 void rdb_put_string(struct buf *out, struct bytes s, bool compress);
@@ -62,8 +63,8 @@ void rdb_put_checksum(struct buf *out, uint64_t crc);
 
 /* ---- Reading. */
 enum rdb_event {
-    RDB_MORE,   /* feed more: reader.need bytes at least, presented again from the first unused byte */
-    RDB_BAD,    /* reader.error says what and at which byte; the reader is done */
+    RDB_MORE, /* feed more: reader.need bytes at least, presented again from the first unused byte */
+    RDB_BAD,  /* reader.error says what and at which byte; the reader is done */
     RDB_START,  /* reader.version */
     RDB_AUX,    /* a: name, b: value */
     RDB_SELECT, /* number: database */
@@ -71,10 +72,10 @@ enum rdb_event {
     RDB_KEY,    /* a: key, type, expire_ms, then one of: */
     RDB_VALUE,  /* a: the whole value (a string, or one blob: listpack, ziplist, intset, zipmap) */
     RDB_BEGIN,  /* number: items that follow, each RDB_ITEM */
-    RDB_ITEM,   /* a, b (hash: field, value), score (sorted sets); quicklists: a node's blob, number: its container */
+    RDB_ITEM, /* a, b (hash: field, value), score (sorted sets); quicklists: a node's blob, number: its container */
     RDB_KEY_END,
-    RDB_SKIP,   /* something without meaning here was skipped, a: its name */
-    RDB_END     /* the end, checksum verified (when the file has one) */
+    RDB_SKIP, /* something without meaning here was skipped, a: its name */
+    RDB_END   /* the end, checksum verified (when the file has one) */
 };
 
 struct rdb_reader {

@@ -19,13 +19,13 @@ enum state { AT_MAGIC, AT_TOP, AT_VALUE, AT_ITEMS, AT_KEY_END, AT_CHECKSUM, AT_E
 
 /* What follows a key of each type. */
 enum shape {
-    SHAPE_NONE,        /* not readable: refused by name */
-    SHAPE_WHOLE,       /* one string */
-    SHAPE_ONE,         /* a count, then one string an item */
-    SHAPE_TWO,         /* a count, then two */
-    SHAPE_TEXT_SCORE,  /* a count, then string and score as text */
-    SHAPE_SCORE,       /* a count, then string and binary score */
-    SHAPE_NUMBER_BLOB  /* a count, then container number and string */
+    SHAPE_NONE,       /* not readable: refused by name */
+    SHAPE_WHOLE,      /* one string */
+    SHAPE_ONE,        /* a count, then one string an item */
+    SHAPE_TWO,        /* a count, then two */
+    SHAPE_TEXT_SCORE, /* a count, then string and score as text */
+    SHAPE_SCORE,      /* a count, then string and binary score */
+    SHAPE_NUMBER_BLOB /* a count, then container number and string */
 };
 
 static const struct {
@@ -145,8 +145,8 @@ static struct bytes take_lzf(struct cut *c, struct buf *scratch) {
     struct bytes none = {"", 0};
     uint64_t packed = take_len(c, NULL), whole = take_len(c, NULL);
     if (packed > STRING_MAX || whole > STRING_MAX || whole > lzf_expansion_max(packed)) {
-        complain(c, "a compressed string's lengths cannot be right (%llu to %llu bytes)", (unsigned long long)packed,
-                 (unsigned long long)whole);
+        complain(c, "a compressed string's lengths cannot be right (%llu to %llu bytes)",
+                 (unsigned long long)packed, (unsigned long long)whole);
         return none;
     }
     const char *from = take(c, packed);
@@ -181,7 +181,9 @@ static struct bytes take_string(struct cut *c, struct buf *scratch) {
     case RDB_ENC_INT16: memcpy(&w, take(c, sizeof w), sizeof w); return integer_text(scratch, w);
     case RDB_ENC_INT32: memcpy(&d, take(c, sizeof d), sizeof d); return integer_text(scratch, d);
     case RDB_ENC_LZF: return take_lzf(c, scratch);
-    default: complain(c, "unknown string encoding %llu", (unsigned long long)n); return (struct bytes){"", 0};
+    default:
+        complain(c, "unknown string encoding %llu", (unsigned long long)n);
+        return (struct bytes){"", 0};
     }
 }
 
@@ -229,8 +231,8 @@ static enum rdb_event read_key(struct cut *c, unsigned type) {
     }
     r->a = take_string(c, &r->scratch[0]);
     if (types[type].shape == SHAPE_NONE)
-        complain(c, "the key \"%.*s\" is a %s, which cannot be read", (int)(r->a.len < 64 ? r->a.len : 64), r->a.p,
-                 types[type].name);
+        complain(c, "the key \"%.*s\" is a %s, which cannot be read",
+                 (int)(r->a.len < 64 ? r->a.len : 64), r->a.p, types[type].name);
     r->type = (int)type;
     r->state = AT_VALUE;
     return RDB_KEY;
@@ -267,7 +269,9 @@ static enum rdb_event read_top(struct cut *c) {
             r->a = BYTES("function");
             return RDB_SKIP;
         case RDB_OP_MODULE_AUX:
-        case RDB_OP_FUNCTION: complain(c, "module or pre-release function data (opcode %u)", op); return RDB_BAD;
+        case RDB_OP_FUNCTION:
+            complain(c, "module or pre-release function data (opcode %u)", op);
+            return RDB_BAD;
         case RDB_OP_EOF: r->state = r->version >= 5 ? AT_CHECKSUM : AT_END; return RDB_END;
         default: return read_key(c, op);
         }

@@ -103,7 +103,8 @@ void rdb_put_resize(struct buf *out, uint64_t keys, uint64_t with_expiry) {
     rdb_put_len(out, with_expiry);
 }
 
-void rdb_put_key(struct buf *out, enum rdb_type type, struct bytes key, int64_t expire_ms, bool compress) {
+void rdb_put_key(struct buf *out, enum rdb_type type, struct bytes key, int64_t expire_ms,
+                 bool compress) {
     if (expire_ms >= 0) {
         put_byte(out, RDB_OP_EXPIRE_MS);
         buf_add(out, &expire_ms, sizeof expire_ms);

@@ -30,7 +30,8 @@ void replline_words(struct buf *out, ...) {
     int argc = 0;
     va_list ap;
     va_start(ap, out);
-    for (const char *w; argc < 16 && (w = va_arg(ap, const char *));) argv[argc++] = (struct bytes){w, strlen(w)};
+    for (const char *w; argc < 16 && (w = va_arg(ap, const char *));)
+        argv[argc++] = (struct bytes){w, strlen(w)};
     va_end(ap);
     replline_request(out, argc, argv);
 }
@@ -39,7 +40,8 @@ bool replline_is_id(struct bytes s) {
     if (s.len != REPLLINE_ID_CHARS) return false;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.p[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) return false;
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
+            return false;
     }
     return true;
 }
@@ -84,7 +86,8 @@ static enum replline_kind parse_status(struct replline *l) {
         return word_id(&rest, l->id) ? REPLLINE_CONTINUE : REPLLINE_BAD;
     }
     if (bytes_is(first, "FULLRESYNC")) {
-        return word_id(&rest, l->id) && word_u64(&rest, &l->offset) ? REPLLINE_FULLRESYNC : REPLLINE_BAD;
+        return word_id(&rest, l->id) && word_u64(&rest, &l->offset) ? REPLLINE_FULLRESYNC
+                                                                    : REPLLINE_BAD;
     }
     if (bytes_is(first, "OK") && bytes_is(word(&rest), "session")) return parse_session(l, rest);
     return REPLLINE_STATUS;

@@ -35,9 +35,9 @@ struct replline {
     size_t used;       /* bytes of the line with its end */
     struct bytes text; /* the line without its end, in the caller's bytes */
     char id[REPLLINE_ID_CHARS + 1];
-    uint64_t offset;  /* FULLRESYNC; SESSION: the fork (has_fork) */
+    uint64_t offset; /* FULLRESYNC; SESSION: the fork (has_fork) */
     bool has_fork;
-    uint64_t number;  /* LENGTH: bytes; SESSION: the session */
+    uint64_t number; /* LENGTH: bytes; SESSION: the session */
     char mark[REPLLINE_MARK_BYTES];
 };
 /* Takes one line apart. */

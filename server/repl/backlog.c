@@ -12,8 +12,8 @@ enum { CHUNK_BYTES = 64 * 1024 };
 struct backlog {
     char **ring;
     size_t cap, head, count; /* cap is a power of two */
-    uint64_t base;  /* offset of the first chunk's first byte */
-    uint64_t first; /* offset of the first byte held, >= base */
+    uint64_t base;           /* offset of the first chunk's first byte */
+    uint64_t first;          /* offset of the first byte held, >= base */
     uint64_t end;
     uint64_t keep_bytes;
 };
@@ -87,7 +87,8 @@ int backlog_span_count(const struct backlog *b, uint64_t from, uint64_t to) {
     return (int)((to - 1 - b->base) / CHUNK_BYTES - (from - b->base) / CHUNK_BYTES + 1);
 }
 
-int backlog_spans(const struct backlog *b, uint64_t from, uint64_t to, struct iovec *iov, int count) {
+int backlog_spans(const struct backlog *b, uint64_t from, uint64_t to, struct iovec *iov,
+                  int count) {
     int n = 0;
     must(from >= b->first && to <= b->end, "only bytes that are held can be taken");
     for (; from < to && n < count; n++) {

@@ -20,7 +20,8 @@ uint64_t backlog_first(const struct backlog *b);
 uint64_t backlog_end(const struct backlog *b);
 /* Fills iov with at most count pieces of the bytes from `from` up to (not including) `to`; returns how many pieces. The bytes stay
  * where they are until backlog_trim or backlog_reset. from must be held. */
-int backlog_spans(const struct backlog *b, uint64_t from, uint64_t to, struct iovec *iov, int count);
+int backlog_spans(const struct backlog *b, uint64_t from, uint64_t to, struct iovec *iov,
+                  int count);
 /* Pieces that the range takes at most. */
 int backlog_span_count(const struct backlog *b, uint64_t from, uint64_t to);
 /* Drops what is older than keep_bytes and than need. */

@@ -32,9 +32,11 @@ static void note_ack(struct feed *f, uint64_t offset, bool has_synced, uint64_t 
     f->ack_ns = clock_boot_ns();
     if (f->state == FEED_BULK_END) {
         f->state = FEED_ONLINE;
-        log_notice("replication: slave has loaded the copy and streams from offset %llu", (unsigned long long)f->sent);
+        log_notice("replication: slave has loaded the copy and streams from offset %llu",
+                   (unsigned long long)f->sent);
     }
-    if (f->state != FEED_ONLINE || offset > f->sent) return; /* nobody acknowledges what was not sent */
+    if (f->state != FEED_ONLINE || offset > f->sent)
+        return; /* nobody acknowledges what was not sent */
     if (offset > f->acked) f->acked = offset;
     if (has_synced && synced <= offset && synced > f->synced) f->synced = synced;
     if (f != r->pair) return;
@@ -47,7 +49,8 @@ static void feed_request(struct feed *f, const struct resp_args *a) {
     uint64_t offset = 0, synced = 0;
     if (a->count < 3 || !bytes_is(a->v[0], "replconf") || !bytes_is(a->v[1], "ack")) return;
     if (!num_parse_u64(a->v[2].p, a->v[2].len, &offset)) return;
-    bool has = a->count >= 5 && bytes_is(a->v[3], "fack") && num_parse_u64(a->v[4].p, a->v[4].len, &synced);
+    bool has = a->count >= 5 && bytes_is(a->v[3], "fack") &&
+               num_parse_u64(a->v[4].p, a->v[4].len, &synced);
     note_ack(f, offset, has, synced);
 }
 
@@ -127,7 +130,8 @@ void feed_flush(struct feed *f) {
             r->feed_again = true; /* others, and commands, have their turn */
             break;
         }
-        open = f->sent >= backlog_first(r->backlog) ? write_backlog(f, end) : read_log(f) && write_out(f);
+        open = f->sent >= backlog_first(r->backlog) ? write_backlog(f, end)
+                                                    : read_log(f) && write_out(f);
     }
     if (!f->dead) loop_io_want(f->io, LOOP_READ | (open ? 0 : LOOP_WRITE));
 }
@@ -222,7 +226,8 @@ void feeds_second(struct repl *r, uint64_t now_ns) {
     for (struct feed *f = r->feeds; f; f = f->next) {
         if (f->state == FEED_ONLINE) {
             online = true;
-            if (f->psync && now_ns - f->ack_ns > timeout_ns) feed_end(f, "it acknowledged nothing for repl-timeout");
+            if (f->psync && now_ns - f->ack_ns > timeout_ns)
+                feed_end(f, "it acknowledged nothing for repl-timeout");
         } else if (f->state == FEED_WAIT && !f->dead) {
             buf_add(&f->out, "\n", 1); /* keeps its patience while the walk is queued */
             feed_flush(f);
@@ -242,7 +247,8 @@ void repl_conf_free(struct repl_conf *conf) {
 
 /* REPLCONF duet-pair NODE ID OFFSET: the other node of the pair tells what it has; it is told the session's number and up to
  * which offset its line is ours too. */
-static void conf_pair(struct repl *r, struct repl_conf *c, int argc, const struct bytes *argv, struct buf *reply) {
+static void conf_pair(struct repl *r, struct repl_conf *c, int argc, const struct bytes *argv,
+                      struct buf *reply) {
     uint64_t offset, fork;
     char id[PERSIST_ID_CHARS + 1] = "";
     if (argc != 5 || argv[2].len != 1 || !num_parse_u64(argv[4].p, argv[4].len, &offset)) {
@@ -251,7 +257,8 @@ static void conf_pair(struct repl *r, struct repl_conf *c, int argc, const struc
     }
     char node = argv[2].p[0];
     if (!r->o.node || (node != 'a' && node != 'b') || node == r->o.node) {
-        resp_errorf(reply, "ERR this is node %c, which is not the peer of node %c", r->o.node ? r->o.node : '-', node);
+        resp_errorf(reply, "ERR this is node %c, which is not the peer of node %c",
+                    r->o.node ? r->o.node : '-', node);
         return;
     }
     if (replline_is_id(argv[3])) memcpy(id, argv[3].p, PERSIST_ID_CHARS);
@@ -259,14 +266,16 @@ static void conf_pair(struct repl *r, struct repl_conf *c, int argc, const struc
     c->pair = true;
     c->session = ++r->sessions;
     if (stream_fork(r, id, offset, &fork))
-        buf_printf(reply, "+OK session %llu fork %llu\r\n", (unsigned long long)c->session, (unsigned long long)fork);
+        buf_printf(reply, "+OK session %llu fork %llu\r\n", (unsigned long long)c->session,
+                   (unsigned long long)fork);
     else
         buf_printf(reply, "+OK session %llu fork none\r\n", (unsigned long long)c->session);
 }
 
 static void conf_option(struct repl_conf *c, struct bytes name, struct bytes value) {
     uint64_t port;
-    if (bytes_is(name, "listening-port") && num_parse_u64(value.p, value.len, &port) && port <= UINT16_MAX)
+    if (bytes_is(name, "listening-port") && num_parse_u64(value.p, value.len, &port) &&
+        port <= UINT16_MAX)
         c->port = (uint16_t)port;
     if (bytes_is(name, "ip-address") && value.len < sizeof c->host) {
         memcpy(c->host, value.p, value.len);
@@ -276,9 +285,11 @@ static void conf_option(struct repl_conf *c, struct bytes name, struct bytes val
     if (bytes_is(name, "capa") && bytes_is(value, "psync2")) c->psync2 = true;
 }
 
-void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv, struct buf *reply) {
-    static const char *const known[] = {"listening-port", "ip-address", "capa",          "ack",
-                                        "fack",           "getack",     "rdb-only", "rdb-filter-only"};
+void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
+               struct buf *reply) {
+    static const char *const known[] = {
+        "listening-port", "ip-address", "capa",     "ack",
+        "fack",           "getack",     "rdb-only", "rdb-filter-only"};
     if (!*conf) *conf = xcalloc(1, sizeof **conf);
     if (argc >= 2 && bytes_is(argv[1], "duet-pair")) {
         conf_pair(r, *conf, argc, argv, reply);
@@ -290,25 +301,32 @@ void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct b
     }
     for (int i = 1; i + 1 < argc; i += 2) {
         bool ok = false;
-        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) ok = ok || bytes_is(argv[i], known[k]);
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+            ok = ok || bytes_is(argv[i], known[k]);
         if (!ok) {
-            resp_errorf(reply, "ERR Unrecognized REPLCONF option: %.*s", (int)argv[i].len, argv[i].p);
+            resp_errorf(reply, "ERR Unrecognized REPLCONF option: %.*s", (int)argv[i].len,
+                        argv[i].p);
             return;
         }
-        if (bytes_is(argv[i], "ack") || bytes_is(argv[i], "getack")) return; /* these are not answered */
+        if (bytes_is(argv[i], "ack") || bytes_is(argv[i], "getack"))
+            return; /* these are not answered */
         conf_option(*conf, argv[i], argv[i + 1]);
     }
     resp_status(reply, "OK");
 }
 
-static bool try_continue(struct repl *r, struct feed *f, struct bytes id_word, struct bytes offset_word) {
+static bool try_continue(struct repl *r, struct feed *f, struct bytes id_word,
+                         struct bytes offset_word) {
     uint64_t wanted, fork;
     char id[PERSIST_ID_CHARS + 1] = "";
-    if (!replline_is_id(id_word) || !num_parse_u64(offset_word.p, offset_word.len, &wanted) || wanted == 0) return false;
+    if (!replline_is_id(id_word) || !num_parse_u64(offset_word.p, offset_word.len, &wanted) ||
+        wanted == 0)
+        return false;
     memcpy(id, id_word.p, PERSIST_ID_CHARS);
     uint64_t has = wanted - 1; /* PSYNC names the first byte wanted, counted from 1 */
     bool ours = stream_fork(r, id, has, &fork) && fork == has && stream_serves(r, has);
-    if (ours && !f->conf.psync2 && strcmp(id, r->id) != 0) ours = false; /* it cannot be told of the new id */
+    if (ours && !f->conf.psync2 && strcmp(id, r->id) != 0)
+        ours = false; /* it cannot be told of the new id */
     if (!ours) {
         if (id_word.len != 1) r->sync_partial_err++;
         return false;
@@ -318,13 +336,14 @@ static bool try_continue(struct repl *r, struct feed *f, struct bytes id_word, s
         buf_printf(&f->out, "+CONTINUE %s\r\n", r->id);
     else
         buf_add_str(&f->out, "+CONTINUE\r\n");
-    log_notice("replication: slave %s continues at offset %llu", f->conf.host, (unsigned long long)has);
+    log_notice("replication: slave %s continues at offset %llu", f->conf.host,
+               (unsigned long long)has);
     feed_online(f, has);
     return true;
 }
 
-bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv, struct stream *s,
-               struct buf *unsent, struct buf *unread, struct buf *reply) {
+bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
+               struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply) {
     bool psync = bytes_is(argv[0], "psync");
     if (psync && argc != 3) {
         resp_error(reply, "ERR wrong number of arguments for 'psync' command");

@@ -34,9 +34,9 @@ struct feed {
     bool psync;       /* else SYNC: no lines, never acknowledges */
     const char *dead; /* why it is to be closed; it is unlinked in feeds_reap */
     struct buf in, out;
-    uint64_t sent;    /* ONLINE: stream offset behind what is sent or in out */
+    uint64_t sent; /* ONLINE: stream offset behind what is sent or in out */
     uint64_t acked, synced;
-    uint64_t ack_ns;  /* of the last acknowledgement */
+    uint64_t ack_ns;           /* of the last acknowledgement */
     struct transfer *transfer; /* while WAIT or BULK */
 };
 
@@ -63,29 +63,30 @@ struct repl {
     char id[PERSIST_ID_CHARS + 1];
     struct persist_line lines[PERSIST_LINES_MAX];
     size_t line_count;
-    bool line_pending;   /* as master, the next write or slave begins a new line (what was loaded may be a shorter
+    bool
+        line_pending; /* as master, the next write or slave begins a new line (what was loaded may be a shorter
                             history than slaves have seen) */
     struct backlog *backlog;
-    int db;              /* selected at the stream's end, -1: none */
-    uint64_t logged;     /* offset up to which the log has it */
+    int db;          /* selected at the stream's end, -1: none */
+    uint64_t logged; /* offset up to which the log has it */
     int logged_db;
-    uint64_t write_end;  /* offset behind the last write; PINGs may follow */
-    int depth;           /* of repl_feed_begin */
-    unsigned in_group;   /* commands fed since the outermost begin */
-    struct buf first;    /* the first of a group, until it is known whether a second comes */
+    uint64_t write_end; /* offset behind the last write; PINGs may follow */
+    int depth;          /* of repl_feed_begin */
+    unsigned in_group;  /* commands fed since the outermost begin */
+    struct buf first;   /* the first of a group, until it is known whether a second comes */
     int first_db;
     struct buf scratch;
 
     /* slaves */
     struct feed *feeds;
     struct transfer *transfers;
-    uint64_t sessions;   /* the last session number given out */
-    struct feed *pair;   /* the pair's slave, or NULL */
+    uint64_t sessions;                /* the last session number given out */
+    struct feed *pair;                /* the pair's slave, or NULL */
     uint64_t pair_acked, pair_synced; /* of this line, also when its slave is gone */
-    uint64_t released;   /* what floor 4 was last told */
+    uint64_t released;                /* what floor 4 was last told */
     bool alone;
     uint64_t last_ping_ns, last_slave_ns;
-    bool feed_again;     /* some slave has more than one turn took */
+    bool feed_again; /* some slave has more than one turn took */
 
     /* following */
     struct link *link;
@@ -107,11 +108,12 @@ static inline bool is_slave(const struct repl *r) {
 void stream_open(struct repl *r);
 void stream_close(struct repl *r);
 void stream_pos(struct repl *r, struct persist_pos *pos); /* the end, after flushing to the log */
-bool stream_flush(struct repl *r);                       /* false: the log could not be written */
+bool stream_flush(struct repl *r);                        /* false: the log could not be written */
 void stream_pass_on(struct repl *r, const char *p, size_t n, int db_after); /* a master's unit */
 void stream_ping(struct repl *r);
 void stream_ask_acks(struct repl *r);
-void stream_restart(struct repl *r, const char *id, uint64_t offset, int db); /* after a full synchronisation */
+void stream_restart(struct repl *r, const char *id, uint64_t offset,
+                    int db); /* after a full synchronisation */
 /* The present line ends here: id becomes lines[0]. new_id NULL: one is made. */
 void stream_new_line(struct repl *r, const char *new_id);
 void stream_own_line(struct repl *r); /* begins it if it is pending */
@@ -124,7 +126,8 @@ bool stream_fork(const struct repl *r, const char *id, uint64_t offset, uint64_t
 bool stream_serves(struct repl *r, uint64_t offset);
 
 /* feed.c */
-struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, struct buf *unsent, struct buf *unread);
+struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, struct buf *unsent,
+                      struct buf *unread);
 void feed_end(struct feed *f, const char *why); /* marks it; freed by feeds_reap */
 void feed_online(struct feed *f, uint64_t from);
 void feed_flush(struct feed *f); /* writes what it can and waits for readiness as needed */
@@ -134,8 +137,9 @@ void feeds_second(struct repl *r, uint64_t now_ns);
 void feeds_drop(struct repl *r, const char *why);
 
 /* transfer.c */
-void transfer_join(struct repl *r, struct feed *f); /* a full synchronisation for f, with others that wait */
-void transfer_left(struct feed *f);                 /* f goes */
+void transfer_join(struct repl *r,
+                   struct feed *f); /* a full synchronisation for f, with others that wait */
+void transfer_left(struct feed *f); /* f goes */
 void transfers_close(struct repl *r);
 
 /* link.c */

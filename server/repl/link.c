@@ -65,7 +65,8 @@ static void complain(struct link *k, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     /* The same sentence every second says nothing new. */
-    if (strcmp(text, k->error) != 0) log_warning("replication: master %s:%u: %s", k->host, k->port, text);
+    if (strcmp(text, k->error) != 0)
+        log_warning("replication: master %s:%u: %s", k->host, k->port, text);
     memcpy(k->error, text, sizeof text);
 }
 
@@ -163,7 +164,8 @@ static void send_pair(struct link *k) {
     struct repl *r = k->r;
     char offset[NUM_I64_CHARS], node[2] = {r->o.node, '\0'};
     offset[num_format_u64(offset, backlog_end(r->backlog))] = '\0';
-    replline_words(&k->out, "REPLCONF", "duet-pair", node, can_continue(r) ? r->id : "?", offset, NULL);
+    replline_words(&k->out, "REPLCONF", "duet-pair", node, can_continue(r) ? r->id : "?", offset,
+                   NULL);
 }
 
 static void send_psync(struct link *k) {
@@ -183,7 +185,8 @@ static void note_session(struct link *k, const struct replline *l) {
     char err[160];
     k->session = l->number;
     k->keep_old = !l->has_fork && can_continue(r);
-    if (!l->has_fork || !can_continue(r) || l->offset >= backlog_end(r->backlog) || l->offset == r->tail_saved_from)
+    if (!l->has_fork || !can_continue(r) || l->offset >= backlog_end(r->backlog) ||
+        l->offset == r->tail_saved_from)
         return;
     stream_flush(r);
     if (!tail_save(r, l->offset, err, sizeof err)) {
@@ -195,7 +198,8 @@ static void note_session(struct link *k, const struct replline *l) {
 
 static void begin_stream(struct link *k) {
     struct repl *r = k->r;
-    if (k->header.kind == REPLLINE_CONTINUE && k->header.id[0] && strcmp(k->header.id, r->id) != 0) {
+    if (k->header.kind == REPLLINE_CONTINUE && k->header.id[0] &&
+        strcmp(k->header.id, r->id) != 0) {
         stream_new_line(r, k->header.id);
         feeds_drop(r, "the line has a new id; it continues at once");
     }
@@ -256,8 +260,9 @@ static void begin_load(struct link *k) {
     feeds_reap(r);
     transfers_close(r);
     if (r->world.replaced) r->world.replaced(r->world.arg);
-    k->replacing = persist_replace(r->persist, path, &pos, k->keep_old || persist_loaded(r->persist)->damaged, loaded, k, err,
-                                   sizeof err);
+    k->replacing =
+        persist_replace(r->persist, path, &pos, k->keep_old || persist_loaded(r->persist)->damaged,
+                        loaded, k, err, sizeof err);
     free(path);
     if (k->replacing) {
         r->whole = false;
@@ -271,18 +276,27 @@ static void link_do(struct link *k, enum link_action action) {
     switch (action) {
     case LINK_DO_NOTHING: return;
     case LINK_DO_CONNECT: link_connect(k); return;
-    case LINK_DO_CLOSE: link_close(k); loop_timer_stop(k->retry); return;
+    case LINK_DO_CLOSE:
+        link_close(k);
+        loop_timer_stop(k->retry);
+        return;
     case LINK_DO_REFUSED:
-        complain(k, "it answered \"%.*s\"", (int)k->header.text.len, k->header.text.p ? k->header.text.p : "");
+        complain(k, "it answered \"%.*s\"", (int)k->header.text.len,
+                 k->header.text.p ? k->header.text.p : "");
         link_retry(k);
         return;
     case LINK_DO_RETRY: link_retry(k); return;
     case LINK_DO_PING: replline_words(&k->out, "PING", NULL); break;
     case LINK_DO_AUTH: send_auth(k); break;
     case LINK_DO_PORT: send_port(k); break;
-    case LINK_DO_CAPA: replline_words(&k->out, "REPLCONF", "capa", "eof", "capa", "psync2", NULL); break;
+    case LINK_DO_CAPA:
+        replline_words(&k->out, "REPLCONF", "capa", "eof", "capa", "psync2", NULL);
+        break;
     case LINK_DO_PAIR: send_pair(k); break;
-    case LINK_DO_PSYNC_SESSION: note_session(k, &k->header); send_psync(k); break;
+    case LINK_DO_PSYNC_SESSION:
+        note_session(k, &k->header);
+        send_psync(k);
+        break;
     case LINK_DO_PSYNC: send_psync(k); break;
     case LINK_DO_FULL:
         memcpy(k->full_id, k->header.id, sizeof k->full_id);
@@ -302,10 +316,12 @@ static void link_event(struct link *k, enum link_event ev) {
     k->fsm.pair = k->pair;
     enum link_action action = link_fsm_event(&k->fsm, ev, &known);
     if (!known) {
-        log_debug("replication: %s in state %s is ignored", link_event_name(ev), link_state_name(from));
+        log_debug("replication: %s in state %s is ignored", link_event_name(ev),
+                  link_state_name(from));
         return;
     }
-    log_debug("replication: link %s, %s -> %s", link_event_name(ev), link_state_name(from), link_state_name(k->fsm.state));
+    log_debug("replication: link %s, %s -> %s", link_event_name(ev), link_state_name(from),
+              link_state_name(k->fsm.state));
     link_do(k, action);
     want(k);
 }
@@ -322,7 +338,9 @@ static enum link_event line_event(struct link *k, const struct replline *l) {
     case REPLLINE_ERROR: {
         static const char *const codes[] = {"-NOAUTH", "-NOPERM", "-ERR operation not permitted"};
         for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-            if (l->text.len >= strlen(codes[i]) && memcmp(l->text.p, codes[i], strlen(codes[i])) == 0) return LINK_EV_NOAUTH;
+            if (l->text.len >= strlen(codes[i]) &&
+                memcmp(l->text.p, codes[i], strlen(codes[i])) == 0)
+                return LINK_EV_NOAUTH;
         return LINK_EV_ERROR;
     }
     default: complain(k, "it sent a line that makes no sense"); return LINK_EV_LOST;
@@ -336,15 +354,16 @@ static bool apply_one(void *arg, int db, int argc, const struct bytes *argv) {
     char err[160] = "";
     if (r->world.apply(r->world.arg, db, argc, argv, err, sizeof err)) return true;
     if (r->apply_errors++ < 16)
-        log_error("replication: the master's command %.*s was not applied: %s", (int)(argv[0].len < 32 ? argv[0].len : 32),
-                  argv[0].p, err);
+        log_error("replication: the master's command %.*s was not applied: %s",
+                  (int)(argv[0].len < 32 ? argv[0].len : 32), argv[0].p, err);
     return true;
 }
 
 static bool take_stream(struct link *k) {
     struct repl *r = k->r;
     size_t unit;
-    enum cmdstream_state st = cmdstream_find(&k->commands, buf_head(&k->in), buf_len(&k->in), &unit);
+    enum cmdstream_state st =
+        cmdstream_find(&k->commands, buf_head(&k->in), buf_len(&k->in), &unit);
     if (st == CMDSTREAM_MORE) return false;
     if (st == CMDSTREAM_BAD) {
         complain(k, "the stream is damaged: %s", k->commands.error);
@@ -411,7 +430,8 @@ static void link_read(struct link *k) {
         }
         k->last_io_ns = clock_boot_ns();
         buf_added(&k->in, (size_t)n);
-        while (take(k)) {}
+        while (take(k)) {
+        }
     }
     want(k);
 }
@@ -451,7 +471,8 @@ void link_ack(struct link *k) {
     const struct repl *r = k->r;
     if (k->fsm.state != LINK_STREAM) return;
     uint64_t on_disk = persist_synced_offset(r->persist);
-    bool news = r->logged > k->acked || (on_disk != UINT64_MAX && on_disk > k->acked_synced && k->acked_synced < k->acked);
+    bool news = r->logged > k->acked ||
+                (on_disk != UINT64_MAX && on_disk > k->acked_synced && k->acked_synced < k->acked);
     if (k->commands.ask_ack) k->ack_now = true;
     k->commands.ask_ack = false;
     if (k->ack_now || (k->pair && news)) send_ack(k);
@@ -524,12 +545,19 @@ bool link_streaming(const struct link *k) {
 }
 
 void link_status(const struct link *k, struct repl_status *s) {
-    static const enum repl_link_state shown[LINK_STATES] = {
-        [LINK_OFF] = REPL_LINK_OFF,          [LINK_WAIT] = REPL_LINK_CONNECT,    [LINK_HEADER] = REPL_LINK_SYNC,
-        [LINK_TRANSFER] = REPL_LINK_SYNC,    [LINK_LOADING] = REPL_LINK_SYNC,    [LINK_STREAM] = REPL_LINK_CONNECTED,
-        [LINK_CONNECT] = REPL_LINK_CONNECTING, [LINK_PING] = REPL_LINK_CONNECTING, [LINK_AUTH] = REPL_LINK_CONNECTING,
-        [LINK_PORT] = REPL_LINK_CONNECTING,  [LINK_CAPA] = REPL_LINK_CONNECTING, [LINK_PAIR] = REPL_LINK_CONNECTING,
-        [LINK_PSYNC] = REPL_LINK_CONNECTING};
+    static const enum repl_link_state shown[LINK_STATES] = {[LINK_OFF] = REPL_LINK_OFF,
+                                                            [LINK_WAIT] = REPL_LINK_CONNECT,
+                                                            [LINK_HEADER] = REPL_LINK_SYNC,
+                                                            [LINK_TRANSFER] = REPL_LINK_SYNC,
+                                                            [LINK_LOADING] = REPL_LINK_SYNC,
+                                                            [LINK_STREAM] = REPL_LINK_CONNECTED,
+                                                            [LINK_CONNECT] = REPL_LINK_CONNECTING,
+                                                            [LINK_PING] = REPL_LINK_CONNECTING,
+                                                            [LINK_AUTH] = REPL_LINK_CONNECTING,
+                                                            [LINK_PORT] = REPL_LINK_CONNECTING,
+                                                            [LINK_CAPA] = REPL_LINK_CONNECTING,
+                                                            [LINK_PAIR] = REPL_LINK_CONNECTING,
+                                                            [LINK_PSYNC] = REPL_LINK_CONNECTING};
     uint64_t now = clock_boot_ns();
     snprintf(s->master_host, sizeof s->master_host, "%s", k->host);
     s->master_port = k->port;

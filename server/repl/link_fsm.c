@@ -81,8 +81,9 @@ enum link_action link_fsm_event(struct link_fsm *f, enum link_event ev, bool *kn
 }
 
 const char *link_state_name(enum link_state s) {
-    static const char *const names[LINK_STATES] = {"off",  "wait",  "connect", "ping",     "auth",    "port",  "capa",
-                                                   "pair", "psync", "header",  "transfer", "loading", "stream"};
+    static const char *const names[LINK_STATES] = {
+        "off",  "wait",  "connect", "ping",     "auth",    "port",  "capa",
+        "pair", "psync", "header",  "transfer", "loading", "stream"};
     return s < LINK_STATES ? names[s] : "?";
 }
 

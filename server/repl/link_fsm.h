@@ -14,15 +14,15 @@
 
 enum link_state {
     LINK_OFF,
-    LINK_WAIT,    /* until the next attempt */
+    LINK_WAIT, /* until the next attempt */
     LINK_CONNECT,
     LINK_PING,
     LINK_AUTH,
-    LINK_PORT,    /* REPLCONF listening-port was sent */
-    LINK_CAPA,    /* REPLCONF capa */
-    LINK_PAIR,    /* REPLCONF duet-pair */
+    LINK_PORT, /* REPLCONF listening-port was sent */
+    LINK_CAPA, /* REPLCONF capa */
+    LINK_PAIR, /* REPLCONF duet-pair */
     LINK_PSYNC,
-    LINK_HEADER,  /* after +FULLRESYNC: the line before the RDB bytes */
+    LINK_HEADER, /* after +FULLRESYNC: the line before the RDB bytes */
     LINK_TRANSFER,
     LINK_LOADING,
     LINK_STREAM,
@@ -30,29 +30,29 @@ enum link_state {
 };
 
 enum link_event {
-    LINK_EV_START,    /* follow a master, or another address of it */
+    LINK_EV_START, /* follow a master, or another address of it */
     LINK_EV_STOP,
-    LINK_EV_RETRY,    /* the wait is over */
+    LINK_EV_RETRY, /* the wait is over */
     LINK_EV_CONNECTED,
-    LINK_EV_STATUS,   /* "+OK" and other status lines */
+    LINK_EV_STATUS, /* "+OK" and other status lines */
     LINK_EV_PONG,
-    LINK_EV_NOAUTH,   /* -NOAUTH, -NOPERM, -ERR operation not permitted: the answer to PING before AUTH */
-    LINK_EV_ERROR,    /* any other error line */
+    LINK_EV_NOAUTH, /* -NOAUTH, -NOPERM, -ERR operation not permitted: the answer to PING before AUTH */
+    LINK_EV_ERROR, /* any other error line */
     LINK_EV_SESSION,
     LINK_EV_CONTINUE,
     LINK_EV_FULL,
-    LINK_EV_RDB,      /* "$N" or "$EOF:" */
-    LINK_EV_RDB_END,  /* all bytes are there */
+    LINK_EV_RDB,     /* "$N" or "$EOF:" */
+    LINK_EV_RDB_END, /* all bytes are there */
     LINK_EV_LOADED,
-    LINK_EV_LOST,     /* closed, failed, timed out, nonsense */
+    LINK_EV_LOST, /* closed, failed, timed out, nonsense */
     LINK_EVENTS
 };
 
 enum link_action {
     LINK_DO_NOTHING,
     LINK_DO_CONNECT,
-    LINK_DO_CLOSE,       /* and stay off */
-    LINK_DO_RETRY,       /* close, and try again after a while */
+    LINK_DO_CLOSE, /* and stay off */
+    LINK_DO_RETRY, /* close, and try again after a while */
     LINK_DO_PING,
     LINK_DO_AUTH,
     LINK_DO_PORT,
@@ -60,11 +60,11 @@ enum link_action {
     LINK_DO_PAIR,
     LINK_DO_PSYNC,
     LINK_DO_PSYNC_SESSION, /* note session and fork, save a tail if need be, then PSYNC */
-    LINK_DO_FULL,        /* note id and offset */
+    LINK_DO_FULL,          /* note id and offset */
     LINK_DO_RECEIVE,
     LINK_DO_LOAD,
-    LINK_DO_STREAM,      /* continue, or begin after loading */
-    LINK_DO_REFUSED      /* as RETRY, with the master's error as the reason */
+    LINK_DO_STREAM, /* continue, or begin after loading */
+    LINK_DO_REFUSED /* as RETRY, with the master's error as the reason */
 };
 
 struct link_fsm {

@@ -53,11 +53,12 @@ static void set_options(struct repl *r, const struct repl_options *o) {
     r->master_auth = o->master_auth && o->master_auth[0] ? xstrdup(o->master_auth) : NULL;
     r->o.master_user = r->master_user;
     r->o.master_auth = r->master_auth;
-    if (r->o.node && r->o.ping_period_ms > 1000) r->o.ping_period_ms = 1000; /* the pair's link is watched closely */
+    if (r->o.node && r->o.ping_period_ms > 1000)
+        r->o.ping_period_ms = 1000; /* the pair's link is watched closely */
 }
 
-struct repl *repl_open(const struct repl_options *o, struct persist *p, struct store *store, struct loop *loop,
-                       const struct repl_world *world) {
+struct repl *repl_open(const struct repl_options *o, struct persist *p, struct store *store,
+                       struct loop *loop, const struct repl_world *world) {
     struct repl *r = xcalloc(1, sizeof *r);
     set_options(r, o);
     r->dir = xstrdup(o->dir);
@@ -139,7 +140,8 @@ enum repl_role repl_role(const struct repl *r) {
 bool repl_master(struct repl *r, char *err, size_t err_size) {
     if (r->role == REPL_MASTER) return true;
     if (!r->whole) {
-        snprintf(err, err_size, "ERR the data here is not complete: a first copy is under way, or the log is damaged");
+        snprintf(err, err_size,
+                 "the data here is not complete: a first copy is under way, or the log is damaged");
         return false;
     }
     link_stop(r->link);
@@ -177,7 +179,8 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     memset(s, 0, sizeof *s);
     s->role = r->role;
     memcpy(s->id, r->id, sizeof s->id);
-    memcpy(s->id2, r->line_count ? r->lines[0].id : "0000000000000000000000000000000000000000", sizeof s->id2);
+    memcpy(s->id2, r->line_count ? r->lines[0].id : "0000000000000000000000000000000000000000",
+           sizeof s->id2);
     s->second_offset = r->line_count ? (int64_t)r->lines[0].until + 1 : -1;
     s->offset = backlog_end(r->backlog);
     s->alone = r->alone;

@@ -49,12 +49,14 @@ static bool event_is_fine(struct spool *s, enum rdb_event ev) {
     const struct rdb_reader *r = &s->reader;
     if (ev == RDB_AUX) take_stream_db(s);
     if (ev == RDB_SELECT && r->number >= (uint64_t)s->databases) {
-        snprintf(s->error, sizeof s->error, "the master uses database %" PRIu64 ", here are %d (see `databases`)", r->number,
+        snprintf(s->error, sizeof s->error,
+                 "the master uses database %" PRIu64 ", here are %d (see `databases`)", r->number,
                  s->databases);
         return false;
     }
     if (ev == RDB_KEY && !persist_loads_type(r->type)) {
-        snprintf(s->error, sizeof s->error, "the master's key \"%.*s\" is a %s, which this version does not hold",
+        snprintf(s->error, sizeof s->error,
+                 "the master's key \"%.*s\" is a %s, which this version does not hold",
                  (int)(r->a.len < 64 ? r->a.len : 64), r->a.p, rdb_type_name(r->type));
         return false;
     }
@@ -110,7 +112,8 @@ static enum spool_state add_marked(struct spool *s, const char *data, size_t len
         *used = n + sizeof s->mark - before;
         return keep_bytes(s, head, n) ? finish(s) : SPOOL_BAD;
     }
-    size_t hold = sizeof s->mark - 1, n = buf_len(&s->window) > hold ? buf_len(&s->window) - hold : 0;
+    size_t hold = sizeof s->mark - 1,
+           n = buf_len(&s->window) > hold ? buf_len(&s->window) - hold : 0;
     if (!keep_bytes(s, head, n)) return SPOOL_BAD;
     buf_eat(&s->window, n);
     return SPOOL_MORE;

@@ -9,7 +9,7 @@
 struct spool {
     char *path;
     int fd;
-    bool marked;  /* ends with mark, else after left bytes */
+    bool marked; /* ends with mark, else after left bytes */
     char mark[REPLLINE_MARK_BYTES];
     uint64_t total, left; /* total 0: not known */
     uint64_t got;

@@ -101,7 +101,6 @@ static void select_db(struct repl *r, int db) {
 void repl_feed(struct repl *r, int db, int argc, const struct bytes *argv) {
     if (r->role != REPL_MASTER) return;
     if (r->line_pending) stream_own_line(r);
-    persist_count_changes(r->persist, 1);
     r->in_group++;
     if (r->depth && r->in_group == 1) {
         r->first_db = db;

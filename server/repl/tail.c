@@ -87,7 +87,8 @@ static bool gather(struct repl *r, uint64_t from, struct buf *out, struct persis
     return true;
 }
 
-static bool take_apart(struct tail *t, struct buf *bytes, const struct persist_pos *at, uint64_t from) {
+static bool take_apart(struct tail *t, struct buf *bytes, const struct persist_pos *at,
+                       uint64_t from) {
     struct cmdstream c;
     uint64_t offset = at->offset;
     size_t unit;
@@ -104,23 +105,29 @@ static bool take_apart(struct tail *t, struct buf *bytes, const struct persist_p
     return ok;
 }
 
-static bool write_files(struct tail *t, const struct persist_pos *from, char *err, size_t err_size) {
+static bool write_files(struct tail *t, const struct persist_pos *from, char *err,
+                        size_t err_size) {
     struct repl *r = t->r;
     char *dir = xasprintf("%s/tails", r->dir);
-    char *base = xasprintf("%s/tail-%lld-%.8s-%" PRIu64, dir, (long long)(clock_wall_ms() / 1000), r->id, from->offset);
+    char *base = xasprintf("%s/tail-%lld-%.8s-%" PRIu64, dir, (long long)(clock_wall_ms() / 1000),
+                           r->id, from->offset);
     char *requests = xasprintf("%s.resp", base), *report = xasprintf("%s.txt", base);
     struct buf text = BUF_INIT;
     buf_printf(&text,
-               "%" PRIu64 " writes of line %s behind offset %" PRIu64 " that the new master does not have.\n"
-               "The requests are in %s; `redis-cli --pipe` replays them. Database, command and key of each:\n\n",
+               "%" PRIu64 " writes of line %s behind offset %" PRIu64
+               " that the new master does not have.\n"
+               "The requests are in %s; `redis-cli --pipe` replays them. Database, command and key "
+               "of each:\n\n",
                t->writes, r->id, from->offset, requests);
     if (buf_len(&t->keys)) buf_add(&text, buf_head(&t->keys), buf_len(&t->keys));
-    bool ok = file_make_dirs(dir, 0750) && file_replace(requests, buf_head(&t->requests), buf_len(&t->requests), 0640) &&
+    bool ok = file_make_dirs(dir, 0750) &&
+              file_replace(requests, buf_head(&t->requests), buf_len(&t->requests), 0640) &&
               file_replace(report, buf_head(&text), buf_len(&text), 0640);
     if (ok)
         snprintf(r->tail_file, sizeof r->tail_file, "%s", requests);
     else
-        snprintf(err, err_size, "the writes that the new master lacks cannot be saved in %s: %s", dir, strerror(errno));
+        snprintf(err, err_size, "the writes that the new master lacks cannot be saved in %s: %s",
+                 dir, strerror(errno));
     buf_free(&text);
     free(dir);
     free(base);
@@ -135,13 +142,15 @@ bool tail_save(struct repl *r, uint64_t from, char *err, size_t err_size) {
     struct persist_pos at = {.db = -1}, fork = {.offset = from};
     bool ok = gather(r, from, &bytes, &at);
     if (!ok)
-        snprintf(err, err_size, "the writes behind offset %" PRIu64 " are no longer in memory and log", from);
+        snprintf(err, err_size,
+                 "the writes behind offset %" PRIu64 " are no longer in memory and log", from);
     else if (!(ok = take_apart(&t, &bytes, &at, from)))
         snprintf(err, err_size, "the writes behind offset %" PRIu64 " cannot be taken apart", from);
     if (ok && t.writes) ok = write_files(&t, &fork, err, err_size);
     if (ok && t.writes) {
         r->tail_writes += t.writes;
-        log_warning("replication: %" PRIu64 " writes that the new master does not have are in %s", t.writes, r->tail_file);
+        log_warning("replication: %" PRIu64 " writes that the new master does not have are in %s",
+                    t.writes, r->tail_file);
     }
     buf_free(&bytes);
     buf_free(&t.requests);

@@ -32,7 +32,8 @@ static void copy_begin(void *arg, const struct persist_pos *pos) {
         f->state = FEED_BULK;
         f->sent = pos->offset;
         if (f->psync)
-            buf_printf(&f->out, "+FULLRESYNC %s %llu\r\n", pos->id, (unsigned long long)pos->offset);
+            buf_printf(&f->out, "+FULLRESYNC %s %llu\r\n", pos->id,
+                       (unsigned long long)pos->offset);
         buf_add_str(&f->out, "$EOF:");
         buf_add(&f->out, t->mark, sizeof t->mark);
         buf_add_str(&f->out, "\r\n");
