@@ -61,6 +61,11 @@ SMARTCTL := build/deps/musl/smartmontools/sbin/smartctl
 GRUB_READY := build/stamp/debs-grub
 GRUB := build/deps/debs/grub
 
+# A cache that was emptied: forget what was said about it.
+ifneq ($(shell find build/deps -xtype l 2>/dev/null),)
+$(shell rm -f build/stamp/musl-* build/stamp/host-* build/stamp/debs-*)
+endif
+
 MUSL_READY := build/deps/musl.ready
 HOST_READY := build/deps/host.ready
 
@@ -90,7 +95,7 @@ WARN_GCC := \
 	-Wduplicated-cond
 
 STD := -std=gnu11 -D_GNU_SOURCE -I.
-MAP := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=deps
+MAP := -ffile-prefix-map=$(CACHE)=deps -ffile-prefix-map=$(CURDIR)=.
 COMMON := -O2 -g -fno-strict-aliasing -fno-omit-frame-pointer -fstack-protector-strong
 CFLAGS := $(STD) $(COMMON) $(WARN) $(WARN_GCC) $(MAP) $(MUSL_INC)
 LDFLAGS := -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,relro,-z,now
@@ -242,7 +247,6 @@ help: ## this list
 ifneq ($(filter-out help clean lock vendor,$(or $(MAKECMDGOALS),all)),)
 include build/tests.mk
 -include $(DUET_OBJ:.o=.d)
--include $(UNIT_BIN:build/tests/unit/%=build/san/tests/unit/test_%.d)
 -include $(wildcard build/san/*/*.d build/san/*/*/*.d build/sim/*/*.d build/sim/*/*/*.d \
 	build/fuzz/*/*.d build/fuzz/*/*/*.d)
 endif
