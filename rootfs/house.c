@@ -104,19 +104,30 @@ static const char *own_log = "init";
 static void own_line(enum log_level level, const char *line, void *arg) {
     struct house *h = arg;
     (void)level;
+    if (!h->logs) {
+        if (buf_len(&h->early) < LOGS_QUEUE_LIMIT_BYTES / 2) buf_printf(&h->early, "%s\n", line);
+        return;
+    }
     logs_add(h->logs, own_log, line, strlen(line));
     logs_add(h->logs, own_log, "\n", 1);
 }
 
-void house_open_logs(struct house *h, bool on_data, const char *own_name) {
+void house_keep_lines(struct house *h, const char *own_name) {
+    own_log = own_name;
+    log_set_sink(own_line, h);
+}
+
+void house_open_logs(struct house *h, bool on_data) {
     const char *dir = house_path(h, on_data ? "data/log" : "run/log");
     struct logs *old = h->logs;
     h->logs = logs_open(dir, on_data ? LOGS_FILE_LIMIT_BYTES : LOGS_FILE_LIMIT_BYTES / 32);
     if (!h->logs) log_error("cannot keep logs in %s: %s", dir, strerror(errno));
     supervisor_set_logs(h->children, h->logs);
     logs_close(old);
-    own_log = own_name;
-    log_set_sink(own_line, h);
+    if (h->logs && buf_len(&h->early) > 0) {
+        logs_add(h->logs, own_log, buf_head(&h->early), buf_len(&h->early));
+        buf_free(&h->early);
+    }
 }
 
 /* ---- network ---- */
@@ -229,6 +240,7 @@ void house_close(struct house *h) {
     supervisor_free(h->children);
     log_set_sink(NULL, NULL);
     logs_close(h->logs);
+    buf_free(&h->early);
     if (h->configured) node_conf_free(&h->conf);
     loop_free(h->loop);
 }

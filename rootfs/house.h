@@ -19,6 +19,7 @@ struct house {
     struct netcfg_conf net;
     struct loop *loop;
     struct logs *logs;
+    struct buf early; /* own lines from before there were logs */
     struct supervisor *children;
     struct vip_watch *watch;
 };
@@ -32,8 +33,10 @@ const char *house_path(const struct house *h, const char *fmt, ...)
 bool house_read_conf(struct house *h, struct conf_error *err);
 /* ROOT/data, data/log, run, and what an earlier life left in run. False with a sentence logged. */
 bool house_make_dirs(struct house *h);
+/* Own lines are kept from now on, under own_name ("init"); house_open_logs writes them. */
+void house_keep_lines(struct house *h, const char *own_name);
 /* Logs go to ROOT/data/log, or to ROOT/run/log when there is no data partition. */
-void house_open_logs(struct house *h, bool on_data, const char *own_name);
+void house_open_logs(struct house *h, bool on_data);
 /* `netcfg apply`; what fails is logged and the node goes on. */
 bool house_apply_network(struct house *h);
 /* Servers (only with data), had, and the watch over the VIP. */

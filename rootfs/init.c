@@ -161,6 +161,15 @@ static pid_t had_pid(void *arg) {
 
 /* ---- the end ---- */
 
+/* While consoles are drawn on the terminals, init's lines go to its log only. */
+static void speak(bool aloud) {
+    int fd = open(aloud ? "/dev/console" : "/dev/null", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) return;
+    dup2(fd, 1);
+    dup2(fd, 2);
+    close(fd);
+}
+
 static void too_late(struct loop *l, void *arg) {
     (void)arg;
     log_error("the orderly end takes too long; ending anyway");
@@ -168,6 +177,7 @@ static void too_late(struct loop *l, void *arg) {
 }
 
 static void end(struct machine *m, int how, const char *why) {
+    speak(true);
     log_notice("%s: %s", why, how == RB_POWER_OFF ? "powering off" : "starting again");
     m->how = how;
     loop_timer_start(m->end_timer, END_LIMIT_NS, 0);
@@ -229,12 +239,14 @@ _Noreturn static void be_init(void) {
     setenv("PATH", "/bin:/sbin", 1);
     setenv("HOME", "/root", 1);
     house_open(&m.house, "", true);
+    house_keep_lines(&m.house, "init");
     find_disk(&m);
     configure(&m);
     mount_data(&m);
     if (!house_make_dirs(&m.house)) problem("the folders in /run cannot be made");
-    house_open_logs(&m.house, m.with_data, "init");
+    house_open_logs(&m.house, m.with_data);
     start(&m);
+    speak(false);
     loop_run(m.house.loop);
     leave(&m);
 }

@@ -74,7 +74,7 @@ static int run(struct house *h) {
     struct loop_signal *watchers[3];
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < 3; i++) watchers[i] = loop_signal_new(h->loop, signals[i], on_signal, h);
-    house_open_logs(h, true, "node");
+    house_open_logs(h, true);
     log_info("node %s begins in %s", h->conf.name, h->root);
     house_apply_network(h);
     house_start(h, true);
@@ -104,6 +104,7 @@ int node_main(int argc, char **argv) {
     }
     log_set_name("node");
     house_open(&h, root, false);
+    house_keep_lines(&h, "node");
     free(root);
     int status = prepare(&h) ? run(&h) : 1;
     house_close(&h);
