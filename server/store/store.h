@@ -81,7 +81,7 @@ struct entry *store_find(struct store *s, int db, struct bytes key);
 void store_prefetch_bucket(struct store *s, int db, struct bytes key);
 void store_prefetch_entry(struct store *s, int db, struct bytes key);
 
-/* Creates the key or replaces whatever it holds. expiry_ms: a stamp, NO_EXPIRY, or KEEP_EXPIRY (the
+/* Creates the key or replaces whatever it holds; value and key must not point into the entry replaced. expiry_ms: a stamp, NO_EXPIRY, or KEEP_EXPIRY (the
  * one that the key has). A canonical integer is kept as an integer. Returns the entry. */
 #define KEEP_EXPIRY (-2LL)
 struct entry *store_put_string(struct store *s, int db, struct bytes key, struct bytes value,

@@ -16,6 +16,9 @@ size_t string_len(const struct entry *e);
  * APPEND.) */
 bool string_is_int(const struct entry *e, int64_t *v);
 
+/* As store_put_string, but digits stay bytes; edited: OBJECT ENCODING shall say "raw". */
+struct entry *string_put_plain(struct store *s, int db, struct bytes key, struct bytes value,
+                               int64_t expiry_ms, bool edited);
 /* Replaces the value by an integer, in place where one is. Keeps the stamp. */
 struct entry *string_set_int(struct store *s, int db, struct entry *e, int64_t v);
 /* Makes the value writable and new_len long (growth is filled with zeros), and returns its bytes;

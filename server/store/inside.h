@@ -1,0 +1,75 @@
+/* The store's own struct, for the files of server/store only. */
+#ifndef DUET_STORE_INSIDE_H
+#define DUET_STORE_INSIDE_H
+
+#include "server/base/rand.h"
+#include "server/store/dict.h"
+#include "server/store/entry.h"
+
+enum walk_state {
+    WALK_NO,      /* no part of a walk: made after its start, or there is none */
+    WALK_WAITING, /* no entry was passed yet */
+    WALK_INSIDE,  /* entries before the cursor were passed */
+    WALK_PASSED
+};
+
+/* The keys of one database. A flush puts a new space in its place, SWAPDB exchanges two. */
+struct space {
+    struct dict dict;
+    enum walk_state walk;
+    uint64_t walk_at; /* the walk's cursor in the dict's order */
+    int walk_db;      /* the database's number at the walk's start */
+    bool dead;        /* flushed: taken apart by store_work once the walk has passed */
+    bool dismantling;
+    struct space *next; /* in store.dead */
+};
+
+struct walk {
+    bool running;
+    bool sweeping; /* given up: only marks are cleared */
+    store_walk_fn *fn;
+    void *arg;
+    struct space **spaces; /* those with keys at the start, in order */
+    int count, at;
+    size_t *keys, *expiring; /* at the start, by database */
+};
+
+struct store {
+    struct store_settings settings;
+    int databases;
+    struct space **spaces;
+    struct space *dead;
+    size_t memory;
+    struct prng prng;
+    struct walk walk;
+    int expire_db;
+    size_t expire_block;
+};
+
+static inline struct dict *store_dict(const struct store *s, int db) {
+    return &s->spaces[db]->dict;
+}
+/* Frees the value's own allocations, by the reclaimer when they are big. The entry itself stays. */
+void value_free(struct store *s, struct entry *e);
+/* Bytes of the value's own allocations. */
+size_t value_memory(const struct entry *e);
+/* A copy of the value for `to`, an entry of the same kind and form whose value is not written yet. */
+void value_copy(struct store *s, const struct entry *e, struct entry *to);
+void value_verify(const struct entry *e);
+/* Frees an entry that no dict refers to any more. */
+void store_entry_free(struct store *s, struct entry *e);
+
+/* Creates the key, or gives the existing one this kind, form and stamp (KEEP_EXPIRY as in store.h), freeing what
+ * its value pointed to. The value is the caller's to write. */
+struct entry *store_put(struct store *s, int db, struct bytes key, enum value_kind kind,
+                        enum value_form form, size_t value_len, int64_t expiry_ms);
+/* Reshapes an entry and keeps the table's reference right. */
+struct entry *store_reshape(struct store *s, int db, struct entry *e, struct entry_shape shape);
+
+/* Walks: what a new entry of this place must be marked with; sees to the walker before a change. */
+bool walk_skips_new(const struct store *s, const struct space *sp, uint64_t hash);
+void walk_before_change(struct store *s, struct space *sp, struct entry *e, uint64_t hash);
+/* One step of sweeping after an abort; true while there is more. */
+bool walk_sweep(struct store *s, size_t limit);
+
+#endif

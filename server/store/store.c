@@ -1,0 +1,278 @@
+/* See store.h: databases, keys, stamps, flushes. Strings are in string.c, the snapshot walker in walk.c,
+ * expiry, scans and samples in pass.c. */
+#include "server/store/store.h"
+
+#include <stdlib.h>
+
+#include "server/base/log.h"
+#include "server/base/num.h"
+#include "server/store/inside.h"
+#include "server/store/string.h"
+
+static struct bytes elem_key(const void *elem) {
+    return entry_key(elem);
+}
+static int64_t elem_stamp(const void *elem) {
+    return entry_expiry(elem);
+}
+static const struct dict_type entries = {elem_key, elem_stamp};
+
+static struct space *space_new(struct store *s) {
+    struct space *sp = xcalloc(1, sizeof *sp);
+    dict_init(&sp->dict, &entries, &s->memory);
+    return sp;
+}
+
+struct store *store_new(int databases, uint64_t seed) {
+    must(databases > 0, "a store has a database");
+    struct store *s = xcalloc(1, sizeof *s);
+    s->settings = (struct store_settings){
+        .string_max_bytes = 512 << 20, .lfu_log_factor = 10, .lfu_decay_min = 1};
+    s->databases = databases;
+    s->spaces = xcalloc((size_t)databases, sizeof *s->spaces);
+    for (int i = 0; i < databases; i++) s->spaces[i] = space_new(s);
+    prng_seed(&s->prng, seed);
+    return s;
+}
+
+void store_free(struct store *s) {
+    if (!s) return;
+    if (s->walk.running && !s->walk.sweeping) store_walk_abort(s);
+    store_flush_all(s);
+    while (store_work(s, 1 << 20)) {
+    }
+    for (int i = 0; i < s->databases; i++) {
+        dict_release(&s->spaces[i]->dict);
+        free(s->spaces[i]);
+    }
+    free(s->spaces);
+    free(s);
+}
+
+struct store_settings *store_settings(struct store *s) {
+    return &s->settings;
+}
+
+int store_databases(const struct store *s) {
+    return s->databases;
+}
+
+size_t store_memory(const struct store *s) {
+    return s->memory;
+}
+
+size_t store_count(const struct store *s, int db) {
+    return store_dict(s, db)->count;
+}
+
+size_t store_expiring_count(const struct store *s, int db) {
+    return store_dict(s, db)->flagged;
+}
+
+void store_touch(struct store *s, struct entry *e, int64_t now_ms) {
+    entry_touch(s, e, now_ms, s->settings.lfu ? prng_u64(&s->prng) : 0);
+}
+
+/* ---- Keys ----------------------------------------------------------------------------------- */
+
+struct entry *store_find(struct store *s, int db, struct bytes key) {
+    struct dict_place at;
+    return dict_find(store_dict(s, db), key, dict_hash(key), &at);
+}
+
+void store_prefetch_bucket(struct store *s, int db, struct bytes key) {
+    dict_prefetch_bucket(store_dict(s, db), dict_hash(key));
+}
+
+void store_prefetch_entry(struct store *s, int db, struct bytes key) {
+    dict_prefetch_elem(store_dict(s, db), dict_hash(key));
+}
+
+void store_before_change(struct store *s, int db, struct entry *e) {
+    if (s->walk.running) walk_before_change(s, s->spaces[db], e, dict_hash(entry_key(e)));
+}
+
+struct entry *store_reshape(struct store *s, int db, struct entry *e, struct entry_shape shape) {
+    uint64_t hash = dict_hash(entry_key(e));
+    struct dict_place at = dict_place_of(store_dict(s, db), e, hash);
+    bool had_stamp = e->flags & ENTRY_EXPIRES;
+    struct entry *new = entry_reshape(&s->memory, e, shape);
+    if (new != e || had_stamp != shape.expires)
+        dict_update(store_dict(s, db), hash, at, new, shape.expires);
+    return new;
+}
+
+void store_entry_free(struct store *s, struct entry *e) {
+    value_free(s, e);
+    mem_free(&s->memory, e, entry_own_size(e));
+}
+
+void store_delete(struct store *s, int db, struct entry *e) {
+    uint64_t hash = dict_hash(entry_key(e));
+    struct space *sp = s->spaces[db];
+    walk_before_change(s, sp, e, hash);
+    dict_remove(&sp->dict, hash, dict_place_of(&sp->dict, e, hash));
+    store_entry_free(s, e);
+}
+
+/* Puts a finished entry in; its key is not there. */
+static void add(struct store *s, int db, struct entry *e, uint64_t hash) {
+    struct space *sp = s->spaces[db];
+    e->flags &= (uint8_t)~ENTRY_WALKED;
+    if (walk_skips_new(s, sp, hash)) e->flags |= ENTRY_WALKED;
+    dict_add(&sp->dict, e, hash, e->flags & ENTRY_EXPIRES);
+}
+
+/* The existing entry takes the new shape and stamp; what its value pointed to is freed. */
+static struct entry *overwrite(struct store *s, int db, struct entry *e, uint64_t hash,
+                               struct dict_place at, struct entry_shape shape, int64_t expiry_ms) {
+    bool had_stamp = e->flags & ENTRY_EXPIRES;
+    walk_before_change(s, s->spaces[db], e, hash);
+    value_free(s, e);
+    shape.expires = expiry_ms == KEEP_EXPIRY ? had_stamp : expiry_ms != NO_EXPIRY;
+    struct entry *new = entry_reshape(&s->memory, e, shape);
+    new->flags &= (uint8_t)~ENTRY_EDITED;
+    if (shape.expires && expiry_ms != KEEP_EXPIRY) entry_write_stamp(new, expiry_ms);
+    if (new != e || had_stamp || shape.expires)
+        dict_update(store_dict(s, db), hash, at, new, shape.expires);
+    return new;
+}
+
+struct entry *store_put(struct store *s, int db, struct bytes key, enum value_kind kind,
+                        enum value_form form, size_t value_len, int64_t expiry_ms) {
+    struct entry_shape shape = {kind, form, key.len, value_len, false};
+    struct dict_place at;
+    uint64_t hash = dict_hash(key);
+    struct entry *e = dict_find(store_dict(s, db), key, hash, &at);
+    if (e) return overwrite(s, db, e, hash, at, shape, expiry_ms);
+    shape.expires = expiry_ms >= 0;
+    e = entry_new(&s->memory, shape, key, NULL);
+    if (shape.expires) entry_write_stamp(e, expiry_ms);
+    add(s, db, e, hash);
+    return e;
+}
+
+struct entry *store_set_expiry(struct store *s, int db, struct entry *e, int64_t expiry_ms) {
+    uint64_t hash = dict_hash(entry_key(e));
+    struct dict_place at = dict_place_of(store_dict(s, db), e, hash);
+    struct entry_shape shape = entry_shape_of(e);
+    walk_before_change(s, s->spaces[db], e, hash);
+    shape.expires = expiry_ms != NO_EXPIRY;
+    e = entry_reshape(&s->memory, e, shape);
+    if (shape.expires) entry_write_stamp(e, expiry_ms);
+    dict_update(store_dict(s, db), hash, at, e, shape.expires);
+    return e;
+}
+
+/* The same value header under another key: stamp and access are copied, the value's bytes are not. */
+static struct entry *renamed(struct store *s, const struct entry *e, struct bytes to_key) {
+    struct entry_shape shape = entry_shape_of(e);
+    shape.key_len = to_key.len;
+    struct entry *new = entry_new(&s->memory, shape, to_key, e);
+    if (shape.expires) entry_write_stamp(new, entry_expiry(e));
+    return new;
+}
+
+struct entry *store_move(struct store *s, int db, struct entry *e, int to_db, struct bytes to_key) {
+    uint64_t hash = dict_hash(entry_key(e)), to_hash = dict_hash(to_key);
+    struct entry *new = renamed(s, e, to_key);
+    struct space *sp = s->spaces[db];
+    walk_before_change(s, sp, e, hash);
+    memcpy(entry_value_at(new), entry_value_at(e),
+           entry_form(e) == FORM_EMBEDDED ? entry_embedded_len(e) : 8);
+    dict_remove(&sp->dict, hash, dict_place_of(&sp->dict, e, hash));
+    mem_free(&s->memory, e, entry_own_size(e));
+    add(s, to_db, new, to_hash);
+    return new;
+}
+
+struct entry *store_copy(struct store *s, int db, const struct entry *e, int to_db,
+                         struct bytes to_key) {
+    (void)db;
+    struct entry *new = renamed(s, e, to_key);
+    value_copy(s, e, new);
+    add(s, to_db, new, dict_hash(to_key));
+    return new;
+}
+
+/* ---- Whole databases ------------------------------------------------------------------------ */
+
+void store_flush(struct store *s, int db) {
+    struct space *old = s->spaces[db];
+    if (!old->dict.buckets) return;
+    s->spaces[db] = space_new(s);
+    old->dead = true;
+    old->next = s->dead;
+    s->dead = old;
+}
+
+void store_flush_all(struct store *s) {
+    for (int db = 0; db < s->databases; db++) store_flush(s, db);
+}
+
+void store_swap(struct store *s, int db_a, int db_b) {
+    struct space *a = s->spaces[db_a];
+    s->spaces[db_a] = s->spaces[db_b];
+    s->spaces[db_b] = a;
+}
+
+struct dismantling {
+    struct store *s;
+    size_t left;
+};
+
+static void dismantle_entry(void *arg, void *elem) {
+    struct dismantling *d = arg;
+    store_entry_free(d->s, elem);
+    if (d->left) d->left--;
+}
+
+bool store_work(struct store *s, size_t limit) {
+    struct dismantling d = {s, limit};
+    bool sweeping = s->walk.running && s->walk.sweeping && walk_sweep(s, limit);
+    for (struct space **p = &s->dead; *p && d.left;) {
+        struct space *sp = *p;
+        if (sp->walk == WALK_WAITING || sp->walk == WALK_INSIDE) { /* lives until it is walked */
+            p = &sp->next;
+            continue;
+        }
+        while (d.left && dict_dismantle(&sp->dict, dismantle_entry, &d)) {
+        }
+        if (sp->dict.buckets) break;
+        *p = sp->next;
+        dict_release(&sp->dict);
+        free(sp);
+    }
+    return sweeping || !d.left;
+}
+
+/* ---- Checks --------------------------------------------------------------------------------- */
+
+struct check {
+    const struct store *s;
+    const struct space *sp;
+    size_t memory;
+};
+
+static void check_entry(void *arg, void *elem) {
+    struct check *c = arg;
+    const struct entry *e = elem;
+    must(entry_kind(e) < KIND_COUNT, "a kind is known");
+    must(c->s->walk.running || !(e->flags & ENTRY_WALKED), "no mark outlives its walk");
+    value_verify(e);
+    c->memory += mem_class(entry_own_size(e)) + value_memory(e);
+}
+
+static void check_space(struct check *c, struct space *sp) {
+    c->sp = sp;
+    if (!sp->dead) dict_verify(&sp->dict);
+    dict_each(&sp->dict, check_entry, c);
+    c->memory += dict_memory(&sp->dict);
+}
+
+void store_verify(struct store *s) {
+    struct check c = {s, NULL, 0};
+    for (int db = 0; db < s->databases; db++) check_space(&c, s->spaces[db]);
+    for (struct space *sp = s->dead; sp; sp = sp->next) check_space(&c, sp);
+    must(c.memory == s->memory, "memory is counted to the byte");
+}

@@ -1,0 +1,87 @@
+/* What the store must know of every kind of value: its name, how it is freed, copied, counted, checked.
+ * A new kind adds its cases here; everything else about it is in its own file. */
+#include "server/base/log.h"
+#include "server/store/inside.h"
+#include "server/store/raw.h"
+#include "server/store/string.h"
+
+enum {
+    RECLAIM_BYTES = 64 * 1024
+}; /* what is bigger is freed elsewhere when there is a reclaimer */
+
+const char *kind_name(enum value_kind kind) {
+    static const char *const names[KIND_COUNT] = {"string", "list", "set",
+                                                  "zset",   "hash", "stream"};
+    return names[kind];
+}
+
+const char *entry_encoding(const struct entry *e) {
+    switch (entry_form(e)) {
+    case FORM_INT: return "int";
+    case FORM_EMBEDDED:
+    case FORM_RAW: return e->flags & ENTRY_EDITED || string_len(e) > 44 ? "raw" : "embstr";
+    case FORM_LISTPACK: return "listpack";
+    case FORM_INTSET: return "intset";
+    case FORM_TABLE: return "hashtable";
+    case FORM_CHUNKS: return "quicklist";
+    case FORM_TREE: return "skiplist";
+    case FORM_STREAM: return "stream";
+    }
+    bug("an entry's form is known");
+}
+
+static void free_now_or_later(struct store *s, void *p, size_t size) {
+    s->memory -= mem_class(size);
+    if (size >= RECLAIM_BYTES && s->settings.reclaim)
+        s->settings.reclaim(s->settings.reclaim_arg, p, free);
+    else
+        free(p);
+}
+
+void value_free(struct store *s, struct entry *e) {
+    if (entry_form(e) == FORM_RAW) {
+        struct raw *raw = entry_pointer(e);
+        free_now_or_later(s, raw, raw_size(raw->cap));
+    }
+}
+
+void value_copy(struct store *s, const struct entry *e, struct entry *to) {
+    switch (entry_form(e)) {
+    case FORM_INT: entry_set_int(to, entry_int(e)); return;
+    case FORM_EMBEDDED:
+        memcpy(entry_value_at(to), entry_value_at(e), entry_embedded_len(e));
+        return;
+    case FORM_RAW: {
+        const struct raw *raw = entry_pointer(e);
+        entry_set_pointer(to, raw_new(&s->memory, raw->data, raw->len, raw->len));
+        return;
+    }
+    default: bug("a form without a copy");
+    }
+}
+
+size_t value_memory(const struct entry *e) {
+    if (entry_form(e) != FORM_RAW) return 0;
+    return mem_class(raw_size(((const struct raw *)entry_pointer(e))->cap));
+}
+
+size_t entry_memory(const struct entry *e) {
+    return mem_class(entry_own_size(e)) + value_memory(e);
+}
+
+void value_verify(const struct entry *e) {
+    switch (entry_form(e)) {
+    case FORM_INT: must(entry_kind(e) == KIND_STRING, "an integer is a string"); return;
+    case FORM_EMBEDDED:
+        must(entry_kind(e) == KIND_STRING, "embedded bytes are a string");
+        must(entry_embedded_len(e) <= EMBED_MAX, "embedded bytes are few");
+        return;
+    case FORM_RAW: {
+        const struct raw *raw = entry_pointer(e);
+        must(entry_kind(e) == KIND_STRING, "raw bytes are a string");
+        must(raw->len <= raw->cap, "raw bytes fit their room");
+        return;
+    }
+    default: bug("a form without a verifier");
+    }
+}
