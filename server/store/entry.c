@@ -13,10 +13,18 @@ struct entry_shape entry_shape_of(const struct entry *e) {
                                 e->flags & ENTRY_EXPIRES};
 }
 
+static size_t value_bytes(struct entry_shape s) {
+    return s.form == FORM_EMBEDDED ? s.value_len : 8;
+}
+
+/* Bytes before the key. */
+static size_t head_size(struct entry_shape s) {
+    size_t value_width = s.form != FORM_EMBEDDED ? 0 : s.value_len > UINT8_MAX ? 2 : 1;
+    return sizeof(struct entry) + key_width(s.key_len) + value_width + (s.expires ? 8 : 0);
+}
+
 size_t entry_size(struct entry_shape s) {
-    size_t n = sizeof(struct entry) + key_width(s.key_len) + (s.expires ? 8 : 0) + s.key_len;
-    if (s.form != FORM_EMBEDDED) return n + 8;
-    return n + (s.value_len > UINT8_MAX ? 2 : 1) + s.value_len;
+    return head_size(s) + s.key_len + value_bytes(s);
 }
 
 /* Writes header and lengths; the walk mark and the edited flag are kept from `kept`. */
@@ -47,10 +55,6 @@ struct entry *entry_new(size_t *memory, struct entry_shape s, struct bytes key,
     return e;
 }
 
-static size_t value_bytes(struct entry_shape s) {
-    return s.form == FORM_EMBEDDED ? s.value_len : 8;
-}
-
 struct entry *entry_reshape(size_t *memory, struct entry *e, struct entry_shape s) {
     struct entry_shape old = entry_shape_of(e);
     int64_t stamp = entry_expiry(e);
@@ -62,8 +66,8 @@ struct entry *entry_reshape(size_t *memory, struct entry *e, struct entry_shape 
         new = entry_new(memory, s, entry_key(e), e);
         memcpy(entry_value_at(new), tail + s.key_len, kept);
     } else {
+        memmove((char *)e + head_size(s), tail, s.key_len + kept); /* before lengths overwrite it */
         write_head(e, s, e->flags);
-        memmove(entry_key_at(e), tail, s.key_len + kept);
     }
     if (s.expires && old.expires) entry_write_stamp(new, stamp);
     if (new != e) mem_free(memory, e, old_size);
