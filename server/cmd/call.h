@@ -178,8 +178,20 @@ bool call_is_kind(struct call *c, const struct entry *e, enum value_kind kind);
 /* True when the entry counts as gone; deletes it where that is this node's to do. */
 bool call_expire_if_needed(struct call *c, int db, struct entry *e);
 
+/* Whether a stamp given now is past and the key is this node's to delete. */
+bool call_is_past(const struct call *c, int64_t when_ms);
+/* Stores a string at key in c->db (expiry_ms as store_put_string takes it), marks the access, and
+ * notifies "new" unless the key existed. */
+struct entry *call_put(struct call *c, struct bytes key, struct bytes value, int64_t expiry_ms,
+                       bool existed);
+/* Deletes the key as DEL does: the change, "del". key must not point into e. */
+void call_delete(struct call *c, int db, struct bytes key, struct entry *e);
+
 /* ---- Effects -------------------------------------------------------------------------------- */
 
+/* What a new key owes beside call_changed: its first access count, "new". */
+enum { LFU_OF_NEW = 5 };
+void call_created(struct call *c, int db, struct bytes key, struct entry *e);
 void call_changed(struct call *c, struct bytes key); /* dirty += 1, ops->changed */
 void call_changed_db(struct call *c, int db, struct bytes key);
 void call_notify(struct call *c, int notify_class, const char *event, struct bytes key);

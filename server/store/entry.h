@@ -9,7 +9,7 @@
  *   key
  *   value           FORM_INT: 8 bytes; FORM_EMBEDDED: the bytes; all others: a pointer of 8 bytes
  *
- * So a key of 16 and a value of 64 bytes take 87 bytes, 95 with a stamp, and live in a class of 96. */
+ * So a key of 16 and a value of 64 bytes take 87 bytes, 95 with a stamp: classes of 88 and 96. */
 #ifndef DUET_STORE_ENTRY_H
 #define DUET_STORE_ENTRY_H
 
