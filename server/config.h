@@ -1,0 +1,137 @@
+/* The server's directives: one table of rows with redis.conf's names, read from a file and from the
+ * command line, shown and changed by CONFIG. A new directive is a field here and a row in
+ * config_table.c. */
+#ifndef DUET_SERVER_CONFIG_H
+#define DUET_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct conf_error;
+
+enum config_durability { DURABILITY_ASYNC, DURABILITY_PAIR, DURABILITY_DISK };
+enum config_class { CLASS_NORMAL, CLASS_SLAVE, CLASS_PUBSUB, CLASS_COUNT };
+
+struct config_output_limit {
+    uint64_t hard_bytes, soft_bytes; /* 0: none */
+    int64_t soft_s;
+};
+struct config_save_point {
+    int64_t seconds, changes;
+};
+enum { CONFIG_SAVE_MAX = 8, CONFIG_BIND_MAX = 16 };
+
+/* Strings are malloc'ed and never NULL; "" is "not given". */
+struct config {
+    /* network */
+    char *bind[CONFIG_BIND_MAX];
+    int bind_count;
+    int64_t port, tcp_backlog, tcp_keepalive_s, timeout_s, maxclients, unixsocketperm;
+    char *unixsocket;
+    bool protected_mode;
+    uint64_t query_limit_bytes, bulk_limit_bytes;
+    struct config_output_limit output[CLASS_COUNT];
+    /* general */
+    char *dir, *logfile, *pidfile;
+    bool daemonize;
+    int loglevel;
+    int64_t databases, hz, io_threads;
+    char *requirepass;
+    int enable_debug, enable_protected;
+    int edition;
+    /* memory */
+    uint64_t maxmemory;
+    int maxmemory_policy;
+    /* persistence */
+    bool appendonly, rdb_compression, rdb_checksum, stop_writes_on_save_error;
+    int appendfsync;
+    char *appendfilename, *appenddirname, *dbfilename;
+    struct config_save_point save[CONFIG_SAVE_MAX];
+    int save_count;
+    int64_t rewrite_percent;
+    uint64_t rewrite_min_bytes;
+    /* replication */
+    char *master_host, *masterauth, *masteruser;
+    int64_t master_port;
+    bool serve_stale, slave_read_only;
+    uint64_t backlog_bytes;
+    int64_t backlog_ttl_s, repl_timeout_s, repl_ping_s, diskless_delay_s;
+    int64_t min_slaves, min_slaves_lag_s, slave_priority;
+    /* slow log */
+    int64_t slowlog_us, slowlog_len;
+    /* Duet's own */
+    char *pair_lease, *control;
+    int pair_node; /* 0, 'a' or 'b' */
+    int durability;
+    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
+    /* Taken, shown and kept, but without an effect here: one string a directive, by row number. */
+    char **kept;
+    size_t kept_count;
+    /* Where it was read from; "" when there was no file. */
+    char *file;
+};
+
+void config_presets(struct config *c);
+void config_free(struct config *c);
+/* Presets, then FILE (argv[0] when it does not begin with "--", "-" reads standard input), then the
+ * options. False: err names the place, what is wrong and what to do. */
+bool config_load(struct config *c, int argc, char **argv, struct conf_error *err);
+
+/* CONFIG GET: appends a reply that holds every directive matching one of the patterns. */
+struct bytes;
+void config_get(const struct config *c, const struct bytes *patterns, int count, struct buf *reply,
+                int resp);
+/* CONFIG SET of name value pairs, all or none; appends the reply. */
+void config_set(struct config *c, const struct bytes *args, int count, struct buf *reply);
+/* CONFIG REWRITE: keeps comments and unknown order, replaces what changed, appends what is not the
+ * preset. False with a sentence in err. */
+bool config_rewrite(const struct config *c, char *err, size_t err_size);
+/* The --help text: a line a directive. */
+void config_help(void);
+/* Appends one directive's value as CONFIG GET shows it. */
+struct config_row;
+void config_show(const struct config *c, const struct config_row *row, struct buf *out);
+const struct config_row *config_find(const char *name, size_t len);
+
+/* ---- The table (config_table.c). */
+
+enum config_effect { E_NONE, E_NETWORK, E_PERSIST, E_REPL, E_GENERAL, E_DIR };
+enum config_kind { C_BOOL, C_INT, C_OCTAL, C_BYTES, C_STRING, C_ENUM, C_WORDS, C_KEPT };
+enum {
+    CONFIG_FIXED = 1,     /* only at start */
+    CONFIG_PROTECTED = 2, /* CONFIG SET needs enable-protected-configs */
+    CONFIG_HIDDEN = 4,    /* not shown by CONFIG GET * (patterns) */
+    CONFIG_LINES = 8,     /* a word list that is written as several lines (save) */
+    CONFIG_MANY = 16      /* takes any number of words */
+};
+struct config_enum {
+    const char *name; /* the last row's is NULL */
+    int value;
+};
+struct config_row {
+    const char *name, *alias; /* alias may be NULL */
+    enum config_kind kind;
+    int flags;
+    size_t offset;      /* in struct config; C_KEPT: unused */
+    const char *preset; /* words apart by spaces */
+    int64_t min, max;
+    const struct config_enum *names; /* C_ENUM */
+    /* C_WORDS: sets from words, false with *err; and shows. C_STRING and the rest: NULL, or a check
+     * that runs before the value is taken. */
+    bool (*set)(struct config *c, int argc, char **argv, const char **err);
+    void (*show)(const struct config *c, struct buf *out);
+    enum config_effect effect; /* what must be told when a running server's value changed */
+};
+/* Sets a directive from words; at start only. *err is a static sentence. */
+bool config_set_words(struct config *c, const struct config_row *row, int argc, char **argv,
+                      const char **err);
+extern const struct config_row config_rows[];
+extern const size_t config_row_count;
+
+/* Makes changed values take effect in the running server; set by the wiring before CONFIG SET can
+ * run. False with *err undoes the change. */
+extern bool (*config_effect)(enum config_effect effect, const char **err);
+
+#endif
