@@ -1,0 +1,376 @@
+/* See dispatch.h. A batch of requests is parsed first, then its keys are brought into the cache,
+ * then each is checked and run. Hot path: no allocation, no log, no system call in here. */
+#include "server/dispatch.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/client.h"
+#include "server/output.h"
+#include "server/pair.h"
+#include "server/server.h"
+
+#include <stdio.h>
+
+enum { BATCH = 32 };
+
+struct request {
+    const struct command *cmd; /* NULL: unknown */
+    bool bad_subcommand;
+    size_t begin; /* offset of its first byte in the input */
+    size_t first; /* its words in words.v */
+    int argc;
+};
+
+static struct request batch[BATCH];
+static struct resp_args words;
+
+/* --- checks --- */
+
+/* A refused EXEC discards its transaction and says so. */
+static void reply_refusal(struct call *c, const struct command *cmd, const char *text) {
+    struct client *client = c->client;
+    if (!cmd || cmd->fn != multi_exec || !multi_active(client)) {
+        reply_error(c, text);
+        return;
+    }
+    multi_free(client);
+    reply_errorf(c, "EXECABORT Transaction discarded because of: %s",
+                 strncmp(text, "ERR ", 4) ? text : text + 4);
+}
+
+static bool refuse(struct call *c, const struct command *cmd, const char *text) {
+    reply_refusal(c, cmd, text);
+    if (cmd) server.command_stats[cmd->id].rejected++;
+    multi_mark_failed(c->client);
+    return false;
+}
+
+static bool refuse_unknown(struct call *c, const struct request *r) {
+    if (!r->cmd)
+        reply_unknown_command(c);
+    else if (c->argc < 2)
+        reply_wrong_arity(c, r->cmd);
+    else
+        reply_unknown_subcommand(c);
+    multi_mark_failed(c->client);
+    return false;
+}
+
+static bool refuse_arity(struct call *c, const struct command *cmd) {
+    char text[120];
+    snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", cmd->name);
+    return refuse(c, cmd, text);
+}
+
+static bool debug_is_allowed(const struct client *c) {
+    int mode = server.config.enable_debug;
+    return c->control || mode == 1 || (mode == 2 && c->local);
+}
+
+#define NO_DEBUG                                                                                   \
+    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "  \
+    "can run it from a local connection, otherwise you need to set this option in the "            \
+    "configuration file, and then restart the server."
+
+static bool is_debug(const struct command *cmd) {
+    const struct command *top = cmd->parent ? cmd->parent : cmd;
+    return !strcmp(top->name, "debug");
+}
+
+/* What this node may do at all in its role: loading, no role, slave with stale data. */
+static bool check_role(struct call *c, const struct client *client, const struct command *cmd,
+                       uint32_t flags) {
+    if (client->control) return true;
+    const char *none = pair_refusal();
+    if (none && !(cmd->flags & CMD_LOADING)) return refuse(c, cmd, none);
+    if (server_loading() && !(cmd->flags & CMD_LOADING))
+        return refuse(c, cmd, "LOADING Redis is loading the dataset in memory");
+    if (server.role != REPL_SLAVE) return true;
+    if (flags & CMD_WRITE && server.config.slave_read_only)
+        return refuse(c, cmd, "READONLY You can't write against a read only replica.");
+    if (!server.link_up && !server.config.serve_stale && !(cmd->flags & CMD_STALE))
+        return refuse(c, cmd,
+                      "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to "
+                      "'no'.");
+    return true;
+}
+
+/* What a write needs on a master. */
+static bool check_write(struct call *c, const struct command *cmd, uint32_t flags) {
+    if (flags & CMD_DENYOOM && server.config.maxmemory &&
+        store_memory(server.store) > server.config.maxmemory)
+        return refuse(c, cmd, "OOM command not allowed when used memory > 'maxmemory'.");
+    if (!(flags & CMD_WRITE)) return true;
+    if (server.write_failure) {
+        char text[256];
+        snprintf(text, sizeof text, "MISCONF Errors writing to the AOF file: %s",
+                 server.write_failure);
+        return refuse(c, cmd, text);
+    }
+    if (server.config.min_slaves && server.role == REPL_MASTER &&
+        repl_good_slaves(server.repl) < server.config.min_slaves)
+        return refuse(c, cmd, "NOREPLICAS Not enough good replicas to write.");
+    return true;
+}
+
+/* The order is Redis's, so that the first complaint is the same one. */
+static bool check(struct call *c, struct client *client, const struct request *r) {
+    const struct command *cmd = r->cmd;
+    if (!cmd || r->bad_subcommand) return refuse_unknown(c, r);
+    if (!command_arity_fits(cmd, c->argc)) return refuse_arity(c, cmd);
+    if (is_debug(cmd) && !debug_is_allowed(client)) return refuse(c, cmd, NO_DEBUG);
+    if (cmd->flags & CMD_HIDDEN && !client->control) {
+        reply_unknown_command(c);
+        return false;
+    }
+    if (!client->authenticated && !(cmd->flags & CMD_NO_AUTH))
+        return refuse(c, cmd, "NOAUTH Authentication required.");
+    uint32_t flags = cmd->flags;
+    if (cmd->fn == multi_exec) flags |= multi_flags(client);
+    return check_role(c, client, cmd, flags) && check_write(c, cmd, flags);
+}
+
+/* The common case, decided by a few flags that change seldom. */
+static inline bool check_quickly(const struct client *client, const struct request *r) {
+    const uint32_t slow = CMD_WRITE | CMD_DENYOOM;
+    return r->cmd && !r->bad_subcommand && command_arity_fits(r->cmd, r->argc) &&
+           client->authenticated && server.plain_sailing &&
+           !(r->cmd->flags & (CMD_HIDDEN | CMD_ADMIN)) &&
+           (server.plain_writes || (!(r->cmd->flags & slow) && r->cmd->fn != multi_exec));
+}
+
+/* --- calls --- */
+
+static void feed(const struct call *c) {
+    if (server.repl) repl_feed(server.repl, c->db, c->argc, c->argv);
+}
+
+static void run(struct call *c, struct client *client, const struct command *cmd) {
+    struct command_stats *stats = &server.command_stats[cmd->id];
+    int db = c->db;
+    c->command = cmd;
+    c->dirty = 0;
+    c->propagated = c->failed = false;
+    if (cmd->flags & CMD_WRITE) {
+        if (server.repl) repl_feed_begin(server.repl);
+        cmd->fn(c);
+        c->db = db;
+        if (c->dirty && !c->propagated) feed(c);
+        if (server.repl) repl_feed_end(server.repl);
+        if (c->dirty) {
+            persist_count_changes(server.persist, c->dirty);
+            client->write_offset = UINT64_MAX; /* resolved at the end of the batch */
+        }
+    } else {
+        cmd->fn(c);
+    }
+    stats->calls++;
+    stats->failed += c->failed;
+    server.stats.errors += c->failed;
+    server.stats.commands++;
+}
+
+static void fill_call(struct call *c, struct client *client, unsigned flags, int64_t now_ms) {
+    *c = (struct call){0};
+    c->store = server.store;
+    c->flags = flags;
+    c->now_ms = now_ms;
+    c->out = &client->out;
+    c->ops = &service_ops;
+    c->client = client;
+    if (client->control) c->flags |= CALL_CONTROL;
+    if (client->no_touch) c->flags |= CALL_NO_TOUCH;
+    if (server.role != REPL_MASTER) c->flags |= CALL_ON_SLAVE;
+}
+
+void dispatch_call(struct client *client, const struct command *cmd, int argc,
+                   const struct bytes *argv, unsigned flags, int64_t now_ms) {
+    struct call c;
+    fill_call(&c, client, flags, now_ms);
+    c.argc = argc;
+    c.argv = argv;
+    c.db = client->db;
+    c.resp = client->resp;
+    run(&c, client, cmd);
+}
+
+static bool is_paused(const struct client *client, const struct command *cmd) {
+    if (!server.pause_until_ns || client->control) return false;
+    if (cmd->flags & CMD_ADMIN && !(cmd->flags & CMD_WRITE)) return false; /* CLIENT UNPAUSE */
+    if (server.pause_all) return true;
+    return cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE) ||
+           (cmd->fn == multi_exec && multi_flags(client) & CMD_WRITE);
+}
+
+/* Runs one request; false: it must wait, nothing was done. */
+static bool execute(struct call *c, struct client *client, const struct request *r) {
+    size_t before = buf_len(&client->out);
+    c->argc = r->argc;
+    c->argv = words.v + r->first;
+    c->db = client->db;
+    c->resp = client->resp;
+    c->failed = false;
+    if (r->cmd) {
+        if (is_paused(client, r->cmd)) {
+            client_stall(client, STALL_PAUSE);
+            return false;
+        }
+        client->last_command = r->cmd;
+        if (client->handshake) client->handshake = dispatch_is_handshake(r->cmd);
+    }
+    if (check_quickly(client, r) || check(c, client, r)) {
+        if (client->multi && multi_active(client) && !multi_is_control(r->cmd))
+            multi_queue(client, r->cmd, c->argc, c->argv);
+        else
+            run(c, client, r->cmd);
+    } else {
+        server.stats.errors++;
+    }
+    client->replies++;
+    if (__builtin_expect(client->reply_off | client->reply_skip | client->reply_skip_next, 0)) {
+        bool mute = client->reply_off || client->reply_skip;
+        if (mute) client->out.end = client->out.start + before;
+        client->reply_skip = client->reply_skip_next;
+        client->reply_skip_next = false;
+    }
+    return true;
+}
+
+bool dispatch_is_handshake(const struct command *cmd) {
+    static const char *const names[] = {"auth", "ping", "replconf", "psync", "sync"};
+    static uint8_t *known; /* by id: 1 yes, 2 no */
+    if (!known) known = xcalloc((size_t)command_count(), 1);
+    if (!known[cmd->id]) {
+        known[cmd->id] = 2;
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+            if (!strcmp(names[i], cmd->name)) known[cmd->id] = 1;
+    }
+    return known[cmd->id] == 1;
+}
+
+/* --- batches --- */
+
+static enum resp_state parse_one(struct client *c, const char *data, size_t len, size_t *at,
+                                 int n) {
+    struct resp_limits limits = {server.config.bulk_limit_bytes, !c->authenticated};
+    struct request *r = &batch[n];
+    r->begin = *at;
+    r->first = words.count;
+    enum resp_state st = resp_parse(&c->parser, data + *at, len - *at, &limits, &words);
+    if (st == RESP_DONE || st == RESP_EMPTY) *at += c->parser.used;
+    if (st != RESP_DONE) return st;
+    r->argc = (int)(words.count - r->first);
+    r->bad_subcommand = false;
+    r->cmd = command_resolve(r->argc, words.v + r->first, c->control ? 0 : server.edition,
+                             &r->bad_subcommand);
+    return st;
+}
+
+/* Parses up to BATCH requests; *at moves past them. *last tells why it ended. */
+static int parse_batch(struct client *c, const char *data, size_t len, size_t *at,
+                       enum resp_state *last) {
+    int n = 0, most = c->authenticated ? BATCH : 1;
+    words.count = 0;
+    *last = RESP_MORE;
+    while (n < most && *at < len) {
+        bool is_inline = data[*at] != '*' && !c->parser.started;
+        *last = parse_one(c, data, len, at, n);
+        if (*last == RESP_EMPTY) continue;
+        if (*last != RESP_DONE) break;
+        n++;
+        if (is_inline) break; /* its words live until the next parse only */
+    }
+    return n;
+}
+
+static void prefetch(const struct client *c, int n) {
+    if (n < 2 || c->db >= store_databases(server.store)) return;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < n; i++) {
+            const struct request *r = &batch[i];
+            if (!r->cmd || r->cmd->first <= 0 || r->argc <= r->cmd->first) continue;
+            struct bytes key = words.v[r->first + (size_t)r->cmd->first];
+            if (pass == 0)
+                store_prefetch_bucket(server.store, c->db, key);
+            else
+                store_prefetch_entry(server.store, c->db, key);
+        }
+    }
+}
+
+static void protocol_error(struct client *c) {
+    struct buf text = BUF_INIT;
+    buf_add_str(&text, "ERR ");
+    buf_add(&text, c->parser.error, c->parser.error_len);
+    resp_error_n(&c->out, buf_head(&text), buf_len(&text));
+    buf_free(&text);
+    c->replies++;
+    c->close_after_reply = true;
+    server.stats.errors++;
+}
+
+/* The input goes back to this request's first byte; parsing starts afresh there. */
+static size_t put_back(struct client *c, int i) {
+    resp_parser_free(&c->parser);
+    c->parser = (struct resp_parser){0};
+    return batch[i].begin;
+}
+
+/* A slave's link begins with one PING; a second one is a client's. */
+static bool may_always(const struct client *c, const struct command *cmd) {
+    if (!c->handshake || !cmd || !dispatch_is_handshake(cmd)) return false;
+    return !c->last_command || strcmp(cmd->name, "ping") != 0;
+}
+
+/* Runs n parsed requests; returns how many were run. */
+static int run_batch(struct client *c, int n) {
+    struct call call;
+    fill_call(&call, c, 0, clock_wall_ms());
+    /* The lease is looked at here, after everything that could have taken time. */
+    bool serve = c->control || pair_may_serve();
+    int i = 0;
+    for (; i < n; i++) {
+        if (!c->stream || c->close_after_reply || c->stall) break;
+        if (!serve && !may_always(c, batch[i].cmd)) {
+            client_stall(c, STALL_LEASE);
+            break;
+        }
+        if (!execute(&call, c, &batch[i])) break;
+    }
+    return i;
+}
+
+static void after_batch(struct client *c) {
+    uint64_t offset = server.repl ? repl_offset(server.repl) : 0;
+    c->reply_offset = offset;
+    if (c->write_offset == UINT64_MAX) c->write_offset = offset;
+    if (buf_len(&c->out)) output_queue(c);
+    uint64_t waiting = c->sent_total + buf_len(&c->out) - c->release_total;
+    if (waiting <= OUTPUT_HELD_LIMIT_BYTES || c->stall || c->control) return;
+    if (c->marks || (server.repl && offset > repl_release_offset(server.repl)))
+        client_stall(c, STALL_HELD);
+}
+
+size_t dispatch_input(struct client *c, const char *data, size_t len) {
+    size_t at = 0;
+    bool more = true;
+    c->executing = true;
+    pair_executor_busy();
+    while (more && at < len && c->stream && !c->stall && !c->close_after_reply) {
+        enum resp_state last;
+        int n = parse_batch(c, data, len, &at, &last);
+        prefetch(c, n);
+        int ran = run_batch(c, n);
+        if (!c->stream) break;
+        if (ran < n)
+            at = put_back(c, ran);
+        else if (last == RESP_BAD)
+            protocol_error(c);
+        more = last != RESP_MORE && last != RESP_BAD;
+        after_batch(c);
+    }
+    c->executing = false;
+    if (words.cap > 1024 * 1024) resp_args_free(&words);
+    return at;
+}

@@ -1,0 +1,52 @@
+/* From a parsed request to its effect: the checks in Redis's order, the call, and what follows it. */
+#ifndef DUET_SERVER_DISPATCH_H
+#define DUET_SERVER_DISPATCH_H
+
+#include "server/base/bytes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct call;
+struct client;
+struct command;
+struct server;
+
+/* Runs the requests that stand in data; returns the bytes taken. It stops at an unfinished request,
+ * at a closed client and at a stall. */
+size_t dispatch_input(struct client *c, const char *data, size_t len);
+
+/* Runs one command's function and propagates its effect: what EXEC does with each queued one. */
+void dispatch_call(struct client *c, const struct command *cmd, int argc, const struct bytes *argv,
+                   unsigned flags, int64_t now_ms);
+
+/* AUTH, PING, REPLCONF, PSYNC, SYNC: how a slave's link begins. They are answered at once and never
+ * held on a connection that has asked nothing else. */
+bool dispatch_is_handshake(const struct command *cmd);
+
+/* replay.c: commands of the log and of the master's stream, without client and reply. */
+bool replay_run(void *arg, int db, int argc, const struct bytes *argv, char *err, size_t err_size);
+bool replay_apply(void *arg, int db, int argc, const struct bytes *argv, char *err,
+                  size_t err_size);
+
+/* propagate.c */
+struct call_ops;
+extern const struct call_ops service_ops; /* clients' commands */
+extern const struct call_ops replay_ops;  /* WATCH and tracking are told, nothing is propagated */
+
+/* multi.c: MULTI, EXEC, WATCH. */
+void multi_free(struct client *c);
+bool multi_active(const struct client *c);
+uint32_t multi_flags(const struct client *c); /* of all queued commands together */
+void multi_exec(struct call *c);              /* EXEC */
+size_t multi_queued(const struct client *c);
+size_t multi_memory(const struct client *c);
+bool multi_is_control(const struct command *cmd); /* EXEC, DISCARD, MULTI, WATCH, QUIT, RESET */
+void multi_queue(struct client *c, const struct command *cmd, int argc, const struct bytes *argv);
+void multi_mark_failed(struct client *c);
+void multi_touched(int db, struct bytes key);
+void multi_flushed(int db);
+int multi_watching(void); /* watched keys over all clients */
+
+#endif

@@ -1,0 +1,33 @@
+/* Replies on their way out: one write a client and turn, held until they may go.
+ *
+ * A reply may be written when the stream (repl_release_offset) is safe up to where it stood when the
+ * reply was made. Each turn that leaves bytes behind puts one mark into a queue that is ordered by
+ * offset; the queue's front is what is released next. In a pair the write lease is checked before
+ * each write. */
+#ifndef DUET_SERVER_OUTPUT_H
+#define DUET_SERVER_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client;
+
+/* A client whose held replies pass this is not read until half of it is gone. */
+enum { OUTPUT_HELD_LIMIT_BYTES = 1 << 20 };
+
+/* c->out has new bytes: they are written before the loop sleeps. */
+void output_queue(struct client *c);
+/* Before the loop sleeps, after repl_before_sleep. */
+void output_flush(void);
+/* The release offset grew: writes what may go now. */
+void output_release(void);
+/* The socket takes bytes again. */
+void output_writable(struct client *c);
+/* Held bytes of a client, and over all: replies held and since when (boot ns; 0: none). */
+uint64_t output_held_bytes(const struct client *c);
+uint64_t output_held_count(void);
+uint64_t output_oldest_held_ns(void);
+/* The client was closed: its place in the list of those with replies is given up. */
+void output_forget(struct client *c);
+
+#endif
