@@ -1,0 +1,246 @@
+/* The control socket: had steers the server by DUET commands, as an ordinary RESP client. It is
+ * answered while loading and without a lease, and never held. */
+#include "server/pair.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/base/num.h"
+#include "server/base/sock.h"
+#include "server/client.h"
+#include "server/output.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int listen_fd = -1;
+static struct loop_io *listen_io;
+static const char *socket_path;
+
+static void on_accept(struct loop *l, void *arg, int revents) {
+    (void)l, (void)arg, (void)revents;
+    int fd;
+    while ((fd = sock_accept(listen_fd)) >= 0) client_new(fd, true, true);
+}
+
+bool control_open(const char *path, char *err, size_t err_size) {
+    struct sock_error why;
+    listen_fd = sock_listen_unix(path, 0600, 64, &why);
+    if (listen_fd < 0) {
+        snprintf(err, err_size, "%s", why.text);
+        return false;
+    }
+    socket_path = path;
+    listen_io = loop_io_new(server.loop, listen_fd, on_accept, NULL);
+    loop_io_want(listen_io, LOOP_READ);
+    return true;
+}
+
+void control_close(void) {
+    if (listen_fd < 0) return;
+    loop_io_free(listen_io);
+    close(listen_fd);
+    unlink(socket_path);
+    listen_fd = -1;
+}
+
+/* --- DUET STATUS --- */
+
+struct fields {
+    struct buf body;
+    size_t count;
+};
+
+static void number(struct fields *f, const char *name, uint64_t v) {
+    resp_bulk_str(&f->body, name);
+    resp_bulkf(&f->body, "%llu", (unsigned long long)v);
+    f->count += 2;
+}
+
+static void word(struct fields *f, const char *name, const char *v) {
+    resp_bulk_str(&f->body, name);
+    resp_bulk_str(&f->body, v);
+    f->count += 2;
+}
+
+static uint64_t keys_in_all(void) {
+    uint64_t n = 0;
+    for (int db = 0; db < store_databases(server.store); db++) n += store_count(server.store, db);
+    return n;
+}
+
+static void link_fields(struct fields *f, const struct repl_status *r) {
+    static const char *const roles[] = {
+        [REPL_MASTER] = "master", [REPL_SLAVE] = "slave", [REPL_NONE] = "none"};
+    word(f, "role", roles[server.role]);
+    number(f, "epoch", pair_epoch());
+    number(f, "session", r->session);
+    word(f, "replid", r->id);
+    number(f, "offset", r->offset);
+    number(f, "acked", r->acked);
+    number(f, "insync_link", r->insync_link);
+    number(f, "alone", r->alone);
+    number(f, "whole", server.whole && r->whole);
+    number(f, "rejoin_tail", r->rejoin_tail);
+}
+
+static void duet_status(struct call *c) {
+    struct repl_status r = {.whole = true};
+    struct persist_status p = {0};
+    struct fields f = {BUF_INIT, 0};
+    uint64_t oldest = output_oldest_held_ns(), now = clock_boot_ns();
+    if (server.repl) repl_status(server.repl, &r);
+    if (server.persist) persist_status(server.persist, &p);
+    link_fields(&f, &r);
+    number(&f, "held", output_held_count());
+    number(&f, "held_oldest_ms", oldest && now > oldest ? (now - oldest) / NS_PER_MS : 0);
+    number(&f, "loading", server.loading || r.loading);
+    number(&f, "boot_id", server.boot_id);
+    number(&f, "fsync_age_ms", p.fsync_age_ms);
+    number(&f, "fsync_failed", p.failed);
+    number(&f, "log_stuck", p.stuck);
+    number(&f, "clients", server.client_count);
+    number(&f, "keys", keys_in_all());
+    resp_array(c->out, f.count);
+    resp_raw(c->out, buf_head(&f.body), buf_len(&f.body));
+    buf_free(&f.body);
+}
+
+/* --- roles --- */
+
+static bool ready(struct call *c) {
+    if (server.repl) return true;
+    reply_error(c, "LOADING the log is still being read; ask again");
+    return false;
+}
+
+static bool take_epoch(struct call *c, uint64_t *epoch) {
+    if (num_parse_u64(c->argv[2].p, c->argv[2].len, epoch)) return true;
+    reply_error(c, "ERR the epoch is not a number");
+    return false;
+}
+
+/* Whoever was served as master's client must come back through the VIP; held replies never go. */
+static void leave_mastership(const char *why) {
+    if (server.role != REPL_MASTER) return;
+    uint64_t held = output_held_count();
+    size_t n = client_close_service(false);
+    log_notice("%s: %zu clients were disconnected, %llu held replies were not sent", why, n,
+               (unsigned long long)held);
+}
+
+static void duet_master(struct call *c) {
+    uint64_t epoch;
+    char err[200];
+    if (!ready(c) || !take_epoch(c, &epoch)) return;
+    if (!server.whole) {
+        reply_error(c, "ERR the data of this node is damaged or incomplete; it cannot be master");
+        return;
+    }
+    if (!repl_master(server.repl, err, sizeof err)) {
+        reply_errorf(c, "ERR %s", err);
+        return;
+    }
+    log_notice("master of epoch %llu", (unsigned long long)epoch);
+    pair_set_epoch(epoch);
+    server_refresh();
+    reply_ok(c);
+}
+
+static void duet_slave(struct call *c) {
+    uint64_t epoch, port;
+    char host[128];
+    if (!ready(c) || !take_epoch(c, &epoch)) return;
+    if (!num_parse_u64(c->argv[4].p, c->argv[4].len, &port) || port < 1 || port > 65535 ||
+        c->argv[3].len >= sizeof host) {
+        reply_error(c, "ERR DUET SLAVE takes an epoch, an address and a port");
+        return;
+    }
+    snprintf(host, sizeof host, "%.*s", (int)c->argv[3].len, c->argv[3].p);
+    leave_mastership("slave from now on");
+    pair_set_epoch(epoch);
+    repl_follow(server.repl, host, (uint16_t)port, true);
+    server_refresh();
+    reply_ok(c);
+}
+
+static void duet_none(struct call *c) {
+    if (!ready(c)) return;
+    leave_mastership("no role from now on");
+    repl_none(server.repl);
+    server_refresh();
+    reply_ok(c);
+}
+
+static void duet_alone(struct call *c) {
+    if (!ready(c)) return;
+    bool alone = bytes_is(c->argv[2], "1");
+    if (!alone && !bytes_is(c->argv[2], "0")) {
+        reply_error(c, "ERR DUET ALONE takes 0 or 1");
+        return;
+    }
+    repl_set_alone(server.repl, alone);
+    reply_ok(c);
+}
+
+/* --- FSYNC, PAUSE, RESUME --- */
+
+static void on_synced(void *arg, bool ok) {
+    struct client *c = client_by_id((uint64_t)(uintptr_t)arg);
+    if (c) c->sync_result = ok ? 1 : 2;
+}
+
+static void duet_fsync(struct call *c) {
+    struct client *client = c->client;
+    if (!ready(c)) return;
+    repl_before_sleep(server.repl); /* what was executed so far is part of it */
+    client->sync_result = 0;
+    client_stall(client, STALL_SYNC);
+    persist_sync(server.persist, on_synced, (void *)(uintptr_t)client->id);
+}
+
+static void duet_pause(struct call *c) {
+    uint64_t ms;
+    if (!ready(c)) return;
+    if (!num_parse_u64(c->argv[2].p, c->argv[2].len, &ms)) {
+        reply_error(c, "ERR DUET PAUSE takes milliseconds");
+        return;
+    }
+    server.pause_until_ns = clock_boot_ns() + ms * NS_PER_MS;
+    server.pause_all = false;
+    char text[40];
+    snprintf(text, sizeof text, "OK %llu", (unsigned long long)repl_offset(server.repl));
+    reply_status(c, text);
+}
+
+static void duet_resume(struct call *c) {
+    server.pause_until_ns = 0;
+    reply_ok(c);
+}
+
+struct verb {
+    const char *name;
+    int argc;
+    void (*fn)(struct call *c);
+};
+
+static const struct verb verbs[] = {
+    {"status", 2, duet_status}, {"master", 3, duet_master}, {"slave", 5, duet_slave},
+    {"none", 2, duet_none},     {"alone", 3, duet_alone},   {"fsync", 2, duet_fsync},
+    {"pause", 3, duet_pause},   {"resume", 2, duet_resume},
+};
+
+void control_duet(struct call *c) {
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        const struct verb *v = &verbs[i];
+        if (!bytes_is(c->argv[1], v->name)) continue;
+        if (c->argc == v->argc)
+            v->fn(c);
+        else
+            reply_errorf(c, "ERR DUET %s takes %d words", v->name, v->argc - 2);
+        return;
+    }
+    reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE or RESUME");
+}
