@@ -1,0 +1,273 @@
+/* CONFIG, INFO, TIME, DEBUG, SHUTDOWN, SAVE and their kin. */
+#include "server/server.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/num.h"
+#include "server/client.h"
+#include "server/pair.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* --- CONFIG --- */
+
+static void config_get_(struct call *c) {
+    config_get(&server.config, c->argv + 2, c->argc - 2, c->out, c->resp);
+}
+
+static void config_set_(struct call *c) {
+    if (c->argc % 2) {
+        reply_wrong_arity(c, c->command);
+        return;
+    }
+    config_set(&server.config, c->argv + 2, c->argc - 2, c->out);
+    store_settings(server.store)->string_max_bytes = server.config.bulk_limit_bytes;
+    server_refresh();
+}
+
+static void config_resetstat(struct call *c) {
+    server.stats = (struct server_stats){0};
+    memset(server.command_stats, 0, (size_t)command_count() * sizeof *server.command_stats);
+    server.peak_memory = 0;
+    reply_ok(c);
+}
+
+static void config_rewrite_(struct call *c) {
+    char err[300];
+    if (config_rewrite(&server.config, err, sizeof err))
+        reply_ok(c);
+    else
+        reply_error(c, err);
+}
+
+static void config_help_(struct call *c) {
+    static const char *const lines[] = {"GET <pattern>",
+                                        "    Directives that match, with their values.",
+                                        "SET <directive> <value>",
+                                        "    Change directives, all or none.",
+                                        "RESETSTAT",
+                                        "    Start INFO's counters afresh.",
+                                        "REWRITE",
+                                        "    Bring the configuration file up to date.",
+                                        NULL};
+    reply_help(c, lines);
+}
+
+const char *config_word(const char *name) {
+    static struct buf word;
+    buf_clear(&word);
+    config_show(&server.config, config_find(name, strlen(name)), &word);
+    return buf_cstr(&word);
+}
+
+/* --- INFO, TIME --- */
+
+static void cmd_info(struct call *c) {
+    struct buf text = BUF_INIT;
+    info_text(&text, c->argc - 1, c->argv + 1);
+    resp_verbatim(c->out, c->resp, "txt", buf_len(&text) ? buf_head(&text) : "", buf_len(&text));
+    buf_free(&text);
+}
+
+static void cmd_time(struct call *c) {
+    int64_t us = clock_wall_us();
+    reply_array(c, 2);
+    resp_bulk_int(c->out, us / 1000000);
+    resp_bulk_int(c->out, us % 1000000);
+}
+
+/* --- DEBUG --- */
+
+static void debug_sleep(struct call *c) {
+    double seconds = 0;
+    if (!arg_double(c, 2, &seconds) || seconds < 0) {
+        if (!c->failed) reply_error(c, ERR_SYNTAX);
+        return;
+    }
+    /* In short steps, so that the executor is seen to be busy, not dead. */
+    uint64_t until = clock_boot_ns() + (uint64_t)(seconds * (double)NS_PER_S);
+    for (uint64_t now; (now = clock_boot_ns()) < until;) {
+        uint64_t left = until - now, step = left < 10 * NS_PER_MS ? left : 10 * NS_PER_MS;
+        struct timespec t = {0, (long)step};
+        nanosleep(&t, NULL);
+        pair_executor_stamp();
+    }
+    reply_ok(c);
+}
+
+static void debug_object(struct call *c) {
+    const struct entry *e = store_find(server.store, c->db, c->argv[2]);
+    if (!e) {
+        reply_error(c, ERR_NO_KEY);
+        return;
+    }
+    char text[200];
+    snprintf(text, sizeof text,
+             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:0 lru_seconds_idle:%u",
+             (const void *)e, entry_encoding(e), entry_memory(e), entry_idle_s(e, c->now_ms));
+    reply_status(c, text);
+}
+
+static void debug_active_expire(struct call *c) {
+    server.config.active_expire = bytes_is(c->argv[2], "1");
+    reply_ok(c);
+}
+
+static void debug_verify(struct call *c) {
+    store_verify(server.store);
+    reply_ok(c);
+}
+
+static void debug_loglevel(struct call *c) {
+    log_notice("DEBUG LOG: %.*s", (int)c->argv[2].len, c->argv[2].p);
+    reply_ok(c);
+}
+
+static void debug_error(struct call *c) {
+    resp_error_n(c->out, c->argv[2].p, c->argv[2].len);
+    c->failed = true;
+}
+
+static void debug_help(struct call *c);
+
+struct verb {
+    const char *name;
+    int argc; /* 0: any */
+    void (*fn)(struct call *c);
+};
+
+static const struct verb debug_verbs[] = {
+    {"sleep", 3, debug_sleep},
+    {"object", 0, debug_object},
+    {"set-active-expire", 3, debug_active_expire},
+    {"verify", 2, debug_verify},
+    {"log", 3, debug_loglevel},
+    {"error", 3, debug_error},
+    {"help", 2, debug_help},
+};
+
+static void debug_help(struct call *c) {
+    static const char *const lines[] = {"ERROR <text>",
+                                        "    Reply this error.",
+                                        "LOG <text>",
+                                        "    Write a line into the log.",
+                                        "OBJECT <key>",
+                                        "    How a key is kept.",
+                                        "SET-ACTIVE-EXPIRE <0|1>",
+                                        "    Stop or start expiry in time.",
+                                        "SLEEP <seconds>",
+                                        "    Stand still.",
+                                        "VERIFY",
+                                        "    Check every structure of the store.",
+                                        NULL};
+    reply_help(c, lines);
+}
+
+static void cmd_debug(struct call *c) {
+    for (size_t i = 0; i < sizeof debug_verbs / sizeof debug_verbs[0]; i++) {
+        const struct verb *v = &debug_verbs[i];
+        if (!bytes_is(c->argv[1], v->name)) continue;
+        if (v->argc && v->argc != c->argc) break;
+        if (!v->argc && c->argc < 3) break;
+        v->fn(c);
+        return;
+    }
+    reply_unknown_subcommand(c);
+}
+
+/* --- saving and ending --- */
+
+static void reply_why(struct call *c, const char *err) {
+    reply_error(c, *err ? err : "ERR");
+}
+
+static void cmd_save(struct call *c) {
+    char err[200] = "";
+    if (persist_save(server.persist, true, err, sizeof err))
+        reply_ok(c);
+    else
+        reply_why(c, err);
+}
+
+static void cmd_bgsave(struct call *c) {
+    char err[200] = "";
+    if (c->argc > 2 || (c->argc == 2 && !bytes_is(c->argv[1], "schedule"))) {
+        reply_error(c, ERR_SYNTAX);
+        return;
+    }
+    if (persist_save(server.persist, false, err, sizeof err))
+        reply_status(c, "Background saving started");
+    else
+        reply_why(c, err);
+}
+
+static void cmd_bgrewriteaof(struct call *c) {
+    char err[200] = "";
+    bool scheduled = false;
+    if (!persist_rewrite(server.persist, &scheduled, err, sizeof err))
+        reply_why(c, err);
+    else
+        reply_status(c, scheduled ? "Background append only file rewriting scheduled"
+                                  : "Background append only file rewriting started");
+}
+
+static void cmd_lastsave(struct call *c) {
+    struct persist_status s;
+    persist_status(server.persist, &s);
+    reply_int(c, s.last_save_s);
+}
+
+static void cmd_shutdown(struct call *c) {
+    bool save = server.config.save_count > 0, force = false, now = false, abort = false;
+    char err[200] = "";
+    if (pair_on() && !(c->flags & CALL_CONTROL)) {
+        reply_error(c, "ERR this server is part of a pair: use hactl to stop a node");
+        return;
+    }
+    for (int i = 1; i < c->argc; i++) {
+        if (bytes_is(c->argv[i], "save"))
+            save = true;
+        else if (bytes_is(c->argv[i], "nosave"))
+            save = false;
+        else if (bytes_is(c->argv[i], "force"))
+            force = true;
+        else if (bytes_is(c->argv[i], "now"))
+            now = true;
+        else if (bytes_is(c->argv[i], "abort"))
+            abort = true;
+        else {
+            reply_error(c, ERR_SYNTAX);
+            return;
+        }
+    }
+    if (abort && c->argc > 2) {
+        reply_error(c, ERR_SYNTAX);
+        return;
+    }
+    if (abort) {
+        reply_error(c, "ERR No shutdown in progress.");
+        return;
+    }
+    (void)now; /* slaves see the stream to its end as far as their sockets take it, at once */
+    if (!server_shutdown(save, force, err, sizeof err))
+        reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
+}
+
+void register_server_commands(void) {
+    command_set_function("config|get", config_get_);
+    command_set_function("config|set", config_set_);
+    command_set_function("config|resetstat", config_resetstat);
+    command_set_function("config|rewrite", config_rewrite_);
+    command_set_function("config|help", config_help_);
+    command_set_function("info", cmd_info);
+    command_set_function("time", cmd_time);
+    command_set_function("debug", cmd_debug);
+    command_set_function("save", cmd_save);
+    command_set_function("bgsave", cmd_bgsave);
+    command_set_function("bgrewriteaof", cmd_bgrewriteaof);
+    command_set_function("lastsave", cmd_lastsave);
+    command_set_function("shutdown", cmd_shutdown);
+}

@@ -1,0 +1,63 @@
+/* Families that answer for what is not there: ACL beyond one user, cluster mode, the slow log and
+ * the latency monitor (issue by issue these move to files of their own). */
+#include "server/server.h"
+
+static void acl_whoami(struct call *c) {
+    reply_bulk_str(c, "default");
+}
+
+static void acl_list(struct call *c) {
+    reply_array(c, 1);
+    if (*server.config.requirepass)
+        reply_bulk_str(c, "user default on #<password> ~* &* +@all");
+    else
+        reply_bulk_str(c, "user default on nopass ~* &* +@all");
+}
+
+static void acl_help(struct call *c) {
+    static const char *const lines[] = {"LIST", "    The one user there is.", "WHOAMI",
+                                        "    The user of this connection.", NULL};
+    reply_help(c, lines);
+}
+
+static void no_cluster(struct call *c) {
+    reply_error(c, "ERR This instance has cluster support disabled");
+}
+
+static void slowlog_get(struct call *c) {
+    int64_t n = 10;
+    if (c->argc > 2 &&
+        !arg_int_range(c, 2, -1, INT64_MAX, "ERR count should be greater than or equal to -1", &n))
+        return;
+    reply_array(c, 0);
+}
+
+static void slowlog_len(struct call *c) {
+    reply_int(c, 0);
+}
+
+static void reply_only_ok(struct call *c) {
+    reply_ok(c);
+}
+
+static void reply_nothing(struct call *c) {
+    reply_array(c, 0);
+}
+
+static void reply_zero(struct call *c) {
+    reply_int(c, 0);
+}
+
+void register_stub_commands(void) {
+    command_set_function("acl|whoami", acl_whoami);
+    command_set_function("acl|list", acl_list);
+    command_set_function("acl|help", acl_help);
+    command_set_function("cluster", no_cluster);
+    command_set_function("readonly", no_cluster);
+    command_set_function("readwrite", no_cluster);
+    command_set_function("slowlog|get", slowlog_get);
+    command_set_function("slowlog|len", slowlog_len);
+    command_set_function("slowlog|reset", reply_only_ok);
+    command_set_function("latency|latest", reply_nothing);
+    command_set_function("latency|reset", reply_zero);
+}

@@ -1,0 +1,126 @@
+/* What happens beside commands: each turn's end, and ten times a second. */
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/client.h"
+#include "server/dispatch.h"
+#include "server/output.h"
+#include "server/pair.h"
+#include "server/server.h"
+
+enum {
+    WORK_A_TURN = 64,     /* entries given back after a flush, each turn */
+    EXPIRE_A_CYCLE = 200, /* keys deleted in time, each cycle; more cycles follow while there are */
+    STALLED_LOOK_MS = 5   /* how soon a lease that came back is noticed */
+};
+
+static struct loop_timer *cron_timer, *stalled_timer;
+static bool expire_more;
+
+/* --- expiry in time --- */
+
+static void drop_expired(void *arg, int db, struct entry *e) {
+    struct bytes key = entry_key(e), words[2] = {BYTES("DEL"), {NULL, 0}};
+    static struct buf name;
+    (void)arg;
+    buf_clear(&name);
+    buf_add(&name, key.p, key.len);
+    words[1] = (struct bytes){buf_cstr(&name), buf_len(&name)};
+    store_delete(server.store, db, e);
+    repl_feed(server.repl, db, 2, words);
+    if (multi_watching()) multi_touched(db, words[1]);
+    server.stats.expired_keys++;
+}
+
+/* Deleting is a write: a master's, with its lease, and not during a pause. */
+static void expire_cycle(void) {
+    expire_more = false;
+    if (!server.repl || server.role != REPL_MASTER || !server.config.active_expire) return;
+    if (server.pause_until_ns || server.write_failure || !pair_may_serve()) return;
+    expire_more =
+        store_expire_cycle(server.store, clock_wall_ms(), EXPIRE_A_CYCLE, drop_expired, NULL);
+}
+
+/* --- ten times a second --- */
+
+static void close_idle(uint64_t now) {
+    uint64_t limit = (uint64_t)server.config.timeout_s * NS_PER_S;
+    struct client *next;
+    if (!limit) return;
+    for (struct client *c = server.clients; c; c = next) {
+        next = c->next;
+        if (!c->control && !c->stall && now - c->active_ns > limit) client_close(c);
+    }
+}
+
+static void sample_rates(uint64_t now) {
+    static uint64_t last_ns, last_commands, last_in, last_out;
+    uint64_t ns = now - last_ns;
+    if (ns < NS_PER_S / 2) return;
+    const struct server_stats *s = &server.stats;
+    if (last_ns && s->commands >= last_commands) {
+        server.stats.ops_now = (s->commands - last_commands) * NS_PER_S / ns;
+        server.stats.in_now = (s->net_in - last_in) * NS_PER_S / ns;
+        server.stats.out_now = (s->net_out - last_out) * NS_PER_S / ns;
+    }
+    last_ns = now;
+    last_commands = s->commands;
+    last_in = s->net_in;
+    last_out = s->net_out;
+}
+
+static void on_cron(struct loop *l, void *arg) {
+    uint64_t now = loop_now_ns(l);
+    (void)arg;
+    size_t memory = store_memory(server.store);
+    if (memory > server.peak_memory) server.peak_memory = memory;
+    server_refresh();
+    close_idle(now);
+    sample_rates(now);
+    expire_cycle();
+}
+
+static void on_stalled(struct loop *l, void *arg) {
+    (void)l, (void)arg; /* the turn's end looks at the stalled */
+}
+
+void cron_set_hz(int64_t hz) {
+    uint64_t every = NS_PER_S / (uint64_t)hz;
+    loop_timer_start(cron_timer, every, every);
+}
+
+/* --- each turn --- */
+
+static void look_at_stalled(void) {
+    if (server.pause_until_ns && clock_boot_ns() >= server.pause_until_ns)
+        server.pause_until_ns = 0;
+    if (client_any_stalled()) client_wake_stalled();
+}
+
+static void before_sleep(struct loop *l, void *arg) {
+    (void)arg;
+    if (server.repl) output_release();
+    look_at_stalled();
+    if (expire_more) expire_cycle();
+    bool work = store_work(server.store, WORK_A_TURN);
+    if (server.repl) repl_before_sleep(server.repl);
+    output_flush();
+    client_reap();
+    bool look = client_any_stalled() || server.pause_until_ns;
+    if (look != loop_timer_active(stalled_timer)) {
+        if (look)
+            loop_timer_start(stalled_timer, STALLED_LOOK_MS * NS_PER_MS,
+                             STALLED_LOOK_MS * NS_PER_MS);
+        else
+            loop_timer_stop(stalled_timer);
+    }
+    loop_keep_turning(l, work || expire_more || server.loading || client_any_released());
+    pair_executor_idle();
+}
+
+void cron_start(void) {
+    cron_timer = loop_timer_new(server.loop, on_cron, NULL);
+    stalled_timer = loop_timer_new(server.loop, on_stalled, NULL);
+    loop_before_sleep_new(server.loop, before_sleep, NULL);
+    cron_set_hz(server.config.hz);
+}

@@ -1,0 +1,314 @@
+/* INFO: sections of name:value lines, under the names that monitoring tools read. */
+#include "server/server.h"
+
+#include "build/version.h"
+#include "server/base/buf.h"
+#include "server/base/clock.h"
+#include "server/base/num.h"
+#include "server/client.h"
+#include "server/output.h"
+#include "server/pair.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+typedef unsigned long long ull;
+
+static uint64_t uptime_s(void) {
+    return (clock_boot_ns() - server.started_boot_ns) / NS_PER_S;
+}
+
+static void human(struct buf *out, const char *name, uint64_t bytes) {
+    char text[32];
+    num_format_bytes_human(text, sizeof text, bytes);
+    buf_printf(out, "%s:%llu\r\n%s_human:%s\r\n", name, (ull)bytes, name, text);
+}
+
+static void section_server(struct buf *out) {
+    struct utsname u;
+    char exe[256] = "";
+    uname(&u);
+    if (readlink("/proc/self/exe", exe, sizeof exe - 1) < 0) *exe = '\0';
+    buf_printf(out,
+               "redis_version:%s\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\n"
+               "redis_build_id:0000000000000000\r\nredis_mode:standalone\r\nos:%s %s %s\r\n"
+               "arch_bits:64\r\nmonotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\n"
+               "atomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n",
+               edition_redis_version(server.edition), u.sysname, u.release, u.machine, __GNUC__,
+               __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
+    buf_printf(out,
+               "process_id:%d\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%lld\r\n"
+               "server_time_usec:%lld\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n"
+               "hz:%lld\r\nconfigured_hz:%lld\r\nlru_clock:%llu\r\nexecutable:%s\r\n"
+               "config_file:%s\r\nio_threads_active:0\r\nduet_version:%s\r\nedition:%s\r\n",
+               (int)getpid(), server.run_id, (long long)server.config.port,
+               (long long)clock_wall_us(), (ull)uptime_s(), (ull)(uptime_s() / 86400),
+               (long long)server.config.hz, (long long)server.config.hz,
+               (ull)((uint64_t)clock_wall_ms() / 1000 & 0xffffff), exe, server.config.file,
+               DUET_VERSION, config_word("edition"));
+}
+
+static void section_clients(struct buf *out) {
+    size_t blocked = 0, max_in = 0, max_out = 0;
+    for (const struct client *c = server.clients; c; c = c->next) {
+        blocked += c->stall == STALL_WAIT;
+        if (buf_len(&c->in) > max_in) max_in = buf_len(&c->in);
+        if (buf_len(&c->out) > max_out) max_out = buf_len(&c->out);
+    }
+    buf_printf(out,
+               "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
+               "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
+               "blocked_clients:%zu\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
+               server.client_count, (long long)server.config.maxclients, max_in, max_out, blocked);
+}
+
+static uint64_t resident_bytes(void) {
+    long pages = 0, ignored;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    if (fscanf(f, "%ld %ld", &ignored, &pages) != 2) pages = 0;
+    fclose(f);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void section_memory(struct buf *out) {
+    uint64_t used = store_memory(server.store), rss = resident_bytes(), clients = 0;
+    uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    for (const struct client *c = server.clients; c; c = c->next) clients += client_memory(c);
+    if (used + clients > server.peak_memory) server.peak_memory = used + clients;
+    human(out, "used_memory", used + clients);
+    human(out, "used_memory_rss", rss);
+    human(out, "used_memory_peak", server.peak_memory);
+    buf_printf(out,
+               "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%llu\r\n"
+               "used_memory_startup:0\r\nused_memory_dataset:%llu\r\n"
+               "used_memory_dataset_perc:%.2f%%\r\n",
+               (double)(used + clients) * 100 / (double)(server.peak_memory + !server.peak_memory),
+               (ull)clients, (ull)used,
+               (double)used * 100 / (double)(used + clients + !(used + clients)));
+    human(out, "total_system_memory", total);
+    human(out, "maxmemory", server.config.maxmemory);
+    buf_printf(out,
+               "maxmemory_policy:%s\r\nmem_fragmentation_ratio:%.2f\r\n"
+               "mem_fragmentation_bytes:%lld\r\nmem_not_counted_for_evict:0\r\n"
+               "mem_clients_slaves:0\r\nmem_clients_normal:%llu\r\nmem_cluster_links:0\r\n"
+               "mem_aof_buffer:0\r\nmem_allocator:libc\r\nactive_defrag_running:0\r\n"
+               "lazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
+               config_word("maxmemory-policy"), (double)rss / (double)(used + clients + 1),
+               (long long)rss - (long long)(used + clients), (ull)clients);
+}
+
+static void section_persistence(struct buf *out) {
+    struct persist_status s;
+    persist_status(server.persist, &s);
+    buf_printf(out,
+               "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
+               "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\n"
+               "current_save_keys_processed:%lld\r\ncurrent_save_keys_total:%lld\r\n"
+               "rdb_changes_since_last_save:%llu\r\nrdb_bgsave_in_progress:%d\r\n"
+               "rdb_last_save_time:%lld\r\nrdb_last_bgsave_status:%s\r\n"
+               "rdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:-1\r\n"
+               "rdb_saves:%llu\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"
+               "rdb_last_load_keys_loaded:%llu\r\n",
+               s.loading || server.loading, (long long)s.walk_keys_done,
+               (long long)s.walk_keys_total, (ull)s.changes_since_save, s.saving,
+               (long long)s.last_save_s, s.last_save_ok ? "ok" : "err",
+               (long long)s.last_save_took_s, (ull)s.saves,
+               server.loading ? 0ULL : (ull)persist_loaded(server.persist)->keys);
+    buf_printf(
+        out,
+        "aof_enabled:%d\r\naof_rewrite_in_progress:%d\r\naof_rewrite_scheduled:%d\r\n"
+        "aof_last_rewrite_time_sec:%lld\r\naof_current_rewrite_time_sec:-1\r\n"
+        "aof_last_bgrewrite_status:%s\r\naof_rewrites:%llu\r\n"
+        "aof_rewrites_consecutive_failures:0\r\naof_last_write_status:%s\r\n"
+        "aof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n",
+        s.log_on, s.rewriting, s.rewrite_scheduled, (long long)s.last_rewrite_took_s,
+        s.last_rewrite_ok ? "ok" : "err", (ull)s.rewrites, s.failed || s.stuck ? "err" : "ok");
+    if (!s.log_on) return;
+    buf_printf(out,
+               "aof_current_size:%llu\r\naof_base_size:%llu\r\naof_pending_rewrite:0\r\n"
+               "aof_buffer_length:0\r\naof_pending_bio_fsync:%d\r\naof_delayed_fsync:0\r\n"
+               "aof_fsync_age_ms:%llu\r\n",
+               (ull)s.log_bytes, (ull)s.log_base_bytes, s.fsync_age_ms > 0, (ull)s.fsync_age_ms);
+}
+
+static void section_stats(struct buf *out) {
+    const struct server_stats *s = &server.stats;
+    struct repl_status r = {0};
+    if (server.repl) repl_status(server.repl, &r);
+    buf_printf(out,
+               "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
+               "instantaneous_ops_per_sec:%llu\r\ntotal_net_input_bytes:%llu\r\n"
+               "total_net_output_bytes:%llu\r\ninstantaneous_input_kbps:%.2f\r\n"
+               "instantaneous_output_kbps:%.2f\r\nrejected_connections:%llu\r\nsync_full:%llu\r\n"
+               "sync_partial_ok:%llu\r\nsync_partial_err:%llu\r\nexpired_keys:%llu\r\n",
+               (ull)s->connections, (ull)s->commands, (ull)s->ops_now, (ull)s->net_in,
+               (ull)s->net_out, (double)s->in_now / 1024, (double)s->out_now / 1024,
+               (ull)s->rejected_connections, (ull)r.sync_full, (ull)r.sync_partial_ok,
+               (ull)r.sync_partial_err, (ull)s->expired_keys);
+    buf_printf(out,
+               "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nevicted_keys:0\r\n"
+               "evicted_clients:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
+               "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n"
+               "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
+               "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
+               "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
+               "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
+               "client_output_buffer_limit_disconnections:%llu\r\n",
+               (ull)s->hits, (ull)s->misses, (ull)s->errors, (ull)s->reads, (ull)s->writes,
+               (ull)s->output_limit_disconnects);
+}
+
+static void slave_lines(struct buf *out, const struct repl_status *s) {
+    bool up = s->link == REPL_LINK_CONNECTED;
+    buf_printf(out,
+               "master_host:%s\r\nmaster_port:%u\r\nmaster_link_status:%s\r\n"
+               "master_last_io_seconds_ago:%lld\r\nmaster_sync_in_progress:%d\r\n"
+               "slave_read_repl_offset:%llu\r\nslave_repl_offset:%llu\r\n",
+               s->master_host, s->master_port, up ? "up" : "down", (long long)s->last_io_s,
+               s->sync_in_progress, (ull)s->offset, (ull)s->offset);
+    if (s->sync_in_progress)
+        buf_printf(out,
+                   "master_sync_total_bytes:%llu\r\nmaster_sync_read_bytes:%llu\r\n"
+                   "master_sync_left_bytes:%lld\r\n",
+                   (ull)s->sync_total_bytes, (ull)s->sync_read_bytes,
+                   (long long)(s->sync_total_bytes - s->sync_read_bytes));
+    if (!up) buf_printf(out, "master_link_down_since_seconds:%lld\r\n", (long long)s->down_s);
+    buf_printf(out, "slave_priority:%lld\r\nslave_read_only:%d\r\nreplica_announced:1\r\n",
+               (long long)server.config.slave_priority, server.config.slave_read_only);
+}
+
+static void section_replication(struct buf *out) {
+    enum { MOST = 64 };
+    struct repl_slave_info slaves[MOST];
+    struct repl_status s = {.second_offset = -1};
+    size_t n = 0;
+    if (server.repl) {
+        repl_status(server.repl, &s);
+        n = repl_slaves(server.repl, slaves, MOST);
+    }
+    if (n > MOST) n = MOST;
+    buf_printf(out, "role:%s\r\n", server.role == REPL_SLAVE ? "slave" : "master");
+    if (server.role == REPL_SLAVE) slave_lines(out, &s);
+    buf_printf(out, "connected_slaves:%zu\r\n", n);
+    if (server.config.min_slaves && server.repl)
+        buf_printf(out, "min_slaves_good_slaves:%d\r\n", repl_good_slaves(server.repl));
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "slave%zu:ip=%s,port=%u,state=%s,offset=%llu,lag=%lld\r\n", i,
+                   slaves[i].host, slaves[i].port, slaves[i].state, (ull)slaves[i].offset,
+                   (long long)slaves[i].lag_s);
+    buf_printf(out,
+               "master_failover_state:no-failover\r\nmaster_replid:%s\r\nmaster_replid2:%s\r\n"
+               "master_repl_offset:%llu\r\nsecond_repl_offset:%lld\r\nrepl_backlog_active:%d\r\n"
+               "repl_backlog_size:%llu\r\nrepl_backlog_first_byte_offset:%llu\r\n"
+               "repl_backlog_histlen:%llu\r\n",
+               s.id, *s.id2 ? s.id2 : "0000000000000000000000000000000000000000", (ull)s.offset,
+               (long long)s.second_offset, s.backlog_active, (ull)server.config.backlog_bytes,
+               (ull)s.backlog_first_offset, (ull)s.backlog_len);
+    if (!pair_on()) return;
+    buf_printf(out,
+               "duet_pair_role:%s\r\nduet_epoch:%llu\r\nduet_in_sync:%d\r\nduet_alone:%d\r\n"
+               "duet_held_replies:%llu\r\nduet_acked_offset:%llu\r\n",
+               server.role == REPL_MASTER  ? "master"
+               : server.role == REPL_SLAVE ? "slave"
+                                           : "none",
+               (ull)pair_epoch(), s.insync_link, s.alone, (ull)output_held_count(), (ull)s.acked);
+}
+
+static double seconds(struct timeval t) {
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+static void section_cpu(struct buf *out) {
+    struct rusage self, children, thread;
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &children);
+    getrusage(RUSAGE_THREAD, &thread);
+    buf_printf(out,
+               "used_cpu_sys:%.6f\r\nused_cpu_user:%.6f\r\nused_cpu_sys_children:%.6f\r\n"
+               "used_cpu_user_children:%.6f\r\nused_cpu_sys_main_thread:%.6f\r\n"
+               "used_cpu_user_main_thread:%.6f\r\n",
+               seconds(self.ru_stime), seconds(self.ru_utime), seconds(children.ru_stime),
+               seconds(children.ru_utime), seconds(thread.ru_stime), seconds(thread.ru_utime));
+}
+
+static void section_modules(struct buf *out) {
+    (void)out;
+}
+
+static void section_commandstats(struct buf *out) {
+    for (int i = 0; i < command_count(); i++) {
+        const struct command_stats *s = &server.command_stats[i];
+        if (!s->calls && !s->rejected && !s->failed) continue;
+        buf_printf(out,
+                   "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,"
+                   "failed_calls=%llu\r\n",
+                   command_by_id(i)->name, (ull)s->calls, (ull)s->us,
+                   s->calls ? (double)s->us / (double)s->calls : 0.0, (ull)s->rejected,
+                   (ull)s->failed);
+    }
+}
+
+static void section_errorstats(struct buf *out) {
+    (void)out;
+}
+
+static void section_cluster(struct buf *out) {
+    buf_add_str(out, "cluster_enabled:0\r\n");
+}
+
+static void section_keyspace(struct buf *out) {
+    for (int db = 0; db < store_databases(server.store); db++) {
+        size_t n = store_count(server.store, db);
+        if (!n) continue;
+        buf_printf(out, "db%d:keys=%zu,expires=%zu,avg_ttl=%lld\r\n", db, n,
+                   store_expiring_count(server.store, db),
+                   (long long)store_mean_ttl_ms(server.store, db, clock_wall_ms()));
+    }
+}
+
+struct section {
+    const char *name, *title;
+    bool by_default;
+    void (*fn)(struct buf *out);
+};
+
+static const struct section sections[] = {
+    {"server", "Server", true, section_server},
+    {"clients", "Clients", true, section_clients},
+    {"memory", "Memory", true, section_memory},
+    {"persistence", "Persistence", true, section_persistence},
+    {"stats", "Stats", true, section_stats},
+    {"replication", "Replication", true, section_replication},
+    {"cpu", "CPU", true, section_cpu},
+    {"modules", "Modules", true, section_modules},
+    {"commandstats", "Commandstats", false, section_commandstats},
+    {"errorstats", "Errorstats", true, section_errorstats},
+    {"cluster", "Cluster", true, section_cluster},
+    {"keyspace", "Keyspace", true, section_keyspace},
+};
+
+static bool wanted(const struct section *s, int count, const struct bytes *names) {
+    if (!count) return s->by_default;
+    for (int i = 0; i < count; i++) {
+        if (bytes_is(names[i], "all") || bytes_is(names[i], "everything")) return true;
+        if (bytes_is(names[i], "default") && s->by_default) return true;
+        if (bytes_is(names[i], s->name)) return true;
+    }
+    return false;
+}
+
+void info_text(struct buf *out, int count, const struct bytes *names) {
+    bool first = true;
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+        const struct section *s = &sections[i];
+        if (!wanted(s, count, names)) continue;
+        buf_printf(out, "%s# %s\r\n", first ? "" : "\r\n", s->title);
+        s->fn(out);
+        first = false;
+    }
+}

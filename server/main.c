@@ -1,0 +1,405 @@
+/* duet server: one instance. Reads its configuration, loads the log between turns of the loop while
+ * it already answers what may be answered, then serves until it is told to end. */
+#include "server/server.h"
+
+#include "server/base/clock.h"
+#include "server/base/conf.h"
+#include "server/base/file.h"
+#include "server/base/hash.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/base/rand.h"
+#include "server/client.h"
+#include "server/dispatch.h"
+#include "server/output.h"
+#include "server/pair.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int server_main(int argc, char **argv);
+
+struct server server;
+
+enum { LOAD_STEP_US = 2000, SPARE_DESCRIPTORS = 64, EXIT_DAMAGED = 3 };
+
+static int exit_status;
+
+static _Noreturn void give_up(const char *text) {
+    fprintf(stderr, "duet server: %s\n", text);
+    exit(1);
+}
+
+/* --- state that dispatch looks at --- */
+
+bool server_loading(void) {
+    if (server.loading) return true;
+    if (!server.repl || server.role != REPL_SLAVE) return false;
+    struct repl_status s;
+    repl_status(server.repl, &s);
+    return s.loading || !s.whole;
+}
+
+static void refresh_failure(void) {
+    static char failure[160];
+    struct persist_status s;
+    server.write_failure = NULL;
+    if (!server.persist) return;
+    persist_status(server.persist, &s);
+    if (!s.failed && !s.stuck) return;
+    snprintf(failure, sizeof failure, "%s", s.failure);
+    server.write_failure = failure;
+}
+
+void server_refresh(void) {
+    const struct config *c = &server.config;
+    enum repl_role first = pair_on() ? REPL_NONE : REPL_MASTER;
+    server.role = server.repl ? repl_role(server.repl) : first;
+    server.link_up = true;
+    if (server.role == REPL_SLAVE) {
+        struct repl_status s;
+        repl_status(server.repl, &s);
+        server.link_up = s.link == REPL_LINK_CONNECTED;
+    }
+    refresh_failure();
+    server.plain_sailing =
+        !server_loading() && server.role != REPL_NONE && (server.link_up || c->serve_stale);
+    server.plain_writes = server.plain_sailing && server.role == REPL_MASTER &&
+                          !server.write_failure && !c->maxmemory && !c->min_slaves;
+}
+
+static void on_changed(void *arg) {
+    (void)arg;
+    server_refresh();
+}
+
+static void on_released(void *arg) {
+    (void)arg; /* the turn's end writes what may go now */
+}
+
+static void on_replaced(void *arg) {
+    (void)arg;
+    if (multi_watching()) multi_flushed(-1);
+}
+
+static size_t keys_of(void *arg, int argc, const struct bytes *argv, struct bytes *keys,
+                      size_t max) {
+    int at[64], most = max < 64 ? (int)max : 64;
+    bool bad = false;
+    (void)arg;
+    const struct command *cmd = command_resolve(argc, argv, 0, &bad);
+    if (!cmd || bad) return 0;
+    int n = command_keys(cmd, argc, argv, at, most);
+    if (n > most) n = most;
+    for (int i = 0; i < n; i++) keys[i] = argv[at[i]];
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* --- options of the drivers --- */
+
+static enum persist_fsync fsync_policy(void) {
+    return (enum persist_fsync)server.config.appendfsync;
+}
+
+static size_t save_points(struct persist_save_point *out) {
+    for (int i = 0; i < server.config.save_count; i++)
+        out[i] = (struct persist_save_point){server.config.save[i].seconds,
+                                             server.config.save[i].changes};
+    return (size_t)server.config.save_count;
+}
+
+static void repl_options_now(struct repl_options *o) {
+    const struct config *c = &server.config;
+    repl_defaults(o);
+    o->dir = ".";
+    o->port = (uint16_t)c->port;
+    o->backlog_bytes = c->backlog_bytes;
+    o->backlog_ttl_s = c->backlog_ttl_s;
+    o->timeout_ms = c->repl_timeout_s * 1000;
+    o->ping_period_ms = c->repl_ping_s * 1000;
+    o->diskless_delay_ms = c->diskless_delay_s * 1000;
+    o->slave_limit_bytes = c->output[CLASS_SLAVE].hard_bytes;
+    o->master_user = *c->masteruser ? c->masteruser : NULL;
+    o->master_auth = *c->masterauth ? c->masterauth : NULL;
+    o->node = pair_on() ? (char)(c->pair_node ? c->pair_node : 'a') : 0;
+    o->durability = (enum repl_durability)c->durability;
+    o->min_slaves = (int)c->min_slaves;
+    o->min_slaves_lag_s = c->min_slaves_lag_s;
+    o->slave_read_only = c->slave_read_only;
+    o->serve_stale = c->serve_stale;
+    o->slave_priority = (int)c->slave_priority;
+}
+
+/* --- CONFIG SET takes effect --- */
+
+static bool network_changed(const char **err) {
+    static char text[200];
+    if (listen_reopen(text, sizeof text)) return true;
+    *err = text;
+    return false;
+}
+
+static bool persist_changed(const char **err) {
+    static char text[200];
+    struct persist_save_point points[CONFIG_SAVE_MAX];
+    const struct config *c = &server.config;
+    persist_set_fsync(server.persist, fsync_policy());
+    persist_set_save_points(server.persist, points, save_points(points));
+    persist_set_rewrite(server.persist, (unsigned)c->rewrite_percent, c->rewrite_min_bytes);
+    if (persist_set_log_on(server.persist, c->appendonly, text, sizeof text)) return true;
+    *err = text;
+    return false;
+}
+
+static bool dir_changed(const char **err) {
+    static char text[200];
+    if (chdir(server.config.dir) == 0) return true;
+    snprintf(text, sizeof text, "Changing directory: %s", strerror(errno));
+    *err = text;
+    return false;
+}
+
+static bool take_effect(enum config_effect effect, const char **err) {
+    struct repl_options o;
+    switch (effect) {
+    case E_NONE: break;
+    case E_NETWORK: return network_changed(err);
+    case E_PERSIST: return persist_changed(err);
+    case E_DIR: return dir_changed(err);
+    case E_REPL:
+        repl_options_now(&o);
+        if (server.repl) repl_reconfigure(server.repl, &o);
+        break;
+    case E_GENERAL:
+        log_set_level((enum log_level)server.config.loglevel);
+        cron_set_hz(server.config.hz);
+        break;
+    }
+    server_refresh();
+    return true;
+}
+
+/* --- start --- */
+
+static void raise_descriptor_limit(void) {
+    struct rlimit r;
+    rlim_t want = (rlim_t)server.config.maxclients + SPARE_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want) return;
+    if (r.rlim_max != RLIM_INFINITY && r.rlim_max < want) {
+        struct rlimit more = {want, want};
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0) return;
+        want = r.rlim_max;
+    }
+    r.rlim_cur = want;
+    if (setrlimit(RLIMIT_NOFILE, &r)) log_warning("the limit of open files cannot be raised: %m");
+    if (want >= (rlim_t)server.config.maxclients + SPARE_DESCRIPTORS) return;
+    server.config.maxclients =
+        (int64_t)(want > SPARE_DESCRIPTORS * 2 ? want - SPARE_DESCRIPTORS : SPARE_DESCRIPTORS);
+    log_warning("maxclients is %lld: this user may not open more files (ulimit -n)",
+                (long long)server.config.maxclients);
+}
+
+static void follow_configured_master(void) {
+    const struct config *c = &server.config;
+    if (*c->master_host) repl_follow(server.repl, c->master_host, (uint16_t)c->master_port, false);
+}
+
+static void loaded(void) {
+    static const struct repl_world world = {.apply = replay_apply,
+                                            .released = on_released,
+                                            .changed = on_changed,
+                                            .replaced = on_replaced,
+                                            .keys = keys_of};
+    struct repl_options o;
+    server.loading = false;
+    repl_options_now(&o);
+    server.repl = repl_open(&o, server.persist, server.store, server.loop, &world);
+    follow_configured_master();
+    server_refresh();
+    log_notice("ready: port %lld, %zu databases' keys loaded in %llu ms",
+               (long long)server.config.port, (size_t)server.config.databases,
+               (unsigned long long)persist_loaded(server.persist)->took_ms);
+}
+
+static void on_load(struct loop *l, void *arg) {
+    struct loop_timer **timer = arg;
+    switch (persist_load_step(server.persist, LOAD_STEP_US)) {
+    case PERSIST_LOADING: return;
+    case PERSIST_LOADED: break;
+    case PERSIST_DAMAGED:
+        server.whole = false;
+        log_error("%s", persist_loaded(server.persist)->text);
+        if (pair_on()) break; /* it takes a full copy from the peer */
+        fprintf(stderr, "duet server: %s\n", persist_loaded(server.persist)->text);
+        exit_status = EXIT_DAMAGED;
+        loop_stop(l);
+        return;
+    }
+    if (*persist_loaded(server.persist)->text)
+        log_notice("%s", persist_loaded(server.persist)->text);
+    loop_timer_free(*timer);
+    *timer = NULL;
+    loaded();
+}
+
+static void open_data(void) {
+    static const struct persist_world world = {.run = replay_run, .changed = on_changed};
+    struct config *c = &server.config;
+    struct persist_options o;
+    char err[400];
+    uint64_t key[2], seed;
+    rand_bytes(key, sizeof key);
+    rand_bytes(&seed, sizeof seed);
+    hash_set_key(key);
+    server.store = store_new((int)c->databases, seed);
+    store_settings(server.store)->string_max_bytes = c->bulk_limit_bytes;
+    persist_defaults(&o);
+    o.dir = ".";
+    o.rdb_name = c->dbfilename;
+    o.log_on = c->appendonly;
+    o.fsync = fsync_policy();
+    o.rdb_compression = c->rdb_compression;
+    o.rdb_checksum = c->rdb_checksum;
+    o.rewrite_percent = (unsigned)c->rewrite_percent;
+    o.rewrite_min_bytes = c->rewrite_min_bytes;
+    o.save_count = save_points(o.save);
+    server.persist = persist_open(&o, server.store, server.loop, &world, err, sizeof err);
+    if (!server.persist) give_up(err);
+    server.loading = true;
+}
+
+static void register_commands(void) {
+    command_table_init();
+    register_connection_commands();
+    register_client_commands();
+    register_command_commands();
+    register_server_commands();
+    register_repl_commands();
+    register_transaction_commands();
+    register_stub_commands();
+    command_set_function("duet", control_duet);
+    server.command_stats = xcalloc((size_t)command_count(), sizeof *server.command_stats);
+}
+
+static void on_signal(struct loop *l, void *arg, int signo) {
+    char err[200];
+    (void)arg;
+    log_notice("%s: ending in order", signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    if (server_shutdown(server.config.save_count > 0, true, err, sizeof err)) return;
+    log_error("%s", err);
+    exit_status = 1;
+    loop_stop(l);
+}
+
+bool server_shutdown(bool save, bool force, char *err, size_t err_size) {
+    bool ok = true;
+    if (server.stopping) return true;
+    listen_close();
+    if (server.repl) repl_before_sleep(server.repl);
+    if (save && server.persist && !server.loading)
+        ok = persist_save(server.persist, true, err, err_size);
+    if (!ok && !force) {
+        char ignored[200];
+        listen_open(ignored, sizeof ignored);
+        return false;
+    }
+    server.stopping = true;
+    output_flush();
+    repl_close(server.repl);
+    server.repl = NULL;
+    if (!server.loading) ok = persist_stop(server.persist, err, err_size) && ok;
+    persist_close(server.persist);
+    server.persist = NULL;
+    loop_stop(server.loop);
+    return ok;
+}
+
+static void enter_directory(void) {
+    char text[300];
+    struct config *c = &server.config;
+    if (chdir(c->dir) == 0 && access(".", W_OK | X_OK) == 0) return;
+    snprintf(text, sizeof text,
+             "dir %s cannot be used: %s; make it, or name another one that this user may write",
+             c->dir, strerror(errno));
+    give_up(text);
+}
+
+static void start_log(void) {
+    char text[300];
+    log_set_name("server");
+    log_set_level((enum log_level)server.config.loglevel);
+    if (!*server.config.logfile || log_to_file(server.config.logfile, 64 << 20)) return;
+    snprintf(text, sizeof text, "logfile %s cannot be written: %s", server.config.logfile,
+             strerror(errno));
+    give_up(text);
+}
+
+static void start_pair(void) {
+    char err[300];
+    const struct config *c = &server.config;
+    if (*c->pair_lease && !pair_start(c->pair_lease, server.boot_id, err, sizeof err)) give_up(err);
+    if (*c->control && !control_open(c->control, err, sizeof err)) give_up(err);
+}
+
+/* Relative paths of the command line are meant from where it was typed, not from `dir`. */
+static void make_absolute(char **path) {
+    char *cwd;
+    if (!**path || **path == '/' || !(cwd = getcwd(NULL, 0))) return;
+    char *whole = xasprintf("%s/%s", cwd, *path);
+    free(cwd);
+    free(*path);
+    *path = whole;
+}
+
+static void start(int argc, char **argv) {
+    struct conf_error err;
+    char text[300];
+    if (!config_load(&server.config, argc, argv, &err)) give_up(err.text);
+    make_absolute(&server.config.pair_lease);
+    make_absolute(&server.config.control);
+    rand_hex(server.run_id, 40);
+    rand_bytes(&server.boot_id, sizeof server.boot_id);
+    server.boot_id >>= 1; /* fits a signed reader too; 0 is "none" */
+    server.boot_id |= 1;
+    server.started_boot_ns = clock_boot_ns();
+    server.started_wall_s = clock_wall_ms() / 1000;
+    server.whole = true;
+    server.edition = edition_by_name(config_word("edition"));
+    enter_directory();
+    start_log();
+    raise_descriptor_limit();
+    server.loop = loop_new();
+    register_commands();
+    open_data();
+    if (!listen_open(text, sizeof text)) give_up(text);
+    start_pair();
+    config_effect = take_effect;
+}
+
+int server_main(int argc, char **argv) {
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        config_help();
+        return 0;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    start(argc - 1, argv + 1);
+    if (*server.config.pidfile && !file_write_pid(server.config.pidfile))
+        log_warning("pidfile %s: %m", server.config.pidfile);
+    loop_signal_new(server.loop, SIGTERM, on_signal, NULL);
+    loop_signal_new(server.loop, SIGINT, on_signal, NULL);
+    struct loop_timer *loading = loop_timer_new(server.loop, on_load, &loading);
+    loop_timer_start(loading, 0, 1000);
+    server_refresh();
+    cron_start();
+    loop_run(server.loop);
+    control_close();
+    pair_stop();
+    if (*server.config.pidfile) unlink(server.config.pidfile);
+    if (server.persist) persist_close(server.persist);
+    log_notice("ended");
+    return exit_status;
+}

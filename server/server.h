@@ -1,0 +1,99 @@
+/* The state of one server process, shared by the wiring on floor 4 and by nobody else. The executor
+ * (the thread that runs the loop) owns all of it; other threads touch only what says so. */
+#ifndef DUET_SERVER_SERVER_H
+#define DUET_SERVER_SERVER_H
+
+#include "server/base/bytes.h"
+#include "server/cmd/call.h"
+#include "server/cmd/table.h"
+#include "server/config.h"
+#include "server/persist/persist.h"
+#include "server/repl/repl.h"
+#include "server/store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client;
+struct loop;
+struct lease_page;
+
+/* Counters that INFO shows and CONFIG RESETSTAT clears. */
+struct server_stats {
+    uint64_t connections, rejected_connections, commands, net_in, net_out;
+    uint64_t reads, writes, expired_keys, hits, misses, errors;
+    uint64_t unexpected_errors;
+    uint64_t output_limit_disconnects;
+    uint64_t ops_now; /* per second, sampled by cron */
+    uint64_t in_now, out_now;
+};
+
+struct command_stats {
+    uint64_t calls, us, rejected, failed;
+};
+
+struct server {
+    struct loop *loop;
+    struct config config;
+    struct store *store;
+    struct persist *persist;
+    struct repl *repl; /* NULL until loading has ended */
+    unsigned edition;  /* one EDITION_ bit */
+    bool loading;      /* the log is being read at start */
+    bool whole;        /* false after damage that kept the data from being loaded */
+    bool stopping;
+    char run_id[41];
+    uint64_t boot_id; /* random per start, in the lease page too */
+    uint64_t started_boot_ns;
+    int64_t started_wall_s;
+    struct server_stats stats;
+    struct command_stats *command_stats; /* by command id */
+    size_t peak_memory;
+
+    /* What dispatch looks at before each command; server_refresh keeps them. */
+    enum repl_role role;
+    bool link_up; /* as slave: the master's stream is flowing */
+    const char
+        *write_failure; /* why writes are refused (disk full, EIO, fsync), NULL: they are not */
+    bool plain_sailing; /* no role, loading or stale data to complain about */
+    bool plain_writes;  /* nor memory limit, failure, slave or min-replicas */
+
+    /* Clients: a doubly linked list through struct client. */
+    struct client *clients;
+    size_t client_count; /* service clients and control connections */
+    uint64_t next_client_id;
+
+    /* CLIENT PAUSE and DUET PAUSE: until when (boot ns; 0: not paused), and what. */
+    uint64_t pause_until_ns;
+    bool pause_all;
+};
+extern struct server server;
+
+/* True when the log or the master's stream is being applied, or a first copy is on its way. */
+bool server_loading(void);
+/* Reads role, link and failures anew: after anything that may have changed them. */
+void server_refresh(void);
+/* Orderly end: log fsynced, slaves fed. save: an RDB file first. False with a reason when it may
+ * not end; otherwise the loop stops. */
+bool server_shutdown(bool save, bool force, char *err, size_t err_size);
+
+/* cron.c: periodic work, and the rest of the loop's turn. */
+void cron_start(void);
+void cron_set_hz(int64_t hz);
+
+/* registered at start: the functions of floor 4's commands */
+void register_connection_commands(void);
+void register_client_commands(void);
+void register_command_commands(void);
+void register_server_commands(void);
+void register_repl_commands(void);
+void register_transaction_commands(void);
+void register_stub_commands(void);
+
+/* A directive's present value as a word; good until the next call. */
+const char *config_word(const char *name);
+
+/* info.c: one section ("server"), "default", "all" or "everything"; appends text. */
+void info_text(struct buf *out, int count, const struct bytes *sections);
+
+#endif
