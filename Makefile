@@ -140,20 +140,20 @@ build/stamp/packages-%: image/bootstrap
 LIB_SCRIPTS := image/manifest.lock $(wildcard image/fetch* image/libs/* image/patches/*)
 
 # image/libs/build makes the link build/deps/KIND/NAME, from the cache when it is there already.
-build/stamp/musl-toolchain: $(LIB_SCRIPTS) build/stamp/packages-build
+build/stamp/musl-toolchain: $(LIB_SCRIPTS) | build/stamp/packages-build
 	image/libs/build musl toolchain
 	@touch $@
 
-build/stamp/musl-smartmontools: build/stamp/packages-run # g++
+build/stamp/musl-smartmontools: | build/stamp/packages-run # g++
 build/stamp/musl-%: $(LIB_SCRIPTS) build/stamp/musl-toolchain
 	image/libs/build musl $*
 	@touch $@
 
-build/stamp/host-%: $(LIB_SCRIPTS) build/stamp/packages-build
+build/stamp/host-%: $(LIB_SCRIPTS) | build/stamp/packages-build
 	image/libs/build host $*
 	@touch $@
 
-build/stamp/debs-%: $(LIB_SCRIPTS) build/stamp/packages-build
+build/stamp/debs-%: $(LIB_SCRIPTS) | build/stamp/packages-build
 	image/libs/build debs $*
 	@touch $@
 
@@ -179,15 +179,15 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/test_%.c=build/tests/unit/%)
 SIM_BIN := $(SIM_SRC:tests/sim/sim_%.c=build/tests/sim/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=build/tests/fuzz/%)
 
-build/san/%.o: %.c build/version.h $(HOST_READY) build/stamp/packages-test
+build/san/%.o: %.c build/version.h $(HOST_READY) | build/stamp/packages-test
 	@mkdir -p $(@D)
 	@echo clang $< '(san)'
 	$(Q)$(CLANG) $(SAN_CFLAGS) -MMD -MP -c -o $@ $<
-build/sim/%.o: %.c build/version.h $(HOST_READY) build/stamp/packages-test
+build/sim/%.o: %.c build/version.h $(HOST_READY) | build/stamp/packages-test
 	@mkdir -p $(@D)
 	@echo clang $< '(sim)'
 	$(Q)$(CLANG) $(SIM_CFLAGS) -MMD -MP -c -o $@ $<
-build/fuzz/%.o: %.c build/version.h $(HOST_READY) build/stamp/packages-test
+build/fuzz/%.o: %.c build/version.h $(HOST_READY) | build/stamp/packages-test
 	@mkdir -p $(@D)
 	@echo clang $< '(fuzz)'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
