@@ -56,6 +56,7 @@ struct persist {
     bool walks_full;            /* its sink has no room */
 
     struct file_walk *saving, *rewriting;
+    bool committing; /* the rewrite's manifest is on its way */
     uint64_t changes, changes_at_save;
     int64_t last_save_s, last_save_took_s, last_rewrite_took_s;
     int64_t last_try_s;

@@ -203,7 +203,7 @@ static void cut_tail(struct loader *l) {
 
 static enum persist_load bad_block(struct loader *l, const char *what) {
     if (l->error[0]) return damaged(l, l->in_at, l->error);
-    if (!l->any || vouched(l, l->in_at + 1, l->pos.offset)) return damaged(l, l->in_at, what);
+    if (vouched(l, l->in_at + 1, l->pos.offset)) return damaged(l, l->in_at, what);
     cut_tail(l);
     return PERSIST_LOADED;
 }

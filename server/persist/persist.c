@@ -261,7 +261,7 @@ void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct
 
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size) {
     if (on == p->o.log_on) return true;
-    if (p->loading || p->rewriting) {
+    if (p->loading || p->rewriting || p->committing) {
         snprintf(err, err_size, "a load or a rewrite is under way; try again when it has ended");
         return false;
     }
@@ -313,30 +313,30 @@ void persist_count_changes(struct persist *p, uint64_t n) {
 
 void persist_status(const struct persist *p, struct persist_status *s) {
     const struct durable *d = &p->sync;
-    *s = (struct persist_status){.loading = p->loading,
-                                 .log_on = p->o.log_on,
-                                 .fsync = p->o.fsync,
-                                 .written_offset = p->aof.written,
-                                 .synced_offset = d->synced,
-                                 .fsync_last_us = d->last_us,
-                                 .failed = d->failed,
-                                 .stuck = d->stuck,
-                                 .saving = p->saving != NULL,
-                                 .rewriting = p->rewriting && file_walk_running(p->rewriting),
-                                 .rewrite_scheduled =
-                                     p->rewriting && !file_walk_running(p->rewriting),
-                                 .last_save_ok = p->last_save_ok,
-                                 .last_rewrite_ok = p->last_rewrite_ok,
-                                 .last_save_s = p->last_save_s,
-                                 .last_save_took_s = p->last_save_took_s,
-                                 .last_rewrite_took_s = p->last_rewrite_took_s,
-                                 .changes_since_save = p->changes,
-                                 .log_base_bytes = p->aof.base_bytes,
-                                 .log_bytes = p->aof.base_bytes + aof_live_bytes(&p->aof),
-                                 .kept_bytes = aof_kept_bytes(&p->aof),
-                                 .cut_bytes = p->loaded.cut_bytes,
-                                 .saves = p->saves,
-                                 .rewrites = p->rewrites};
+    *s = (struct persist_status){
+        .loading = p->loading,
+        .log_on = p->o.log_on,
+        .fsync = p->o.fsync,
+        .written_offset = p->aof.written,
+        .synced_offset = d->synced,
+        .fsync_last_us = d->last_us,
+        .failed = d->failed,
+        .stuck = d->stuck,
+        .saving = p->saving != NULL,
+        .rewriting = p->committing || (p->rewriting && file_walk_running(p->rewriting)),
+        .rewrite_scheduled = p->rewriting && !file_walk_running(p->rewriting),
+        .last_save_ok = p->last_save_ok,
+        .last_rewrite_ok = p->last_rewrite_ok,
+        .last_save_s = p->last_save_s,
+        .last_save_took_s = p->last_save_took_s,
+        .last_rewrite_took_s = p->last_rewrite_took_s,
+        .changes_since_save = p->changes,
+        .log_base_bytes = p->aof.base_bytes,
+        .log_bytes = p->aof.base_bytes + aof_live_bytes(&p->aof),
+        .kept_bytes = aof_kept_bytes(&p->aof),
+        .cut_bytes = p->loaded.cut_bytes,
+        .saves = p->saves,
+        .rewrites = p->rewrites};
     if (d->dirty_since_ns) s->fsync_age_ms = (clock_boot_ns() - d->dirty_since_ns) / NS_PER_MS;
     if (d->failed || d->stuck) snprintf(s->failure, sizeof s->failure, "%s", d->failure);
     walks_progress(p, &s->walk_keys_done, &s->walk_keys_total);

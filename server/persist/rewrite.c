@@ -146,6 +146,7 @@ static unsigned keep_from(const struct persist *p, unsigned base) {
 
 static void rewrite_ends(struct persist *p, int error, const char *reason) {
     p->rewriting = NULL;
+    p->committing = false;
     p->last_rewrite_ok = error == 0;
     p->last_rewrite_took_s = (int64_t)((clock_boot_ns() - p->rewrite_ns) / NS_PER_S);
     if (error)
@@ -182,6 +183,8 @@ static void rewrite_written(struct persist *p, int error, const char *reason) {
     }
     struct commit *c = xcalloc(1, sizeof *c);
     char path[600];
+    p->rewriting = NULL;
+    p->committing = true;
     c->p = p;
     c->m = p->aof.m;
     c->m.base = p->rewrite_number;
@@ -194,7 +197,7 @@ static void rewrite_written(struct persist *p, int error, const char *reason) {
 }
 
 bool persist_rewrite(struct persist *p, bool *scheduled, char *err, size_t err_size) {
-    if (p->rewriting || p->loading) {
+    if (p->rewriting || p->committing || p->loading) {
         snprintf(err, err_size, "ERR Background append only file rewriting already in progress");
         return false;
     }
@@ -214,7 +217,7 @@ void rewrite_second(struct persist *p) {
     char err[96];
     bool scheduled;
     uint64_t size = p->aof.base_bytes + aof_live_bytes(&p->aof), base = p->size_after_rewrite;
-    if (p->rewriting || p->loading || !log_active(p) || p->sync.stuck) return;
+    if (p->rewriting || p->committing || p->loading || !log_active(p) || p->sync.stuck) return;
     bool grown = p->o.rewrite_percent && size >= p->o.rewrite_min_bytes &&
                  size - base >= (base ? base : 1) / 100 * p->o.rewrite_percent && size > base;
     if (!grown && p->log_ready) return;
@@ -278,6 +281,7 @@ bool persist_replace(struct persist *p, const char *rdb_path, const struct persi
     if (p->saving) file_walk_cancel(p->saving);
     if (p->rewriting) file_walk_cancel(p->rewriting);
     p->saving = p->rewriting = NULL;
+    worker_wait(p->bulk_worker); /* a manifest may be on its way */
     struct commit *c = xcalloc(1, sizeof *c);
     char path[600];
     *c =
