@@ -56,8 +56,11 @@ static void rotate(struct logs *l, struct log_file *f) {
 }
 
 static void write_file(struct logs *l, struct log_file *f, const struct buf *b) {
-    if (f->fd >= 0 && f->size + buf_len(b) > l->limit) rotate(l, f);
     if (f->fd < 0 && !open_file(l, f)) return;
+    if (f->size > 0 && f->size + buf_len(b) > l->limit) {
+        rotate(l, f);
+        if (!open_file(l, f)) return;
+    }
     if (file_write_all(f->fd, buf_head(b), buf_len(b))) f->size += buf_len(b);
 }
 
