@@ -50,7 +50,7 @@ def alive(pid):
 
 
 def inside():
-    return [int(p) for p in lab.ns("a", "ip", "netns", "pids", lab.names["a"]).stdout.split()]
+    return netlab.run("ip", "netns", "pids", lab.names["a"]).stdout.split()
 
 
 def log_of(root, name):
