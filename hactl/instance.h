@@ -24,7 +24,8 @@ struct instance_conf {
 struct instance_status {
     struct ha_server server;
     char replid[41];
-    uint64_t rejoin_tail; /* writes put aside when it rejoined */
+    uint64_t fsync_failed, log_stuck; /* not 0: the log is broken */
+    uint64_t rejoin_tail;             /* writes put aside when it rejoined */
     uint64_t clients, keys;
 };
 

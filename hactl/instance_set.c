@@ -100,15 +100,25 @@ static void deliver(struct loop *l, void *arg) {
     }
 }
 
+/* The number in "OK 1234"; 0 when there is none. */
+static uint64_t number_in(const char *text, size_t len) {
+    uint64_t n = 0;
+    const char *space = memchr(text, ' ', len);
+    if (space) {
+        len -= (size_t)(space + 1 - text);
+        text = space + 1;
+    }
+    return num_parse_u64(text, len, &n) ? n : 0;
+}
+
 static void on_answer(void *arg, struct instance *i, uint32_t id, bool ok, const char *text,
                       size_t len) {
     struct told *t = arg;
-    uint64_t offset = 0;
     (void)id;
     if (!ok)
         log_warning("server %d refuses a command of had: %.*s", instance_conf_of(i)->number,
                     (int)len, text);
-    if (ok && num_parse_u64(text, len, &offset)) t->offset += offset;
+    if (ok) t->offset += number_in(text, len);
     t->ok = t->ok && ok;
     t->waiting--;
     loop_timer_start(t->set->answer, 0, 0);

@@ -6,6 +6,8 @@
 #include "hactl/reply.h"
 #include "server/base/num.h"
 
+#define BROKEN_LOG_NS (3600000 * HA_MS) /* beyond every limit */
+
 enum kind { NUMBER, FLAG, AGE_MS, ROLE, REPLID };
 
 struct field {
@@ -31,6 +33,8 @@ static const struct field fields[] = {
     {"loading", FLAG, AT(server.loading)},
     {"boot_id", NUMBER, AT(server.boot)},
     {"fsync_age_ms", AGE_MS, AT(server.fsync_age_ns)},
+    {"fsync_failed", NUMBER, AT(fsync_failed)},
+    {"log_stuck", NUMBER, AT(log_stuck)},
     {"rejoin_tail", NUMBER, AT(rejoin_tail)},
     {"clients", NUMBER, AT(clients)},
     {"keys", NUMBER, AT(keys)},
@@ -94,6 +98,8 @@ bool instance_status_read(const char *reply, size_t len, struct instance_status 
         const struct field *f = field_named(&name);
         if (f && !read_value(f, &value, out)) return false;
     }
+    /* A log that failed is not durable and does not get better: as one that was never fsynced. */
+    if (out->fsync_failed || out->log_stuck) out->server.fsync_age_ns = BROKEN_LOG_NS;
     out->server.empty = out->keys == 0 && out->server.offset == 0;
     return out->server.boot != 0;
 }

@@ -89,7 +89,18 @@ static void the_status_is_read(void) {
     ok(s.server.in_sync_link && s.server.whole && !s.server.alone && !s.server.loading, "flags");
     ok(!s.server.empty, "a server with keys is not empty");
     is_str(s.replid, "abc", "replication id");
+    is_int(s.server.fsync_age_ns, 20 * HA_MS, "age of the fsync");
     ok(!instance_status_read(buf_head(&b), buf_len(&b) - 1, &s), "a cut one is refused");
+    buf_free(&b);
+}
+
+static void a_broken_log_is_one_never_fsynced(void) {
+    static const char *const fields[][2] = {{"boot_id", "1"}, {"fsync_failed", "1"}};
+    struct buf b = BUF_INIT;
+    struct instance_status s;
+    status_reply(&b, fields, 2);
+    ok(instance_status_read(buf_head(&b), buf_len(&b), &s) && s.server.fsync_age_ns > 60000 * HA_MS,
+       "a log that failed counts as one never fsynced");
     buf_free(&b);
 }
 
@@ -171,7 +182,7 @@ static void on_told(void *arg, uint32_t id, bool good, uint64_t offset) {
     told.count++;
 }
 
-/* The other end: answers DUET STATUS with a status, everything else with +1234, or with nonsense. */
+/* The other end: answers DUET STATUS with a status, everything else with +OK 1234, or with nonsense. */
 static struct {
     int listener, fd;
     bool nonsense;
@@ -186,7 +197,7 @@ static void script_turn(void) {
     seen[n > 0 ? n : 0] = 0;
     for (char *p = seen; (p = strchr(p, '*')); p++) {
         const char *answer =
-            strncmp(p, "*2\r\n$4\r\nDUET\r\n$6\r\nSTATUS", 24) ? "+1234\r\n" : status;
+            strncmp(p, "*2\r\n$4\r\nDUET\r\n$6\r\nSTATUS", 24) ? "+OK 1234\r\n" : status;
         if (script.nonsense) answer = "what?\r\n";
         sock_send_all(script.fd, answer, strlen(answer), 1000);
     }
@@ -266,6 +277,7 @@ int main(void) {
     replies_are_measured();
     requests_are_written();
     the_status_is_read();
+    a_broken_log_is_one_never_fsynced();
     nonsense_is_refused();
     several_are_folded_into_one();
     char path[128];
