@@ -31,7 +31,9 @@ static bool hear(struct ha_fsm *f, const struct heartbeat *hb, enum ha_path path
     case HEARTBEAT_OK: break;
     case HEARTBEAT_STRANGER:
         f->counts[HA_COUNT_STRANGERS]++;
-        f->beat_now = true; /* greet it at once: its proof is our greeting, echoed */
+        /* Greet it at once: its proof is our greeting, echoed. But once a tick: two strangers that
+         * answer each other's every datagram on three paths would drown in greetings. */
+        if (!within(now, f->sent_at[f->seq % HA_SENT], f->setup.timing.tick_ms)) f->beat_now = true;
         return false;
     default: f->counts[HA_COUNT_REPLAYED]++; return false;
     }

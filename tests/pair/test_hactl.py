@@ -1,0 +1,96 @@
+"""hactl on a living pair: what it says, what it refuses, its exit statuses."""
+
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import netlab  # noqa: E402
+import pairlab  # noqa: E402
+import tap  # noqa: E402
+
+pair = None
+
+
+def alarms(node):
+    return [a["name"] for a in node.status().get("alarms", [])]
+
+
+def status_tells_all_on_one_screen():
+    """status says who serves, over which paths, where the VIP is"""
+    m = pair.settled()
+    screen = m.hactl("status").stdout
+    tap.ok("This node serves, the other one follows in sync." in screen, "the master's screen begins with how things are")
+    tap.ok(screen.count("both ways") == 3, "three paths work both ways: crossover, service, through the gateway")
+    tap.ok("%s on node %s" % (netlab.VIP, m.name) in screen and "automatic, on" in screen, "VIP and takeover")
+    tap.ok("No alarms." in screen and len(screen.splitlines()) <= 24, "no alarms, and it fits on a screen")
+    other = m.other.hactl("status").stdout
+    tap.ok("The other node serves, this one follows in sync." in other, "the slave's screen says it from there")
+    s = m.status()
+    tap.ok(s["vip"]["holder"] == m.name and s["instances"][0]["role"] == "master", "--json says the same")
+
+
+def reports_are_json_too():
+    """history, explain and version know --json"""
+    m = pair.settled()
+    events = json.loads(m.hactl("history", "--json").stdout)["events"]
+    tap.ok(any("master" in e["text"] for e in events), "history tells how it became master")
+    tap.ok(len(json.loads(m.hactl("explain", "--json").stdout)["explain"]) >= 3, "explain has its faults")
+    tap.ok("takes over" in m.hactl("explain").stdout, "and sentences")
+    tap.ok(json.loads(m.hactl("version", "--json").stdout)["version"], "version")
+
+
+def maintenance():
+    """maintenance is noted on disk, alarmed on both nodes, and ends"""
+    m = pair.settled()
+    tap.ok("noted on disk" in m.hactl("maintenance", "on").stdout, "on is noted on disk")
+    tap.until(lambda: "maintenance" in alarms(m) and "maintenance" in alarms(m.other), pairlab.SETTLE_S, "both alarm")
+    tap.ok(m.hactl("check", check=False).returncode == 1, "check says that no takeover would happen")
+    m.hactl("maintenance", "off")
+    tap.until(lambda: not alarms(m) and not alarms(m.other), pairlab.SETTLE_S, "the alarms end")
+    tap.ok(m.hactl("check", check=False).returncode == 0, "off: check finds nothing")
+
+
+def what_it_refuses():
+    """bad commands have a sentence and an exit status, and change nothing"""
+    m = pair.settled()
+    epoch = m.status()["node"]["epoch"]
+    cases = [(("fly",), 2, "there is no verb 'fly'"), (("status", "--tall"), 2, "there is no option '--tall'"),
+             (("maintenance",), 2, "usage: hactl maintenance on|off"), (("maintenance", "maybe"), 2, "not 'maybe'"),
+             (("switchover", "--timeout", "soon"), 2, "not 'soon'"), (("history", "0"), 2, "1 to 256"),
+             (("promote",), 2, "promote --force"), (("promote", "--force"), 1, "not confirmed"),
+             (("promote", "--force", "--confirm", "yes"), 1, "--confirm 'promote duet-"),
+             (("promote", "--force", "--confirm", "promote duet-" + m.name), 1, "refused: "),
+             (("resume", "--confirm", "resume duet-" + m.name), 1, "only a suspended master resumes"), ((), 2, "usage: hactl")]
+    for argv, status, sentence in cases:
+        p = m.hactl(*argv, check=False)
+        if not tap.ok(p.returncode == status and sentence in p.stderr, "hactl %s: exit %d, %s" % (" ".join(argv), status, sentence)):
+            tap.say("exit %d: %s%s" % (p.returncode, p.stdout, p.stderr))
+    slave = m.other.hactl("promote", "--force", "--confirm", "promote duet-" + m.other.name, check=False)
+    tap.ok(slave.returncode == 1 and "the other node serves" in slave.stderr, "promote --force beside a living master is refused")
+    tap.equal((pair.settled(m).name, m.status()["node"]["epoch"]), (m.name, epoch), "nothing changed")
+
+
+def without_had():
+    """a had that cannot be reached is named, with the remedy"""
+    p = subprocess.run([tap.DUET, "hactl", "--root", os.path.join(pair.work, "none"), "status"], capture_output=True, text=True)
+    tap.ok(p.returncode == 3 and "had is not running" in p.stderr and "--root DIR" in p.stderr, "no had: exit 3 and what to do")
+    os.chmod(pair.work, 0o755)
+    tool = os.path.join(pair.work, "duet")
+    with open(tap.DUET, "rb") as f, open(tool, "wb") as g:
+        g.write(f.read())
+    os.chmod(tool, 0o755)
+    p = subprocess.run([tool, "hactl", "--root", pair.a.root, "status"], capture_output=True, text=True, user=65534)
+    tap.ok(p.returncode == 3 and "no permission" in p.stderr, "no permission: exit 3 and what to do")
+
+
+def main():
+    global pair
+    with pairlab.Pair() as pair:
+        pairlab.run(status_tells_all_on_one_screen, reports_are_json_too, maintenance, what_it_refuses, without_had)
+    sys.exit(tap.done())
+
+
+if __name__ == "__main__":
+    main()
