@@ -71,6 +71,12 @@ static uint64_t keys_in_all(void) {
     return n;
 }
 
+static uint64_t service_clients(void) {
+    uint64_t n = 0;
+    for (const struct client *one = server.clients; one; one = one->next) n += !one->control;
+    return n;
+}
+
 static void link_fields(struct fields *f, const struct repl_status *r) {
     static const char *const roles[] = {
         [REPL_MASTER] = "master", [REPL_SLAVE] = "slave", [REPL_NONE] = "none"};
@@ -101,7 +107,7 @@ static void duet_status(struct call *c) {
     number(&f, "fsync_age_ms", p.fsync_age_ms);
     number(&f, "fsync_failed", p.failed);
     number(&f, "log_stuck", p.stuck);
-    number(&f, "clients", server.client_count);
+    number(&f, "clients", service_clients());
     number(&f, "keys", keys_in_all());
     resp_array(c->out, f.count);
     resp_raw(c->out, buf_head(&f.body), buf_len(&f.body));

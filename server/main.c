@@ -220,9 +220,10 @@ static void loaded(void) {
     server.repl = repl_open(&o, server.persist, server.store, server.loop, &world);
     follow_configured_master();
     server_refresh();
-    log_notice("ready: port %lld, %zu databases' keys loaded in %llu ms",
-               (long long)server.config.port, (size_t)server.config.databases,
-               (unsigned long long)persist_loaded(server.persist)->took_ms);
+    if (server.config.port)
+        log_notice("ready on port %lld", (long long)server.config.port);
+    else
+        log_notice("ready on unix sockets");
 }
 
 static void on_load(struct loop *l, void *arg) {
