@@ -132,9 +132,10 @@ build/version.h: FORCE
 # ---- bootstrap and third-party builds ------------------------------------------------------
 # A stamp says that the packages are there. The bootstrap itself decides what is missing.
 
-build/stamp/packages-%: image/bootstrap
+build/stamp/packages-%: image/bootstrap image/manifest.lock
 	@mkdir -p $(@D)
 	image/bootstrap $*
+	@image/fetch --tools
 	@touch $@
 
 LIB_SCRIPTS := image/manifest.lock $(wildcard image/fetch* image/libs/* image/patches/*)

@@ -32,6 +32,6 @@ build/image/initrd: image/initrd image/initrd.list build/image/duet $(wildcard r
 	image/initrd $@ image/initrd.list
 
 $(IMG): image/disk image/grub.cfg build/image/vmlinuz build/image/initrd build/stamp/debs-grub
-	image/disk $@ build/image/vmlinuz build/image/initrd "$$(sed -n 's/.*"\(.*\)"/\1/p' build/version.h)"
+	image/disk $@ build/image/vmlinuz build/image/initrd "$$(sed -n 's/.*"\(.*\)"/\1/p' build/version.h)$$([ ! -s build/not-as-locked ] || echo +not-as-locked)"
 
 stage-image: image
