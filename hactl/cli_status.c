@@ -116,6 +116,18 @@ static void paths(const struct fields *f, struct buf *out) {
                (long long)fields_number(f, 0, "sync.held"));
 }
 
+/* What a driver could not do just now, in its own words. */
+static void troubles(const struct fields *f, struct buf *out) {
+    const char *vip = fields_text(f, "", "vip.trouble");
+    const char *gateway = fields_text(f, "", "gateway.trouble");
+    if (*vip) buf_printf(out, "  VIP: %s\n", vip);
+    if (*gateway) buf_printf(out, "  gateway: %s\n", gateway);
+    for (size_t p = 0; p < PATH_NAMES; p++) {
+        const char *why = fields_text(f, "", "paths.%s.trouble", path_names[p]);
+        if (*why) buf_printf(out, "  path %s: %s\n", path_names[p], why);
+    }
+}
+
 static void instances(const struct fields *f, struct buf *out) {
     for (int i = 0; *fields_text(f, "", "instances.%d.port", i); i++) {
         buf_printf(out, "  instance %lld: port %lld, ",
@@ -157,6 +169,7 @@ void cli_status_screen(const struct fields *f, struct buf *out) {
     buf_add_str(out, "\n");
     paths(f, out);
     instances(f, out);
+    troubles(f, out);
     alarms(f, out);
 }
 

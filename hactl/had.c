@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -162,11 +163,6 @@ static bool open_servers(struct had *h) {
     struct sock_error sock_err;
     char err[768], path[512];
     calls.arg = h;
-    snprintf(path, sizeof path, "%s/run", h->root);
-    if (!file_make_dirs(path, 0755)) {
-        snprintf(err, sizeof err, "%s: %s", path, strerror(errno));
-        return complain(err);
-    }
     h->servers = instance_set_new(h->loop, h->root, h->conf.instances, h->conf.instance_count,
                                   &calls, err, sizeof err);
     if (!h->servers) return complain(err);
@@ -196,11 +192,29 @@ static void tear_down(struct had *h) {
     loop_free(h->loop);
 }
 
+/* One had a node: two would both renew the lease. The lock goes with the process, however it ends. */
+static bool lock_node(struct had *h) {
+    char path[512], text[640];
+    snprintf(path, sizeof path, "%s/run", h->root);
+    if (file_make_dirs(path, 0755)) {
+        snprintf(path, sizeof path, "%s/run/had.lock", h->root);
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return true; /* never closed */
+        if (fd >= 0) close(fd);
+    }
+    if (errno == EWOULDBLOCK)
+        snprintf(text, sizeof text, "%s: another had serves this node; end it first", path);
+    else
+        snprintf(text, sizeof text, "%s: %s", path, strerror(errno));
+    return complain(text);
+}
+
 static bool start(struct had *h) {
     struct ha_record record;
     char path[512];
     h->started_ns = (int64_t)clock_boot_ns();
     h->loop = loop_new();
+    if (!lock_node(h)) return false;
     if (!open_record(h, &record) || !open_servers(h) || !open_network(h)) return false;
     snprintf(path, sizeof path, "%s/run/had.pid", h->root);
     if (!file_write_pid(path)) log_warning("%s: %s", path, strerror(errno));

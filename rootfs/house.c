@@ -178,8 +178,8 @@ static void start_server(struct house *h, const struct node_instance *i) {
     if (!make_dir(dir, 0750, uid, HOUSE_SERVER_GID) || !write_server_conf(h, i, conf)) return;
     make_lease(h, lease);
     const char letter[2] = {h->conf.letter, 0};
-    const char *argv[] = {"server",    conf,    "--dir",       dir,    "--pair-lease", lease,
-                          "--control", control, "--pair-node", letter, NULL};
+    const char *argv[] = {"server", conf,          "--dir", dir, "--pair-lease", lease, "--control",
+                          control,  "--pair-node", letter,  NULL};
     struct child_spec spec = {
         .name = name,
         .argv = argv,

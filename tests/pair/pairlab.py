@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -160,6 +161,10 @@ class Node:
         """A client at the node's own address."""
         return redis.Redis(host=self.address, port=PORT, socket_timeout=1, socket_connect_timeout=0.5, **kw)
 
+    def control(self):
+        """A client at the server's control socket, as had is one: answered without a lease and in every role."""
+        return redis.Redis(unix_socket_path=os.path.join(self.root, "run", "control-0.sock"), socket_timeout=2)
+
     def log_tail(self, lines=80):
         """The ends of all logs of this node, had's longer."""
         texts, folder = [], os.path.join(self.root, "data", "log")
@@ -273,7 +278,7 @@ class Pair:
     def writes_work(self, limit_s=SETTLE_S):
         """Waits for the first write through the VIP that succeeds; when it did."""
         def once():
-            c = self.client(socket_timeout=0.5, socket_connect_timeout=0.05)
+            c = self.client(socket_timeout=0.15, socket_connect_timeout=0.05)
             try:
                 c.set("probe", str(time.monotonic()))
                 return time.monotonic()
@@ -339,6 +344,60 @@ class Writer:
             values = client.mget(["%s:%d" % (self.prefix, n) for n in part])
             lost += [n for n, v in zip(part, values) if v != str(n).encode()]
         return lost
+
+
+class Pusher:
+    """Sends one write after the other to a node's own address, on that node, and waits for no reply."""
+
+    def __init__(self, pair, prefix, at):
+        self.pair, self.prefix, self.at = pair, prefix, at
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        enter(self.pair.lab.names[self.at.name])
+        s, n = socket.create_connection((self.at.address, PORT), timeout=5), 0
+        while not self.stopping.wait(0.002):
+            n += 1
+            key = "%s:%d" % (self.prefix, n)
+            try:
+                s.sendall(("*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$1\r\n1\r\n" % (len(key), key)).encode())
+            except OSError:
+                break
+        s.close()
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+
+
+class Watch:
+    """When a server's dataset grew: its number of keys, asked every few ms over the control socket."""
+
+    def __init__(self, node):
+        self.node, self.changed, self.keys = node, [], None
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        c = self.node.control()
+        while not self.stopping.wait(0.003):
+            try:
+                flat = c.execute_command("DUET", "STATUS")
+            except LOSSES:
+                continue
+            keys = int(dict(zip(flat[::2], flat[1::2]))[b"keys"])
+            if keys != self.keys:
+                self.changed.append(time.monotonic())
+                self.keys = keys
+        c.close()
+
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
 
 
 def run(*tests):
