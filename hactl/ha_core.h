@@ -59,6 +59,7 @@ bool ha_digest(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
 bool ha_server_well(const struct ha_fsm *f, int64_t now);
 bool ha_ranked(const struct ha_fsm *f);
 int ha_rank_against_peer(const struct ha_fsm *f); /* > 0: ours stands higher */
+bool ha_stands_lower(const struct ha_fsm *f);
 unsigned ha_paths_heard(const struct ha_fsm *f, int64_t now);
 unsigned ha_paths_both_ways(const struct ha_fsm *f, int64_t now);
 bool ha_echoes_us(const struct ha_fsm *f); /* the peer's last heartbeat answers one of this life */

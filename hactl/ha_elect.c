@@ -141,8 +141,7 @@ static bool meets_idle_peer(const struct ha_fsm *f, int64_t now) {
 /* The one that stands lower yields in writing; the other promotes on that word only. */
 void d_elect(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    bool lower = meets_idle_peer(f, now) && ha_ranked(f) && ha_peer_says(f, HB_RANKED) &&
-                 ha_rank_against_peer(f) < 0;
+    bool lower = meets_idle_peer(f, now) && ha_stands_lower(f);
     if (!lower) {
         ha_permit(f, 0, 0);
     } else if (ha_holds_proof(f) && !without(f, HA_WITHOUT_ORDER)) {

@@ -128,6 +128,12 @@ int ha_rank_against_peer(const struct ha_fsm *f) {
     return c != 0 ? c : f->setup.node == 0 ? 1 : -1;
 }
 
+/* A node without a record stands below every node that has one, whatever its server is doing. */
+bool ha_stands_lower(const struct ha_fsm *f) {
+    bool known = ha_ranked(f) || (f->disk.epoch == 0 && f->next.epoch == 0);
+    return known && ha_peer_says(f, HB_RANKED) && ha_rank_against_peer(f) < 0;
+}
+
 uint64_t ha_next_epoch(const struct ha_fsm *f, unsigned node) {
     uint64_t top = max_u64(max_u64(f->known, f->disk.epoch), f->disk.seen);
     if (f->peer_known) top = max_u64(top, max_u64(f->peer.epoch, f->peer.known));

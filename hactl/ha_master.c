@@ -200,7 +200,7 @@ void d_void_permit(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 
 bool g_peer_restarted_too(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    if (!ha_peer_fresh(f, now) || !ha_server_well(f, now) || f->peer.epoch == 0) return false;
+    if (!ha_peer_fresh(f, now) || !ha_server_well(f, now)) return false;
     if (f->peer.state == HA_BOOT) return true;
     return f->server_died && f->peer.state == HA_SLAVE && !ha_peer_whole(f);
 }

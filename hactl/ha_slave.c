@@ -271,13 +271,12 @@ static bool electing_peer(const struct ha_fsm *f, int64_t now) {
 }
 
 bool g_peer_yields_slave(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    return electing_peer(f, now) && ha_ranked(f) && ha_peer_says(f, HB_RANKED) &&
-           ha_rank_against_peer(f) > 0 && g_peer_yields(f, ev, now);
+    return electing_peer(f, now) && ha_ranked(f) && ha_rank_against_peer(f) > 0 &&
+           g_peer_yields(f, ev, now);
 }
 
 void d_slave_elect(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    bool yields = electing_peer(f, now) && !ha_maintenance(f) && ha_ranked(f) &&
-                  ha_peer_says(f, HB_RANKED) && ha_rank_against_peer(f) < 0;
+    bool yields = electing_peer(f, now) && !ha_maintenance(f) && ha_stands_lower(f);
     ha_permit(f, yields ? ha_next_epoch(f, !f->setup.node) : 0, f->peer.server_boot);
 }

@@ -28,8 +28,10 @@ static void tell_alone(struct ha_fsm *f, bool alone) {
 }
 
 static void release(struct ha_fsm *f, int64_t now) {
+    bool paused = f->sync == HA_SYNC_NOTE_OUT;
     ha_sync_enter(f, HA_SYNC_RELEASE, now);
     tell_alone(f, true);
+    if (paused) ha_tell(f, HA_TELL_RESUME);
 }
 
 /* Alone by what is on disk already; the server is told. */
@@ -110,6 +112,8 @@ static void leave_lost(struct ha_fsm *f, int64_t now) {
         return;
     }
     ha_sync_enter(f, HA_SYNC_FSYNC, now); /* clause base: the log is on disk before the record */
+    ha_tell(f, HA_TELL_PAUSE)->tell.ms =
+        f->setup.timing.sync_ms; /* so that it covers all that is released */
     f->sync_tell = ha_tell(f, HA_TELL_FSYNC)->tell.id;
 }
 

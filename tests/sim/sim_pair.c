@@ -1,0 +1,416 @@
+/* link: tests/sim/sim_world.c tests/sim/sim_node.c tests/sim/sim_server.c hactl/heartbeat.c hactl/ha_fsm.c
+   hactl/ha_evidence.c hactl/ha_out.c hactl/ha_master.c hactl/ha_sync.c hactl/ha_slave.c hactl/ha_elect.c
+   hactl/ha_view.c hactl/ha_names.c server/base/hmac.c */
+/* timeout: 280. Schedules of faults over the pair: every single fault, every ordered pair, by seeds. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/sim/sim.h"
+
+static struct world world;
+
+/* ---- schedules from seeds, as the model makes them ------------------------------------------------------- */
+
+static uint64_t dice;
+
+static unsigned roll(unsigned n) {
+    dice ^= dice << 13;
+    dice ^= dice >> 7;
+    dice ^= dice << 17;
+    return (unsigned)((dice >> 20) % n);
+}
+
+static int lasting(enum fault_kind k) {
+    static const int brief[] = {60, 200, 340, 400, 480, 505, 520, 600, 800, 1000, 1200, 1500, 3000};
+    static const int off[] = {2000, 3000, 5000};
+    if (k <= F_REPLACE1) return off[roll(3)];
+    if (k == F_HADKILL0 || k == F_HADKILL1 || k == F_SERVERKILL0 || k == F_SERVERKILL1 ||
+        k >= F_SWITCH0)
+        return 10;
+    bool stops = k >= F_STALL0 && k <= F_SERVERSTOP1;
+    return roll(10) < 6 || stops ? brief[roll(13)] : 5000;
+}
+
+/* The second fault comes while the first lasts, after things settled, or (odd seeds) in its first second and a half. */
+static struct schedule make(const enum fault_kind *kinds, int count, uint64_t seed) {
+    struct schedule s = {.seed = seed, .faults = count};
+    dice = (seed + 1) * 0x9e3779b97f4a7c15u;
+    for (int i = 0; i < count; i++) dice = (dice ^ (uint64_t)(kinds[i] + 1)) * 0xbf58476d1ce4e5b9u;
+    dice |= 1;
+    for (int i = 0; i < 8; i++) roll(2);
+    int at = 1000 + (int)roll(100);
+    for (int i = 0; i < count; i++) {
+        int lasts = lasting(kinds[i]), next = 0;
+        if (i + 1 < count) {
+            next = seed % 2 ? (int)roll(1500) : 4500;
+            if (lasts != 10 && (seed % 2 == 0 || roll(2)))
+                lasts = next + 2500 + (roll(2) ? 2500 : 0);
+        }
+        s.fault[i] = (struct fault){.kind = kinds[i], .at_ms = at, .lasts_ms = lasts};
+        at += next;
+    }
+    return s;
+}
+
+/* The nth schedule of a run: one in 16 a single fault, the others ordered pairs, all kinds in turn. */
+static struct schedule numbered(uint64_t n, uint64_t seed) {
+    enum fault_kind kinds[2];
+    uint64_t singles = n / 16, pairs = n - n / 16 - 1;
+    if (n % 16 == 0) {
+        kinds[0] = (enum fault_kind)(singles % F_KINDS);
+        return make(kinds, 1, seed + singles / F_KINDS);
+    }
+    kinds[0] = (enum fault_kind)(pairs % F_KINDS);
+    kinds[1] = (enum fault_kind)(pairs / F_KINDS % F_KINDS);
+    return make(kinds, 2, seed + pairs / (F_KINDS * F_KINDS));
+}
+
+/* ---- words on the command line ---------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    uint32_t bit;
+} clauses[] = {
+    {"echo", HA_WITHOUT_ECHO},         {"origin", HA_WITHOUT_ORIGIN},
+    {"suspend", HA_WITHOUT_SUSPEND},   {"claim", HA_WITHOUT_CLAIM},
+    {"watched", HA_WITHOUT_WATCHED},   {"nogrant", HA_WITHOUT_NOGRANT},
+    {"viplease", HA_WITHOUT_VIPLEASE}, {"order", HA_WITHOUT_ORDER},
+    {"offset", HA_WITHOUT_OFFSET},     {"restart", HA_WITHOUT_RESTART},
+    {"takeback", HA_WITHOUT_TAKEBACK}, {"base", HA_WITHOUT_BASE},
+    {"thislife", HA_WITHOUT_THISLIFE}, {"twopath", HA_WITHOUT_TWOPATH},
+    {"margin", HA_WITHOUT_MARGIN},
+};
+enum { CLAUSES = sizeof clauses / sizeof clauses[0] };
+
+static void refuse(const char *what, const char *word) {
+    fprintf(stderr, "sim_pair: %s: %s\n", what, word);
+    exit(2);
+}
+
+static uint32_t clause(const char *name) {
+    for (int i = 0; i < CLAUSES; i++)
+        if (!strcmp(clauses[i].name, name)) return clauses[i].bit;
+    refuse("no such clause", name);
+    return 0;
+}
+
+/* KIND, or KIND@MS+MS exactly. */
+static struct schedule parse(char **words, int count, uint64_t seed) {
+    enum fault_kind kinds[4];
+    struct schedule exact = {.seed = seed, .faults = count};
+    bool timed = false;
+    if (count < 1 || count > 4) refuse("one to four faults", "");
+    for (int i = 0; i < count; i++) {
+        size_t len = strcspn(words[i], "@");
+        int k = 0;
+        while (k < F_KINDS &&
+               (strlen(fault_name(k)) != len || strncmp(fault_name(k), words[i], len)))
+            k++;
+        if (k == F_KINDS) refuse("no such fault", words[i]);
+        kinds[i] = (enum fault_kind)k;
+        exact.fault[i].kind = kinds[i];
+        if (words[i][len] == 0) continue;
+        timed = true;
+        if (sscanf(words[i] + len, "@%d+%d", &exact.fault[i].at_ms, &exact.fault[i].lasts_ms) != 2)
+            refuse("not KIND@MS+MS", words[i]);
+    }
+    return timed ? exact : make(kinds, count, seed);
+}
+
+static void spell(const struct schedule *s, char out[200]) {
+    int n = 0;
+    for (int i = 0; i < s->faults; i++)
+        n += snprintf(out + n, 200 - (size_t)n, "%s%s@%d+%d", i ? " " : "",
+                      fault_name(s->fault[i].kind), s->fault[i].at_ms, s->fault[i].lasts_ms);
+}
+
+static const char *verdict(const struct world *w) {
+    static char out[300];
+    int n = 0;
+    out[0] = 0;
+    if (w->two_writers_at >= 0)
+        n += snprintf(out + n, 100, "two writers at %.1f ms for %.1f ms; ",
+                      (double)w->two_writers_at / 1e6, (double)w->overlap / 1e6);
+    if (w->lost) n += snprintf(out + n, 60, "%d acknowledged writes lost; ", w->lost);
+    if (w->no_master) n += snprintf(out + n, 60, "no single master in sync at the end; ");
+    if (w->broken) snprintf(out + n, 100, "broken: %s; ", w->broken);
+    return out;
+}
+
+/* ---- runs -------------------------------------------------------------------------------------------------------------- */
+
+struct tally {
+    uint64_t runs, two, lost, none, broken, shown;
+    int64_t gap;
+    struct schedule worst;
+};
+
+static uint32_t without;
+static bool hairpin = true, survey_only;
+
+static bool one(const struct schedule *s, struct tally *t) {
+    world_run(&world, s, without, hairpin, false);
+    t->runs++;
+    t->two += world.two_writers_at >= 0;
+    t->lost += world.lost > 0;
+    t->none += world.no_master;
+    t->broken += world.broken != NULL;
+    if (world.gap > t->gap) {
+        t->gap = world.gap;
+        t->worst = *s;
+    }
+    return world_bad(&world);
+}
+
+static void show_bad(const struct schedule *s, struct tally *t) {
+    char faults[200], extra[200] = "";
+    spell(s, faults);
+    for (int i = 0; i < CLAUSES; i++)
+        if (without & clauses[i].bit)
+            snprintf(extra, sizeof extra, " --without %s", clauses[i].name);
+    if (t->shown++ < 20)
+        printf("# %s\n#   build/tests/sim/pair%s%s --replay %llu '%s'\n", verdict(&world), extra,
+               hairpin ? "" : " --nohairpin", (unsigned long long)s->seed, faults);
+    fflush(stdout);
+}
+
+static void count_off(uint64_t from, uint64_t to, uint64_t step, uint64_t seed, struct tally *t) {
+    for (uint64_t n = from; n < to; n += step) {
+        struct schedule s = numbered(n, seed);
+        if (one(&s, t)) show_bad(&s, t);
+    }
+}
+
+/* Two processes share the count: schedules are independent of each other. */
+static struct tally share(uint64_t count, uint64_t seed, int jobs) {
+    struct tally sum = {0}, part;
+    int pipes[16][2];
+    for (int j = 0; j < jobs; j++) {
+        if (pipe(pipes[j])) refuse("no pipe", "");
+        fflush(stdout);
+        if (fork() == 0) {
+            part = (struct tally){0};
+            count_off((uint64_t)j, count, (uint64_t)jobs, seed, &part);
+            bool written = write(pipes[j][1], &part, sizeof part) == (ssize_t)sizeof part;
+            fflush(stdout);
+            _exit(written ? 0 : 1);
+        }
+        close(pipes[j][1]);
+    }
+    for (int j = 0; j < jobs; j++) {
+        int status;
+        if (read(pipes[j][0], &part, sizeof part) != (ssize_t)sizeof part)
+            part = (struct tally){.broken = 1};
+        close(pipes[j][0]);
+        wait(&status);
+        sum.runs += part.runs;
+        sum.two += part.two;
+        sum.lost += part.lost;
+        sum.none += part.none;
+        sum.broken += part.broken;
+        if (part.gap > sum.gap) sum.gap = part.gap, sum.worst = part.worst;
+    }
+    return sum;
+}
+
+static bool line(bool good, const char *what) {
+    printf("%s - %s\n", good ? "ok" : "not ok", what);
+    return good;
+}
+
+static int campaign(uint64_t count, uint64_t seed, int jobs) {
+    struct timespec a, b;
+    char worst[200] = "";
+    printf("# DUET_SEED=%llu, %llu schedules\n", (unsigned long long)seed,
+           (unsigned long long)count);
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    struct tally t = share(count, seed, jobs);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    double took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+    spell(&t.worst, worst);
+    printf("# %llu schedules in %.1f s, %.0f a second; longest gap %.0f ms (seed %llu, %s)\n",
+           (unsigned long long)t.runs, took, (double)t.runs / took, (double)t.gap / 1e6,
+           (unsigned long long)t.worst.seed, worst);
+    printf("# two writers %llu, lost %llu, no master %llu, broken %llu\n",
+           (unsigned long long)t.two, (unsigned long long)t.lost, (unsigned long long)t.none,
+           (unsigned long long)t.broken);
+    bool good = line(t.runs >= count && t.runs > 0, "all schedules ran");
+    good &= line(t.two == 0, "never two writers");
+    good &= line(t.lost == 0, "no acknowledged write is lost");
+    good &= line(t.none == 0, "after all healed there is one master with the other in sync");
+    good &= line(t.broken == 0, "every step leaves the core whole");
+    return good ? 0 : 1;
+}
+
+static int replay(uint64_t seed, char *text) {
+    char *words[5], *save;
+    int count = 0;
+    for (char *p = strtok_r(text, " ", &save); p && count < 5; p = strtok_r(NULL, " ", &save))
+        words[count++] = p;
+    struct schedule s = parse(words, count, seed);
+    char faults[200];
+    spell(&s, faults);
+    world_run(&world, &s, without, hairpin, true);
+    printf("seed %llu, %s: %s\n", (unsigned long long)seed, faults,
+           world_bad(&world) ? verdict(&world) : "good");
+    printf("gap %.0f ms, burnt %d, %llu steps\n", (double)world.gap / 1e6, world.burnt,
+           (unsigned long long)world.steps);
+    return world_bad(&world);
+}
+
+/* One line for a combination of kinds: how it ends over so many seeds. */
+static bool survey(char **words, int count, uint64_t seeds, uint64_t seed) {
+    struct tally t = {0};
+    uint64_t first[3] = {0};
+    for (uint64_t k = 0; k < seeds; k++) {
+        struct schedule s = parse(words, count, seed + k);
+        uint64_t two = t.two, lost = t.lost, none = t.none;
+        one(&s, &t);
+        if (t.two != two && !two) first[0] = seed + k;
+        if (t.lost != lost && !lost) first[1] = seed + k;
+        if (t.none != none && !none) first[2] = seed + k;
+    }
+    if (!survey_only || t.two || t.lost || t.none || t.broken) {
+        for (int i = 0; i < count; i++) printf("%s ", words[i]);
+        printf("runs %llu two %llu:%llu lost %llu:%llu none %llu:%llu broken %llu gap %.0f\n",
+               (unsigned long long)t.runs, (unsigned long long)t.two, (unsigned long long)first[0],
+               (unsigned long long)t.lost, (unsigned long long)first[1], (unsigned long long)t.none,
+               (unsigned long long)first[2], (unsigned long long)t.broken, (double)t.gap / 1e6);
+    }
+    return t.two || t.lost || t.none || t.broken;
+}
+
+/* ---- what each clause is for: the model's shortest schedules, with the clause and without it ---------------------------- */
+
+static const struct {
+    const char *clause, *faults;
+} witnesses[] = {
+    {"echo", "X PART0>"},
+    {"echo", "PART0> X"},
+    {"origin", "X slow:L"},
+    {"origin", "slow:L PART0>"},
+    {"suspend", "stall:0"},
+    {"suspend", "X SW"},
+    {"suspend", "X L0"},
+    {"claim", "stall:0@1000+480"},
+    {"claim", "stall:0@1000+520"},
+    {"claim", "stall:0@1000+560"},
+    {"watched", "X L1"},
+    {"watched", "X SW"},
+    {"nogrant", "GW@1000+9000 crash:1@4000+3000"},
+    {"viplease", "hadstop:0"},
+    {"order", "serverkill:1@1000+9 crash:0@1450+1500 X@2050+6000 L0@2050+6000"},
+    {"order", "serverkill:1@1000+9 crash:0@1500+1500 X@2100+6000 L0@2100+6000"},
+    {"offset", "GW crash:0"},
+    {"offset", "stall:1 crash:0"},
+    {"restart", "serverkill:0"},
+    {"takeback", "L0@1000+5000 X1>@1254+2000"},
+    {"takeback", "L0@1000+5000 X1>@1272+2000"},
+    {"takeback", "L0@1000+5000 X1>@1290+2000"},
+    {"base", "serverstop:0 serverkill:1"},
+    {"base", "stall:1 crash:0"},
+    {"thislife", "replace:1 serverkill:0"},
+    {"twopath", "X PART"},
+    {"twopath", "PART X"},
+    {"margin", "X crash:1"},
+    {"margin", "X PART1>"},
+};
+enum { WITNESSES = sizeof witnesses / sizeof witnesses[0] };
+
+static void witness(int i, uint32_t clauses_out, uint64_t seeds, struct tally *t) {
+    char text[200], *words[5], *save;
+    int count = 0;
+    snprintf(text, sizeof text, "%s", witnesses[i].faults);
+    for (char *p = strtok_r(text, " ", &save); p && count < 5; p = strtok_r(NULL, " ", &save))
+        words[count++] = p;
+    without = clauses_out;
+    for (uint64_t k = 0; k < seeds; k++) {
+        struct schedule s = parse(words, count, k);
+        one(&s, t);
+    }
+    without = 0;
+}
+
+static int ablate(uint64_t seeds) {
+    bool good = true;
+    for (int c = 0; c < CLAUSES; c++) {
+        struct tally with = {0}, out = {0};
+        char what[160];
+        for (int i = 0; i < WITNESSES; i++) {
+            if (strcmp(witnesses[i].clause, clauses[c].name)) continue;
+            witness(i, 0, seeds, &with);
+            witness(i, clauses[c].bit, seeds, &out);
+        }
+        printf("# %-9s %5llu runs; without it: two writers %llu, lost %llu, no master %llu, gap "
+               "%.0f (with: %.0f)\n",
+               clauses[c].name, (unsigned long long)out.runs, (unsigned long long)out.two,
+               (unsigned long long)out.lost, (unsigned long long)out.none, (double)out.gap / 1e6,
+               (double)with.gap / 1e6);
+        snprintf(what, sizeof what, "clause %s: its schedules are safe with it", clauses[c].name);
+        good &= line(!with.two && !with.lost && !with.none && !with.broken, what);
+        snprintf(what, sizeof what, "clause %s: without it the simulator finds a violation",
+                 clauses[c].name);
+        good &= line(out.two || out.lost || out.none, what);
+    }
+    return good ? 0 : 1;
+}
+
+/* ---- main ----------------------------------------------------------------------------------------------------------------------- */
+
+static const char help[] =
+    "sim_pair: the pair's decision table under a fake clock, network, disk, server and clients\n"
+    "  sim_pair                         the counts of the tests (DUET_FULL=1: a million)\n"
+    "  sim_pair --count N [--jobs N]    N schedules from DUET_SEED on\n"
+    "  sim_pair --replay SEED 'FAULT..' one schedule with its trace; FAULT is KIND or KIND@MS+MS\n"
+    "  sim_pair --survey SEEDS FAULT..  how a combination ends over many seeds\n"
+    "  sim_pair --double SEEDS          every ordered pair of the model's kinds; what is not safe\n"
+    "  sim_pair --ablate [SEEDS]        what each clause is for\n"
+    "before these: --without CLAUSE, --nohairpin (no path through the gateway)\n";
+
+static int doubles(uint64_t seeds, uint64_t seed) {
+    int bad = 0;
+    survey_only = true;
+    for (int a = 0; a < F_MODEL_KINDS; a++)
+        for (int b = 0; b < F_MODEL_KINDS; b++) {
+            char wa[20], wb[20], *words[2] = {wa, wb};
+            snprintf(wa, sizeof wa, "%s", fault_name(a));
+            snprintf(wb, sizeof wb, "%s", fault_name(b));
+            bad += survey(words, 2, seeds, seed);
+        }
+    printf("%d of %d ordered pairs are not safe\n", bad, F_MODEL_KINDS * F_MODEL_KINDS);
+    return bad != 0;
+}
+
+int main(int argc, char **argv) {
+    const char *env = getenv("DUET_SEED"), *full = getenv("DUET_FULL");
+    uint64_t seed = env ? strtoull(env, NULL, 0) : 1,
+             count = full && full[0] == '1' ? 1000000 : 12000;
+    int jobs = 2, i = 1;
+    for (; i < argc; i++) {
+        if (!strcmp(argv[i], "--without") && i + 1 < argc)
+            without |= clause(argv[++i]);
+        else if (!strcmp(argv[i], "--nohairpin"))
+            hairpin = false;
+        else if (!strcmp(argv[i], "--jobs") && i + 1 < argc)
+            jobs = atoi(argv[++i]) > 16 ? 16 : atoi(argv[i]);
+        else
+            break;
+    }
+    if (i == argc) return campaign(count, seed, jobs) | ablate(full && full[0] == '1' ? 400 : 60);
+    if (!strcmp(argv[i], "--count") && i + 1 < argc)
+        return campaign(strtoull(argv[i + 1], NULL, 0), seed, jobs);
+    if (!strcmp(argv[i], "--replay") && i + 2 < argc)
+        return replay(strtoull(argv[i + 1], NULL, 0), argv[i + 2]);
+    if (!strcmp(argv[i], "--survey") && i + 2 < argc)
+        return survey(argv + i + 2, argc - i - 2, strtoull(argv[i + 1], NULL, 0), seed);
+    if (!strcmp(argv[i], "--double") && i + 1 < argc)
+        return doubles(strtoull(argv[i + 1], NULL, 0), seed);
+    if (!strcmp(argv[i], "--ablate"))
+        return ablate(i + 1 < argc ? strtoull(argv[i + 1], NULL, 0) : 60);
+    fputs(help, !strcmp(argv[i], "--help") ? stdout : stderr);
+    return strcmp(argv[i], "--help") ? 2 : 0;
+}
