@@ -84,7 +84,8 @@ void ha_sync_enter(struct ha_fsm *f, enum ha_sync s, int64_t now);
 void ha_sync_begin_solo(struct ha_fsm *f, int64_t now);
 void ha_sync_resume(struct ha_fsm *f, int64_t now); /* a suspended or yielded master goes on */
 static inline bool ha_marking(const struct ha_fsm *f) {
-    return f->sync == HA_SYNC_NOTE_OUT || f->sync == HA_SYNC_NOTE_IN;
+    bool in = f->sync == HA_SYNC_NOTE_IN && !without(f, HA_WITHOUT_ORDER);
+    return f->sync == HA_SYNC_NOTE_OUT || in;
 }
 
 bool ha_holds_proof(const struct ha_fsm *f); /* on disk, or on its way there */

@@ -44,7 +44,7 @@ void ha_sync_begin_solo(struct ha_fsm *f, int64_t now) {
 
 void ha_sync_resume(struct ha_fsm *f, int64_t now) {
     bool noted = ha_is_saved(f, f->sync_save);
-    if (ha_marking(f) && !noted) return; /* goes on where it was */
+    if ((ha_marking(f) || f->sync == HA_SYNC_NOTE_IN) && !noted) return; /* goes on where it was */
     if (f->disk.peer_outdated)
         ha_sync_begin_solo(f, now);
     else if (f->sync == HA_SYNC_IN || f->sync == HA_SYNC_NOTE_IN)
@@ -208,7 +208,8 @@ void d_sync_told(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 
 void d_sync_saved(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    if (!ha_marking(f) || !ha_is_saved(f, f->sync_save)) return;
+    if (f->sync != HA_SYNC_NOTE_OUT && f->sync != HA_SYNC_NOTE_IN) return;
+    if (!ha_is_saved(f, f->sync_save)) return;
     if (f->sync == HA_SYNC_NOTE_OUT) {
         release(f, now);
     } else {

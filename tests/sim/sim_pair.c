@@ -284,67 +284,82 @@ static bool survey(char **words, int count, uint64_t seeds, uint64_t seed) {
     return t.two || t.lost || t.none || t.broken;
 }
 
-/* ---- what each clause is for: the model's shortest schedules, with the clause and without it ---------------------------- */
+/* ---- what each clause is for: the shortest schedules that need it, with the clause and without it ------------------------- */
 
-static const struct {
+/* Some need a network without a path through the gateway, or a few seeds in which times fall just so. Two clauses keep the pair
+ * available, not safe: without them the gap is longer. Clause margin is worth 13 ms in 1,000; tests/unit/test_ha_fsm.c shows it. */
+static const struct witness {
     const char *clause, *faults;
+    bool no_hairpin, gap;
+    unsigned seed, seeds;
 } witnesses[] = {
-    {"echo", "X PART0>"},
-    {"echo", "PART0> X"},
-    {"origin", "X slow:L"},
-    {"origin", "slow:L PART0>"},
-    {"suspend", "stall:0"},
-    {"suspend", "X SW"},
-    {"suspend", "X L0"},
-    {"claim", "stall:0@1000+480"},
-    {"claim", "stall:0@1000+520"},
-    {"claim", "stall:0@1000+560"},
-    {"watched", "X L1"},
-    {"watched", "X SW"},
-    {"nogrant", "GW@1000+9000 crash:1@4000+3000"},
-    {"viplease", "hadstop:0"},
-    {"order", "serverkill:1@1000+9 crash:0@1450+1500 X@2050+6000 L0@2050+6000"},
-    {"order", "serverkill:1@1000+9 crash:0@1500+1500 X@2100+6000 L0@2100+6000"},
-    {"offset", "GW crash:0"},
-    {"offset", "stall:1 crash:0"},
-    {"restart", "serverkill:0"},
-    {"takeback", "L0@1000+5000 X1>@1254+2000"},
-    {"takeback", "L0@1000+5000 X1>@1272+2000"},
-    {"takeback", "L0@1000+5000 X1>@1290+2000"},
-    {"base", "serverstop:0 serverkill:1"},
-    {"base", "stall:1 crash:0"},
-    {"thislife", "replace:1 serverkill:0"},
-    {"twopath", "X PART"},
-    {"twopath", "PART X"},
-    {"margin", "X crash:1"},
-    {"margin", "X PART1>"},
+    {.clause = "echo", .faults = "X@1088+3000 L0@1249+3000", .no_hairpin = true},
+    {.clause = "origin",
+     .faults = "slow:L@900+125 X@990+4000 L1@1025+560 PART@1025+4000",
+     .no_hairpin = true},
+    {.clause = "suspend", .faults = "stall:0"},
+    {.clause = "suspend", .faults = "X L0"},
+    {.clause = "claim", .faults = "stall:0@1000+480"},
+    {.clause = "claim", .faults = "stall:0@1000+520"},
+    {.clause = "claim", .faults = "stall:0@1000+560"},
+    {.clause = "watched", .faults = "X@1000+3000 L1@1100+600 PART1>@1100+3000", .no_hairpin = true},
+    {.clause = "nogrant", .faults = "GW@1000+9000 crash:1@4000+3000", .gap = true},
+    {.clause = "viplease", .faults = "hadstop:0", .gap = true},
+    {.clause = "order",
+     .faults = "serverkill:1@1000+9 crash:0@1580+1500 X@2180+6000 L0@2180+6000",
+     .seed = 40,
+     .seeds = 40},
+    {.clause = "order",
+     .faults = "serverkill:1@1000+9 crash:0@1600+1500 X@2200+6000 L0@2200+6000",
+     .seed = 70,
+     .seeds = 40},
+    {.clause = "offset", .faults = "GW crash:0"},
+    {.clause = "offset", .faults = "stall:1 crash:0"},
+    {.clause = "restart", .faults = "serverkill:0"},
+    {.clause = "takeback", .faults = "L0@1000+5000 X1>@1254+2000"},
+    {.clause = "takeback", .faults = "L0@1000+5000 X1>@1272+2000"},
+    {.clause = "takeback", .faults = "L0@1000+5000 X1>@1290+2000"},
+    {.clause = "base", .faults = "serverstop:0 serverkill:1"},
+    {.clause = "base", .faults = "stall:1 crash:0"},
+    {.clause = "thislife",
+     .faults = "replace:1@1050+2000 serverkill:0@1100+10 serverstop:0@1450+4000"},
+    {.clause = "twopath", .faults = "X@1000+8000 PART@3000+3000", .no_hairpin = true},
+    {.clause = "twopath", .faults = "PART@1000+8000 X@3000+3000", .no_hairpin = true},
 };
 enum { WITNESSES = sizeof witnesses / sizeof witnesses[0] };
 
-static void witness(int i, uint32_t clauses_out, uint64_t seeds, struct tally *t) {
+static void witness(const struct witness *x, uint32_t clauses_out, uint64_t seeds,
+                    struct tally *t) {
     char text[200], *words[5], *save;
     int count = 0;
-    snprintf(text, sizeof text, "%s", witnesses[i].faults);
+    snprintf(text, sizeof text, "%s", x->faults);
     for (char *p = strtok_r(text, " ", &save); p && count < 5; p = strtok_r(NULL, " ", &save))
         words[count++] = p;
+    bool before = hairpin;
     without = clauses_out;
+    hairpin = !x->no_hairpin;
+    if (x->seeds) seeds = x->seeds;
     for (uint64_t k = 0; k < seeds; k++) {
-        struct schedule s = parse(words, count, k);
-        one(&s, t);
+        struct schedule s = parse(words, count, x->seed + k);
+        if (one(&s, t) && clauses_out == 0) show_bad(&s, t);
     }
     without = 0;
+    hairpin = before;
 }
 
 static int ablate(uint64_t seeds) {
     bool good = true;
     for (int c = 0; c < CLAUSES; c++) {
         struct tally with = {0}, out = {0};
+        bool gap = false;
         char what[160];
         for (int i = 0; i < WITNESSES; i++) {
             if (strcmp(witnesses[i].clause, clauses[c].name)) continue;
-            witness(i, 0, seeds, &with);
-            witness(i, clauses[c].bit, seeds, &out);
+            witness(&witnesses[i], 0, seeds, &with);
+            witness(&witnesses[i], clauses[c].bit, seeds, &out);
+            gap |= witnesses[i].gap;
         }
+        if (out.runs == 0) continue;
         printf("# %-9s %5llu runs; without it: two writers %llu, lost %llu, no master %llu, gap "
                "%.0f (with: %.0f)\n",
                clauses[c].name, (unsigned long long)out.runs, (unsigned long long)out.two,
@@ -352,9 +367,12 @@ static int ablate(uint64_t seeds) {
                (double)with.gap / 1e6);
         snprintf(what, sizeof what, "clause %s: its schedules are safe with it", clauses[c].name);
         good &= line(!with.two && !with.lost && !with.none && !with.broken, what);
-        snprintf(what, sizeof what, "clause %s: without it the simulator finds a violation",
+        snprintf(what, sizeof what,
+                 gap ? "clause %s: without it a gap is longer by a second"
+                     : "clause %s: without it the simulator finds a violation",
                  clauses[c].name);
-        good &= line(out.two || out.lost || out.none, what);
+        good &=
+            line(gap ? out.gap > with.gap + 1000 * HA_MS : out.two || out.lost || out.none, what);
     }
     return good ? 0 : 1;
 }

@@ -179,7 +179,8 @@ void reply_reached(struct world *w, struct node *n, const struct held *h) {
     uint32_t id = h->id;
     int who = h->who;
     w->acked_at[id] = w->t;
-    w->solo[id] = h->solo;
+    w->solo[id] =
+        h->solo || n->record.peer_outdated; /* until in-sync is on disk, status says alone */
     w->acked_by[id] = (uint8_t)n->i;
     if (who == 0) {
         if (w->t >= w->first - 200 * HA_MS && w->last_ack && w->t - w->last_ack > w->gap)
