@@ -91,6 +91,18 @@ static bool host_key(char *path, size_t size) {
     return false;
 }
 
+void access_start_clock(struct house *h) {
+    const char *argv[] = {"chronyd", "-d", "-f", "/etc/chrony.conf", NULL};
+    struct child_spec spec = {
+        .name = "chronyd",
+        .program = "/sbin/chronyd",
+        .argv = argv,
+        .stop_rank = RANK_ACCESS,
+        .stop_limit_ms = STOP_MS,
+    };
+    if (file_exists(spec.program) && file_exists(argv[3])) supervisor_start(h->children, &spec);
+}
+
 void access_start_ssh(struct house *h) {
     char key[64];
     if (!h->configured || h->conf.ssh_key_count == 0) {

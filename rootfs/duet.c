@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Weak until every applet has landed: one that is not linked in says so. */
-#define APPLET(name) int name(int argc, char **argv) __attribute__((weak))
+#define APPLET(name) int name(int argc, char **argv)
 APPLET(server_main);
 APPLET(had_main);
 APPLET(hactl_main);
@@ -14,7 +13,6 @@ APPLET(config_main);
 APPLET(node_main);
 APPLET(console_main);
 APPLET(init_main);
-APPLET(check_main);
 
 struct applet {
     const char *name;
@@ -31,7 +29,6 @@ static const struct applet applets[] = {
     {"node", node_main, "a whole node as an ordinary process, below a directory"},
     {"console", console_main, "status page and prompt of the appliance"},
     {"init", init_main, "PID 1 of the appliance"},
-    {"check", check_main, "checks files: logs, snapshots, records"},
 };
 static const size_t applet_count = sizeof applets / sizeof applets[0];
 
@@ -45,15 +42,8 @@ static const struct applet *find(const char *name) {
 static void help(FILE *out) {
     fprintf(out, "usage: duet APPLET [ARGUMENT...]     (duet APPLET --help tells more)\n\n");
     for (size_t i = 0; i < applet_count; i++) {
-        if (!applets[i].main) continue;
         fprintf(out, "  %-8s  %s\n", applets[i].name, applets[i].help);
     }
-}
-
-static int run(const struct applet *a, int argc, char **argv) {
-    if (a->main) return a->main(argc, argv);
-    fprintf(stderr, "duet: the applet '%s' is not part of this build\n", a->name);
-    return 2;
 }
 
 int main(int argc, char **argv) {
@@ -61,13 +51,13 @@ int main(int argc, char **argv) {
     const char *called = argc < 1 ? "" : slash ? slash + 1 : argv[0];
     if (*called == '-') called++; /* a login shell's name begins with a dash */
     const struct applet *a = find(called);
-    if (a) return run(a, argc, argv);
+    if (a) return a->main(argc, argv);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         help(argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
     }
     a = find(argv[1]);
-    if (a) return run(a, argc - 1, argv + 1);
+    if (a) return a->main(argc - 1, argv + 1);
     fprintf(stderr, "duet: there is no applet '%s'; these are there:\n\n", argv[1]);
     help(stderr);
     return 2;

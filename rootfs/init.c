@@ -225,6 +225,7 @@ static void start(struct machine *m) {
     }
     access_start_consoles(h);
     access_start_ssh(h);
+    access_start_clock(h);
     m->good_timer = loop_timer_new(h->loop, look_if_good, m);
     loop_timer_start(m->good_timer, GOOD_EACH_NS, GOOD_EACH_NS);
 }

@@ -21,8 +21,7 @@ static bool had_agrees(const char *path) {
         _exit(127);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid) return false;
-    /* 2: this build has no had yet. */
-    return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 bool node_conf_check_file(const char *path, const char *applet) {

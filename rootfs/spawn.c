@@ -11,11 +11,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "rootfs/supervise.h"
+
+#define OPEN_FILES 262144
 
 static void reset_signals(void) {
     sigset_t none;
@@ -75,6 +78,13 @@ static void set_oom_score(const struct child_spec *spec) {
     close(fd);
 }
 
+/* As root nothing but the kernel's own bound should limit a server's connections. */
+static void raise_limits(void) {
+    struct rlimit files = {OPEN_FILES, OPEN_FILES}, none = {0, 0};
+    if (geteuid() == 0) setrlimit(RLIMIT_NOFILE, &files);
+    setrlimit(RLIMIT_CORE, &none); /* a core would hold the data, and fill the partition */
+}
+
 static void become_user(const struct child_spec *spec) {
     if (spec->uid == 0) return;
     if (setgroups(0, NULL) != 0 || setgid(spec->gid) != 0 || setuid(spec->uid) != 0) {
@@ -91,6 +101,7 @@ pid_t spawn_child(const struct child_spec *spec, int out_fd) {
     setsid();
     reset_signals();
     wire(spec, out_fd);
+    raise_limits();
     raise_priority(spec);
     set_oom_score(spec);
     become_user(spec);
