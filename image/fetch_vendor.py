@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tarfile
+import time
 
 from fetch_apt import FetchError, say
 
@@ -38,11 +39,11 @@ def plain(info):
     return info
 
 
-def pack(out, entries, lock, cache, apt, fetch_file, stamp):
+def pack(out, entries, lock, cache, apt, fetch_file):
     debs = tools(apt)
     say("%d packages of build tools, %.0f MB" % (len(debs), sum(d[1] for d in debs) / 1e6))
     for _, size, sha, _, path in debs:
-        if not fetch_file((path, size, sha), stamp):
+        if not fetch_file((path, size, sha), time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())):
             raise FetchError("%s is listed by the mirror, but could not be downloaded: try again" % path)
     os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
     sums = sorted({sha for e in entries for _, _, sha in e.files})

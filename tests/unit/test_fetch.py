@@ -94,7 +94,7 @@ class Place:
 
 
 def lock_of(path, data, version="1.0-1"):
-    return "locked 20260101T000000Z\n\nbinary thing %s\n  %s %d %s\n" % (version, path, len(data), sha(data))
+    return "# a comment\n\nbinary thing %s 20260101T000000Z\n  %s %d %s\n" % (version, path, len(data), sha(data))
 
 
 GOOD, NEW = b"the pinned bytes\n" * 50, b"newer bytes\n" * 70
@@ -213,7 +213,7 @@ def vendor(mirror, place):
 @with_mirror
 def bad_input(mirror, place):
     """bad input is answered by a sentence"""
-    p = place(lock="locked 1\nbinary thing 1.0-1\n  pool/x 12 tooshort\n")
+    p = place(lock="# x\nbinary thing 1.0-1 1\n  pool/x 12 tooshort\n")
     done = p.fetch("thing")
     tap.ok(done.returncode != 0 and "lock:3: not understood" in done.stderr, "a damaged lock is named by file and line") or tap.say(done.stderr)
     p = place(lock="binary thing\n")
