@@ -75,9 +75,9 @@ static bool load_options(struct config *c, int argc, char **argv, int first,
     struct conf fake = {.path = name};
     bool save_seen = false;
     for (int i = first; i < argc;) {
-        struct conf_line l = {.section = "", .section_arg = "", .number = i};
+        struct conf_line l = {.section = "", .section_arg = "", .number = i + 1};
         if (strncmp(argv[i], "--", 2) || !argv[i][2])
-            return conf_complain(&fake, &(struct conf_line){.number = i}, err,
+            return conf_complain(&fake, &(struct conf_line){.number = i + 1}, err,
                                  "'%s' is not an option; options are written --DIRECTIVE VALUE",
                                  argv[i]);
         int end = i + 1;
