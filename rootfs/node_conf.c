@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server/base/num.h"
 
@@ -117,12 +118,20 @@ static struct node_instance *instance_of(struct node_conf *n, const char *arg) {
     }
     struct node_instance *one = &n->instances[n->instance_count++];
     *one = (struct node_instance){.number = (int)number, .port = DEFAULT_PORT};
-    /* A later line of the section overrides these. */
-    buf_add_str(&one->directives, "appendonly yes\nsave \"\"\nprotected-mode no\n");
     return one;
 }
 
-static void directive(struct node_instance *i, const char *name, const char *value) {
+static void to_line(struct node_instance *i, int number) {
+    while (i->lines < number - 1) {
+        buf_add_str(&i->directives, "\n");
+        i->lines++;
+    }
+    i->lines++;
+}
+
+static void directive(struct node_instance *i, const struct conf_line *l, const char *name,
+                      const char *value) {
+    to_line(i, l->number);
     buf_printf(&i->directives, "%s ", name);
     conf_quote(&i->directives, value, strlen(value));
     buf_add_str(&i->directives, "\n");
@@ -153,7 +162,7 @@ static bool set_memory(struct node_instance *i, const struct conf *c, const stru
         return conf_complain(c, l, err, "'%s' is no memory size; write one like 256mb or 4gb",
                              l->argv[1]);
     }
-    directive(i, "maxmemory", l->argv[1]);
+    directive(i, l, "maxmemory", l->argv[1]);
     return true;
 }
 
@@ -161,8 +170,9 @@ static bool set_password(struct node_instance *i, const struct conf *c, const st
                          struct conf_error *err) {
     if (!one_word(c, l, err)) return false;
     if (strcmp(l->argv[1], "none") == 0) return true;
-    directive(i, "requirepass", l->argv[1]);
-    directive(i, "masterauth", l->argv[1]); /* the peer asks for the same */
+    directive(i, l, "requirepass", l->argv[1]);
+    free(i->password);
+    i->password = xstrdup(l->argv[1]);
     return true;
 }
 
@@ -174,7 +184,7 @@ static bool set_durability(struct node_instance *i, const struct conf *c, const 
         return conf_complain(c, l, err, "'%s' is no durability; write async, pair or disk",
                              l->argv[1]);
     }
-    directive(i, "durability", l->argv[1]);
+    directive(i, l, "durability", l->argv[1]);
     return true;
 }
 
@@ -203,6 +213,10 @@ static bool instance_line(struct node_conf *n, const struct conf *c, const struc
                                  l->argv[0]);
         }
     }
+    i->appendonly |= strcasecmp(l->argv[0], "appendonly") == 0;
+    i->save |= strcasecmp(l->argv[0], "save") == 0;
+    i->protected_mode |= strcasecmp(l->argv[0], "protected-mode") == 0;
+    to_line(i, l->number);
     for (int k = 0; k < l->argc; k++) {
         if (k > 0) buf_add_str(&i->directives, " ");
         conf_quote(&i->directives, l->argv[k], l->lens[k]);
@@ -233,6 +247,18 @@ static bool read_instances(struct node_conf *n, const struct conf *c, struct con
     return true;
 }
 
+/* What holds unless the section says otherwise, behind the section's own lines. */
+static void add_defaults(struct node_instance *i) {
+    struct buf *d = &i->directives;
+    if (!i->appendonly) buf_add_str(d, "appendonly yes\n");
+    if (!i->save) buf_add_str(d, "save \"\"\n");
+    if (!i->protected_mode) buf_add_str(d, "protected-mode no\n");
+    if (!i->password) return;
+    buf_add_str(d, "masterauth "); /* the peer asks for the same */
+    conf_quote(d, i->password, strlen(i->password));
+    buf_add_str(d, "\n");
+}
+
 bool node_conf_read(const struct conf *c, struct node_conf *out, struct conf_error *err) {
     memset(out, 0, sizeof *out);
     snprintf(out->console_tty, sizeof out->console_tty, "ttyS0");
@@ -247,12 +273,16 @@ bool node_conf_read(const struct conf *c, struct node_conf *out, struct conf_err
         node_conf_free(out);
         return false;
     }
+    for (size_t i = 0; i < out->instance_count; i++) add_defaults(&out->instances[i]);
     if (!*out->name) snprintf(out->name, sizeof out->name, "duet-%c", out->letter);
     return true;
 }
 
 void node_conf_free(struct node_conf *n) {
-    for (size_t i = 0; i < n->instance_count; i++) buf_free(&n->instances[i].directives);
+    for (size_t i = 0; i < n->instance_count; i++) {
+        buf_free(&n->instances[i].directives);
+        free(n->instances[i].password);
+    }
     for (size_t i = 0; i < n->ssh_key_count; i++) free(n->ssh_keys[i]);
     free(n->console_password);
     memset(n, 0, sizeof *n);

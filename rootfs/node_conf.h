@@ -17,7 +17,12 @@
 struct node_instance {
     int number;
     uint16_t port;
-    struct buf directives; /* the server's configuration file, a line each */
+    struct buf
+        directives; /* the server's configuration file; each directive stands in the line that
+                            * it has in duet.conf, so that the server's complaints name it */
+    int lines;      /* in directives so far */
+    char *password; /* NULL: none */
+    bool appendonly, save, protected_mode; /* the section says these itself */
 };
 
 struct node_conf {

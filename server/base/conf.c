@@ -172,12 +172,33 @@ static bool read_section(struct reading *r, struct conf_line *line) {
     return true;
 }
 
+/* In a file with sections a word that begins with # and all behind it is a comment, too. In a server's
+ * file it is not, as in redis.conf. */
+static size_t without_comment(const char *text, size_t len) {
+    char quote = 0;
+    for (size_t i = 0; i < len; i++) {
+        bool begins = i == 0 || is_space(text[i - 1]);
+        if (quote) {
+            if (text[i] == '\\')
+                i++;
+            else if (text[i] == quote)
+                quote = 0;
+        } else if (begins && text[i] == '#') {
+            return i;
+        } else if (begins && (text[i] == '"' || text[i] == '\'')) {
+            quote = text[i];
+        }
+    }
+    return len;
+}
+
 static bool read_line(struct reading *r, const char *text, size_t len, int number) {
     struct conf_line line = {
         .section = r->section, .section_arg = r->section_arg, .number = number};
     size_t skip = 0;
     while (skip < len && is_space(text[skip])) skip++;
     if (skip == len || text[skip] == '#') return true;
+    if (r->c->sections) len = without_comment(text, len);
     line.argc = conf_split(text, len, &line.argv, &line.lens);
     if (line.argc < 0)
         return conf_complain(r->c, &line, r->err, "a quote is not closed, or is followed by text");

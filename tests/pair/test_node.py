@@ -124,7 +124,10 @@ def test_crash_loop():
     at = [int(h) * 3600 + int(m) * 60 + float(s) for h, m, s in times]
     gaps = [(b - a) % 86400 for a, b in zip(at, at[1:])]
     tap.ok(gaps[2] > gaps[1] >= 0.1, "the pauses grow")
-    tap.ok("no-such-directive" in tap.until(lambda: log_of(root, "server-0"), SECONDS), "its log says why")
+    said = tap.until(lambda: log_of(root, "server-0"), SECONDS)
+    with open(os.path.join(root, "etc", "duet.conf")) as f:
+        line = 1 + f.read().splitlines().index("no-such-directive 1")
+    tap.ok("no-such-directive" in said and ".conf:%d:" % line in said, "its log says why, by the line of duet.conf")
     tap.ok(alive(children_had(root)), "had goes on meanwhile")
     node.terminate()
     tap.equal(node.wait(SECONDS), 0, "it ends while a child waits for its restart")

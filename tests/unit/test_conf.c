@@ -35,6 +35,21 @@ static void words(void) {
     conf_free(&c);
 }
 
+static void comments(void) {
+    struct conf c;
+    ok(parse(&c, "[node]   # which\nname a#b   # said \"so\nname '# no' \"#\\\"#\" #\n"),
+       "comments behind directives are read over");
+    ok(c.count == 3 && c.lines[1].argc == 2 && !strcmp(c.lines[1].argv[1], "a#b"),
+       "a # inside a word belongs to it");
+    ok(c.lines[2].argc == 3 && !strcmp(c.lines[2].argv[1], "# no") &&
+           !strcmp(c.lines[2].argv[2], "#\"#"),
+       "and so does one in quotes");
+    conf_free(&c);
+    ok(conf_parse(&c, "redis.conf", "name a # b\n", 11, false, &err) && c.lines[0].argc == 4,
+       "a server's file knows whole lines of comment only, as redis.conf");
+    conf_free(&c);
+}
+
 static void complaints(void) {
     refused("node a\n", "duet.conf:1:", "section");
     refused("[node]\nname \"open\n", "duet.conf:2:", "quote");
@@ -88,6 +103,7 @@ static void round_trip(void) {
 
 int main(void) {
     words();
+    comments();
     complaints();
     rows();
     round_trip();

@@ -23,6 +23,11 @@ static void test_read(void) {
     ok(n.instance_count == 1 && n.instances[0].port == 6379, "and so has the instance");
     is_str(n.console_tty, "ttyS0", "and the serial console");
     node_conf_free(&n);
+    ok(read_text(NODE "[instance 0]\nAppendOnly no\nsave 900 1\n", &n, &err), "own persistence");
+    is_str(buf_cstr(&n.instances[0].directives),
+           "\n\n\nAppendOnly no\nsave 900 1\nprotected-mode no\n",
+           "what the section says is not overridden");
+    node_conf_free(&n);
     ok(read_text("[node]\nname db1\nnode b\n[access]\nssh-key " KEY "\nconsole-password sesame\n"
                  "console ttyS1 9600\n[instance 0]\nport 7000\nmemory 256mb\npassword \"a b\"\n"
                  "durability disk\nmaxmemory-policy allkeys-lru\n[instance 3]\n",
@@ -34,9 +39,10 @@ static void test_read(void) {
     is_int(n.instance_count, 2, "two instances");
     is_int(n.instances[0].port, 7000, "the port");
     is_str(buf_cstr(&n.instances[0].directives),
-           "appendonly yes\nsave \"\"\nprotected-mode no\nmaxmemory 256mb\nrequirepass \"a b\"\n"
-           "masterauth \"a b\"\ndurability disk\nmaxmemory-policy allkeys-lru\n",
-           "the rest becomes the server's file, quoted where it must be");
+           "\n\n\n\n\n\n\n\n\nmaxmemory 256mb\nrequirepass \"a b\"\ndurability disk\n"
+           "maxmemory-policy allkeys-lru\nappendonly yes\nsave \"\"\nprotected-mode no\n"
+           "masterauth \"a b\"\n",
+           "the rest becomes the server's file: same lines, quoted where it must be");
     node_conf_free(&n);
 }
 
