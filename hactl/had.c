@@ -171,14 +171,17 @@ static bool open_servers(struct had *h) {
     return h->sock || complain(sock_err.text);
 }
 
+/* The first signal lets a master hand over, a second one ends it at once. */
 static void on_end(struct loop *l, void *arg, int signo) {
     struct had *h = arg;
-    log_notice("ends: signal %d; the lease and the VIP are given up", signo);
-    instance_set_lease(h->servers, 0, 0);
-    loop_stop(l);
+    bool again = h->leaving;
+    h->leaving = true;
+    log_notice("told to end by signal %d", signo);
+    if (again || !had_core_leave(h)) loop_stop(l);
 }
 
 static void tear_down(struct had *h) {
+    if (h->servers) instance_set_lease(h->servers, 0, 0);
     had_sock_free(h->sock);
     instance_set_free(h->servers);
     vip_free(h->vip);

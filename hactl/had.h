@@ -36,6 +36,7 @@ struct had {
     struct had_events events;
     struct had_alarm alarms[HA_ALARMS];
     bool locked, real_time; /* memory, scheduling */
+    bool leaving;           /* was told to end and hands over first */
 };
 
 /* ---- had_core.c: events in, actions out ---- */
@@ -50,6 +51,9 @@ void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb);
 extern const struct guard_calls had_guard_calls;
 extern const struct instance_set_calls had_server_calls;
 void had_on_tick(struct loop *l, void *arg);
+/* A master that is told to end hands over first, when it can. False: there is nothing to wait for;
+ * else the loop stops when the outcome is known. */
+bool had_core_leave(struct had *h);
 
 /* ---- had_request.c: what hactl asks ---- */
 enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv, struct buf *sentence,

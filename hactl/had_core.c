@@ -11,6 +11,9 @@
 #include "server/base/loop.h"
 #include "server/base/rand.h"
 
+#define LEAVE_ID         UINT32_MAX /* the operator's command that had gives itself */
+#define LEAVE_TIMEOUT_MS 1000
+
 /* ---- actions ---- */
 
 static void act_lease(struct had *h, int64_t until) {
@@ -57,6 +60,7 @@ static void act_alarm(struct had *h, const struct ha_action *a) {
 static void act_answer(struct had *h, const struct ha_action *a) {
     log_notice("operator: %s", a->text);
     had_events_add(&h->events, "operator", a->text);
+    if (h->leaving && a->answer.id == LEAVE_ID) loop_stop(h->loop);
     had_sock_answer(h->sock, a->answer.id, a->answer.ok, a->text);
 }
 
@@ -102,6 +106,15 @@ void had_core_start(struct had *h, const struct ha_record *record) {
     h->stepping = true;
     drain(h);
     h->stepping = false;
+}
+
+bool had_core_leave(struct had *h) {
+    struct ha_event ev = {
+        .kind = HA_EV_OPERATOR,
+        .op = {.command = HA_CMD_SWITCHOVER, .id = LEAVE_ID, .timeout_ms = LEAVE_TIMEOUT_MS}};
+    if (h->fsm.state != HA_MASTER || !h->fsm.in_sync || h->fsm.disk.maintenance) return false;
+    had_feed(h, &ev);
+    return h->fsm.switching != HA_SWITCH_NO;
 }
 
 /* ---- events ---- */

@@ -1,0 +1,143 @@
+"""Machines that go and come: FAULTS 3, 4, 5, 11, 61 and an orderly shutdown."""
+
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import pairlab  # noqa: E402
+import tap  # noqa: E402
+
+pair = None
+
+
+def an_orderly_shutdown_hands_over():
+    """a master that is shut down hands over first"""
+    old = pair.settled()
+    load = pairlab.Writer(pair, "shut")
+    load.wait_for(100)
+    old.process.terminate()
+    tap.equal(old.process.wait(60), 0, "the node ends in order")
+    load.wait_for(100)
+    load.stop()
+    tap.say("longest gap of a client: %.0f ms" % load.gap_ms())
+    new = pair.master
+    tap.ok(new is old.other and [t for t in new.role_changes() if "permit" in t], "the other node was given the role, it did not have to wait")
+    tap.equal(load.missing(pair.client(socket_timeout=10)), [], "no acknowledged write is lost")
+    old.power_on()
+    tap.ok(pair.settled(new) is new, "started again, it follows in sync")
+
+
+def fault_3_both_lose_power():
+    """3: both lose power at once and both return"""
+    load = pairlab.Writer(pair, "both")
+    epoch = pair.settled().status()["node"]["epoch"]
+    load.wait_for(100)
+    for node in pair.nodes.values():
+        node.power_cut()
+    load.stop()
+    for node in pair.nodes.values():
+        node.power_on()
+    master = pair.settled()
+    tap.ok(master.status()["node"]["epoch"] > epoch, "3: one of them serves in a new epoch, the other one follows in sync")
+    tap.equal(load.missing(pair.client(socket_timeout=10)), [], "3: no acknowledged write is lost")
+
+
+def fault_4_only_the_stale_one_returns():
+    """4: only the node that was left behind returns: it refuses to serve, and says why"""
+    master = pair.settled()
+    stale = master.other
+    stale.power_cut()
+    pair.writes_work()
+    tap.until(lambda: master.status()["node"]["alone"], pairlab.SETTLE_S, "the master is alone")
+    load = pairlab.Writer(pair, "ahead")
+    load.wait_for(50)
+    load.stop()
+    master.power_cut()
+    stale.power_on()
+    tap.until(lambda: "waiting" in [a["name"] for a in stale.status()["alarms"]], pairlab.SETTLE_S, "an alarm that it waits")
+    s = stale.status()
+    tap.ok(not s["node"]["serving"] and s["node"]["waiting_for"], "4: it does not serve and says what it waits for")
+    tap.say(s["node"]["waiting_for"])
+    tap.ok("NOBODY SERVES" in stale.hactl("status").stdout, "4: the screen says that nobody serves")
+    refused = False
+    try:
+        stale.client().set("stale", "1")
+    except pairlab.LOSSES as e:
+        refused = "hactl" in str(e)
+    tap.ok(refused, "4: a client that asks it is told so, with a pointer to hactl")
+    master.power_on()
+    tap.ok(pair.settled(master) is master, "4: when the other one returns, that one serves and the stale one follows")
+    tap.equal(load.missing(stale.client()), [], "4: and gets what it lacked")
+
+
+def fault_4_the_operator_forces_it():
+    """4: the operator promotes the stale node; what only the other one had is put aside when it returns"""
+    master = pair.settled()
+    stale = master.other
+    stale.power_cut()
+    pair.writes_work()
+    tap.until(lambda: master.status()["node"]["alone"], pairlab.SETTLE_S, "the master is alone")
+    load = pairlab.Writer(pair, "burnt")
+    load.wait_for(20)
+    load.stop()
+    master.power_cut()
+    stale.power_on()
+    tap.until(lambda: "waiting" in [a["name"] for a in stale.status()["alarms"]], pairlab.SETTLE_S, "an alarm that it waits")
+    told = stale.hactl("promote", "--force", "--confirm", "promote duet-" + stale.name)
+    tap.ok("is LOST" in told.stdout and "offset" in told.stdout, "4: promote --force states what is at risk, with offsets and ages")
+    pair.writes_work()
+    tap.ok(stale.serving(), "4: forced, it serves")
+    master.power_on()
+    tap.ok(pair.settled(stale) is stale, "57: the other one returns and becomes slave, although it has more")
+    tap.ok(master.status()["instances"][0]["rejoin_tail"] > 0, "7: its writes that the new master lacks were put aside and are counted")
+
+
+def fault_5_a_power_bounce():
+    """5: the master loses power and is back before anybody noticed"""
+    old = pair.settled()
+    load = pairlab.Writer(pair, "bounce")
+    load.wait_for(100)
+    old.power_cut()
+    old.power_on()
+    pair.writes_work()
+    load.wait_for(50)
+    load.stop()
+    master = pair.settled()
+    tap.say("%s serves" % ("the other node" if master is old.other else "the same node"))
+    tap.equal(load.missing(pair.client(socket_timeout=10)), [], "5: no acknowledged write is lost")
+
+
+def fault_11_the_machine_stalls():
+    """11: the whole master stalls for two seconds: the other one takes over, it steps down before it writes"""
+    old = pair.settled()
+    load, at_old = pairlab.Writer(pair, "stall"), pairlab.Writer(pair, "stalled", at=old)
+    load.wait_for(100)
+    pids = old.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    since = time.monotonic()
+    first = pair.writes_work()
+    tap.say("stall to the first write at the VIP: %.0f ms" % ((first - since) * 1000))
+    tap.until(lambda: time.monotonic() > since + 2, 5, "two seconds")
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    tap.ok(pair.settled(old.other) is old.other, "11: the other node serves, the one that stalled follows")
+    load.wait_for(50)
+    load.stop()
+    at_old.stop()
+    tap.equal([t for t in at_old.times if t[1] > first], [], "11: the one that stalled answered no write after the takeover")
+    tap.equal(load.missing(pair.client(socket_timeout=10)), [], "11: no acknowledged write is lost")
+
+
+def main():
+    global pair
+    with pairlab.Pair() as pair:
+        pairlab.run(an_orderly_shutdown_hands_over, fault_3_both_lose_power, fault_4_only_the_stale_one_returns,
+                    fault_4_the_operator_forces_it, fault_5_a_power_bounce, fault_11_the_machine_stalls)
+    sys.exit(tap.done())
+
+
+if __name__ == "__main__":
+    main()
