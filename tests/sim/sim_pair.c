@@ -1,4 +1,4 @@
-/* link: tests/sim/sim_world.c tests/sim/sim_node.c tests/sim/sim_server.c hactl/heartbeat.c hactl/ha_fsm.c
+/* link: tests/sim/world.c tests/sim/node.c tests/sim/server.c hactl/heartbeat.c hactl/ha_fsm.c
    hactl/ha_evidence.c hactl/ha_out.c hactl/ha_master.c hactl/ha_sync.c hactl/ha_slave.c hactl/ha_elect.c
    hactl/ha_view.c hactl/ha_names.c server/base/hmac.c */
 /* timeout: 280. Schedules of faults over the pair: every single fault, every ordered pair, by seeds. */
