@@ -91,6 +91,10 @@ static void note_server(struct ha_fsm *f, const struct ha_server *s) {
     assert(s->boot != 0 && "a server's boot is never 0");
     bool master = f->state == HA_MASTER || f->state == HA_SUSPENDED || f->state == HA_YIELDED;
     if (f->server.boot != 0 && f->server.boot != s->boot && master) f->server_died = true;
+    if (f->server.boot != s->boot && f->disk_bad) {
+        f->disk_bad = false;
+        ha_alarm(f, HA_ALARM_FSYNC, false, "the server was restarted after a failed fsync");
+    }
     f->server = *s;
     f->server_up = true;
 }
@@ -162,6 +166,8 @@ static void pass_time(struct ha_fsm *f, const struct ha_event *ev, int64_t now) 
     f->server_at = ev->tick.server_at;
     f->executor_at = ev->tick.executor_at;
     if (!within(now, f->gateway_at, t->fresh_ms + t->beat_ms + 1)) f->gateway_since = INT64_MAX;
+    if (f->known > f->next.seen)
+        ha_save(f, &f->next); /* the highest epoch seen survives a restart */
     ha_save_retry(f, now);
 }
 

@@ -65,8 +65,7 @@ const char *ha_waiting_for(const struct ha_fsm *f, int64_t now) {
 static const char *path_down(const struct ha_fsm *f, int64_t now) {
     static const char *const texts[HA_PATHS] = {
         [HA_PATH_CROSSOVER] = "the crossover path is down: check the cable between the two nodes",
-        [HA_PATH_SERVICE] = "the nodes do not hear each other on the service network: check cards, "
-                            "cables and the switch",
+        [HA_PATH_SERVICE] = "the nodes do not hear each other on the service network",
         [HA_PATH_GATEWAY] = "heartbeats through the gateway do not arrive: check the gateway",
         [HA_PATH_SERIAL] = "the serial path is down: check the serial cable",
     };
@@ -173,8 +172,8 @@ const char *ha_fsm_broken(const struct ha_fsm *f, int64_t now) {
         return "in-sync is on disk before it is believed";
     if (f->claim != 0 && f->claim <= f->disk.seen && f->claim_step == HA_STEP_FSYNC)
         return "a claim is above every epoch seen";
-    if (f->switching != HA_SWITCH_NO && !master && f->state != HA_YIELDED)
-        return "only a master switches over";
+    if (f->switching != HA_SWITCH_NO && f->state == HA_SLAVE)
+        return "a slave switches nothing over";
     if (f->flight_id != 0 && f->flight_id > f->save_id) return "what is in flight was asked for";
     return NULL;
 }
