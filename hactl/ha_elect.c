@@ -275,6 +275,7 @@ void d_become_master(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     f->server.role = HA_SERVER_MASTER;
     f->server.epoch = f->disk.epoch;
     f->server.alone = true;
+    f->sync = HA_SYNC_SOLO;
     ha_sync_enter(f, HA_SYNC_SOLO, now);
     ha_lease(f, now + ms(f->setup.timing.demote_ms));
     d_serve_vip(f, ev, now);
