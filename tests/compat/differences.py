@@ -1,0 +1,27 @@
+"""The known differences between Duet and redis-server 7.0, each with its reason. The comparison asks `allowed`
+only for replies that differ. A row: a name, a test of (words, duet's raw reply, redis's raw reply), the reason."""
+
+
+def _name(words):
+    return words[0].upper()
+
+
+def _sub(words):
+    return words[1].upper() if len(words) > 1 else b""
+
+
+DIFFERENCES = [
+    (
+        "help texts",
+        lambda words, ours, theirs: _sub(words) == b"HELP" and ours[:1] == theirs[:1] == b"*",
+        "what HELP prints is for people; Duet says it in its own words",
+    ),
+]
+
+
+def allowed(words, ours, theirs):
+    """The name of the known difference that this is, or None."""
+    for name, is_it, _reason in DIFFERENCES:
+        if is_it(words, ours, theirs):
+            return name
+    return None

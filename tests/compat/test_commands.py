@@ -1,0 +1,119 @@
+"""The same seeded commands to Duet and to redis-server 7.0: replies equal byte for byte (after sorting what has no
+order), and equal data at the end. DUET_FULL=1 sends millions."""
+# timeout: 280
+
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import servers  # noqa: E402
+import tap  # noqa: E402
+from differences import allowed  # noqa: E402
+from words import Words  # noqa: E402
+
+BATCH = 200
+COMMANDS = 3_000_000 if tap.FULL else 60_000
+CLOSE_MS = 5000  # stamps that are counted from now are read at two moments
+UNORDERED = {b"KEYS"}
+TIMES = {b"TTL": 1000, b"PTTL": 1, b"EXPIRETIME": 1000, b"PEXPIRETIME": 1}
+
+
+def same(words, ours, theirs):
+    """Whether two replies (raw, value) say the same."""
+    if ours[0] == theirs[0]:
+        return True
+    name = words[0].upper()
+    if ours[0][:1] != theirs[0][:1] or ours[0][:1] == b"-":
+        return False
+    if name in UNORDERED:
+        return sorted(ours[1]) == sorted(theirs[1])
+    if name == b"SCAN":
+        return ours[1][0] == theirs[1][0] and sorted(ours[1][1]) == sorted(theirs[1][1])
+    if name in TIMES:
+        return min(ours[1], theirs[1]) >= 0 and abs(ours[1] - theirs[1]) * TIMES[name] <= CLOSE_MS
+    if name == b"RANDOMKEY":
+        return (ours[1] is None) == (theirs[1] is None)
+    return False
+
+
+class Comparison:
+    def __init__(self, duet, redis):
+        self.duet, self.redis = duet.wire(), redis.wire()
+        self.sent, self.different, self.known = 0, 0, {}
+        self.recent = []
+
+    def run(self, batch):
+        ours, theirs = self.duet.pipeline(batch), self.redis.pipeline(batch)
+        for words, a, b in zip(batch, ours, theirs):
+            self.sent += 1
+            self.recent = (self.recent + [(words, a, b)])[-400:]
+            if same(words, a, b):
+                continue
+            name = allowed(words, a[0], b[0])
+            if name:
+                self.known[name] = self.known.get(name, 0) + 1
+            else:
+                self.report(words, a[0], b[0])
+
+    def report(self, words, ours, theirs):
+        self.different += 1
+        if self.different > 10:
+            return
+        tap.say("differs: %r" % (words,))
+        tap.say("  duet  %r" % ours[:300])
+        tap.say("  redis %r" % theirs[:300])
+        named = [(w, a) for w, a, _ in self.recent[:-1] if len(w) > 1 and len(words) > 1 and words[1] in w[1:]]
+        for w, a in named[-4:]:
+            tap.say("  before it: %r -> %r" % (w, a[0][:80]))
+
+
+def data(wire):
+    """All keys of all databases: {(db, key): (type, encoding, value, has a stamp)}."""
+    found = {}
+    for db in range(16):
+        wire.call("SELECT", db)
+        keys = wire.call("KEYS", "*")
+        ask = [c for k in keys for c in ((b"TYPE", k), (b"OBJECT", b"ENCODING", k), (b"GET", k), (b"PTTL", k))]
+        replies = [v for _, v in wire.pipeline(ask)]
+        for i, k in enumerate(keys):
+            kind, encoding, value, ttl = replies[4 * i:4 * i + 4]
+            found[db, k] = (kind, encoding, value, ttl >= 0)
+    return found
+
+
+def test_generated():
+    """Generated commands are answered as redis-server answers them"""
+    seed = tap.seed()
+    duet, redis = servers.pair()
+    comparison = Comparison(duet, redis)
+    words = Words(random.Random(seed))
+    try:
+        while comparison.sent < COMMANDS and comparison.different < 30:
+            comparison.run([words.command() for _ in range(BATCH)])
+    except ConnectionError as e:
+        tap.ok(False, "both servers stay up (%s); the last commands: %r" % (e, [w for w, _, _ in comparison.recent[-3:]]))
+        tap.say(duet.log_tail())
+        return
+    tap.say("%d commands, known differences: %s" % (comparison.sent, comparison.known or "none"))
+    tap.equal(comparison.different, 0, "replies to %d generated commands are redis-server's" % comparison.sent)
+    ours, theirs = data(duet.wire()), data(redis.wire())
+    for k in sorted(set(ours) | set(theirs)):
+        if ours.get(k) != theirs.get(k):
+            tap.say("data differ at %r: duet %r, redis %r" % (k, ours.get(k), theirs.get(k)))
+    tap.ok(ours == theirs, "the data are equal at the end (%d keys)" % len(theirs))
+
+
+def test_expiry():
+    """Keys expire on both servers, and are gone from everything that lists them"""
+    duet, redis = servers.pair()
+    for server in (duet, redis):
+        w = server.wire()
+        w.pipeline([(b"SET", b"short%d" % i, b"v", b"PX", b"40") for i in range(50)])
+        w.call("SET", "long", "v", "EX", "1000")
+        tap.until(lambda w=w: w.call("GET", "short0") is None, 10, "short0 to expire")
+        tap.until(lambda w=w: w.call("DBSIZE") == 1, 20, "all short keys to be deleted unasked")
+        tap.equal(w.call("KEYS", "*"), [b"long"], "%s: only the key that lives on is listed" % server.name)
+
+
+tap.main(test_generated, test_expiry)

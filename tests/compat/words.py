@@ -1,0 +1,195 @@
+"""The seeded generator: commands with right and wrong arities, types, numbers, ranges, options in any order, and
+binary keys and values. Each family is a function that returns the words of one command."""
+
+KEYS = [b"k%d" % i for i in range(14)] + [b"", b"\x00bin\r\n\xff", b"K" * 300, "schlüssel".encode()]
+INTS = [b"0", b"1", b"-1", b"2", b"3", b"5", b"7", b"8", b"10", b"-2", b"-5", b"-100", b"100", b"4096", b"32767", b"99999",
+        b"2147483647", b"2147483648", b"-2147483649", b"4294967296", b"9223372036854775807", b"-9223372036854775808",
+        b"9223372036854775806"]
+BAD_INTS = [b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"1.0", b"1e3", b"abc", b"9223372036854775808", b"-9223372036854775809",
+            b"0x10", b"\x00", b"1\x00", b"--1", b"99999999999999999999999999"]
+FLOATS = [b"0", b"1", b"-1", b"0.1", b"-0.5", b"3.14159265358979", b"1e10", b"1.5e-7", b"5.0e3", b"100", b"1e300", b"-1e17",
+          b"0.00000000000000001", b"17179869184", b"3.0", b"+2", b"0x1p3"]
+BAD_FLOATS = [b"", b" 1", b"1 ", b"abc", b"nan", b"1,5", b"1e", b"--1", b"1e5000", b"inf", b"-inf", b"Infinity"]
+VALUES = [b"", b"a", b"hello world", b"\x00", b"\xff\xfe\x00\x01", b"foobar", b"x" * 44, b"y" * 45, b"z" * 300, b"w" * 5000,
+          b"\r\n", b"$5\r\nhello\r\n", b"12345678901234567890", b"12345678901234567890123", b"3.5", b"007", b"-0", b" 5"]
+PATTERNS = [b"*", b"k*", b"k?", b"k[1-3]", b"k[^1-3]", b"*1*", b"", b"[", b"k[", b"\\k*", b"k1\\", b"*\xff*", b"[a-z]?", b"k[3-1]",
+            b"K*K", b"*********1"]
+UNITS = [b"BYTE", b"BIT", b"byte", b"bit", b"bits"]
+
+
+class Words:
+    def __init__(self, rng):
+        self.rng = rng
+
+    def pick(self, items):
+        return items[int(self.rng.random() * len(items))]
+
+    def chance(self, share):
+        return self.rng.random() < share
+
+    def key(self):
+        return self.pick(KEYS)
+
+    def int(self):
+        r = self.rng.random()
+        if r < 0.5:
+            return b"%d" % self.rng.randint(-20, 40)
+        return self.pick(INTS) if r < 0.93 else self.pick(BAD_INTS)
+
+    def small(self):
+        return b"%d" % self.rng.randint(-12, 25) if self.chance(0.95) else self.pick(BAD_INTS)
+
+    def offset(self):
+        """Not so big that a test machine would feel it."""
+        r = self.rng.random()
+        if r < 0.8:
+            return b"%d" % self.rng.randint(0, 60)
+        return b"%d" % self.rng.randint(-3, 20000) if r < 0.9 else self.pick(BAD_INTS + [b"4294967296", b"9223372036854775807"])
+
+    def float(self):
+        return self.pick(FLOATS) if self.chance(0.85) else self.pick(BAD_FLOATS)
+
+    def value(self):
+        r = self.rng.random()
+        if r < 0.35:
+            return self.pick(VALUES)
+        if r < 0.6:
+            return self.int()
+        if r < 0.7:
+            return self.float()
+        if r < 0.8:
+            return bytes(self.rng.getrandbits(8) for _ in range(self.rng.randint(0, 20)))
+        return b"v%d" % self.rng.randint(0, 1000)
+
+    def seconds(self):
+        """A time to live that ends either at once or long after the test."""
+        return self.pick([b"1000", b"100000", b"0", b"-1", b"9223372036854775807", b"9223372036854775", b"999999999999", b"abc", b"",
+                          b"500", b"70000", b"-9223372036854775808", b"10000000000000000"])
+
+    def date(self, unit):
+        return self.pick([b"%d" % ((2000000000 + self.rng.randint(0, 5)) * unit), b"1", b"1000", b"0", b"-5", b"9223372036854775807",
+                          b"9223372036854775", b"x", b"4102444800" if unit == 1 else b"4102444800000"])
+
+    def timed(self, word):
+        word = word.upper()
+        if word in (b"EX", b"PX"):
+            n = self.seconds()
+            return [n + b"000" if word == b"PX" and n in (b"1000", b"500", b"70000") else n]
+        return [self.date(1 if word == b"EXAT" else 1000)]
+
+    def case(self, word):
+        r = self.rng.random()
+        return word if r < 0.6 else word.lower() if r < 0.85 else bytes(c ^ 0x20 if self.chance(0.5) else c for c in word)
+
+    def options(self, words, most=3, timed=(b"EX", b"PX", b"EXAT", b"PXAT")):
+        out = []
+        for _ in range(self.rng.randint(0, most)):
+            w = self.pick(words)
+            out.append(self.case(w))
+            if w in timed and self.chance(0.92):
+                out += self.timed(w)
+        return out
+
+    # ---- families ----
+
+    def string(self):
+        k, v, i = self.key, self.value, self.int
+        name = self.pick([b"SET", b"SET", b"SET", b"GET", b"GET", b"GETSET", b"GETDEL", b"GETEX", b"SETNX", b"SETEX", b"PSETEX", b"MGET",
+                          b"MSET", b"MSETNX", b"APPEND", b"STRLEN", b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"INCRBYFLOAT", b"GETRANGE",
+                          b"SUBSTR", b"SETRANGE"])
+        if name == b"SET":
+            words = [b"NX", b"XX", b"GET", b"KEEPTTL", b"EX", b"PX", b"EXAT", b"PXAT", b"PERSIST", b"CH"]
+            return [name, k(), v()] + (self.options(words) if self.chance(0.5) else [])
+        if name == b"GETEX":
+            return [name, k()] + self.options([b"PERSIST", b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL", b"NX"], 2)
+        if name in (b"GET", b"GETDEL", b"STRLEN", b"INCR", b"DECR"):
+            return [name, k()]
+        if name in (b"GETSET", b"SETNX", b"APPEND"):
+            return [name, k(), v()]
+        if name in (b"SETEX", b"PSETEX"):
+            return [name, k(), self.timed(b"EX" if name == b"SETEX" else b"PX")[0], v()]
+        if name == b"MGET":
+            return [name] + [k() for _ in range(self.rng.randint(0, 5))]
+        if name in (b"MSET", b"MSETNX"):
+            words = [w for _ in range(self.rng.randint(0, 4)) for w in (k(), v())]
+            return [name] + words + ([k()] if self.chance(0.1) else [])
+        if name in (b"INCRBY", b"DECRBY"):
+            return [name, k(), i()]
+        if name == b"INCRBYFLOAT":
+            return [name, k(), self.float()]
+        if name == b"SETRANGE":
+            return [name, k(), self.offset(), v()]
+        return [name, k(), self.small(), self.small()]
+
+    def bits(self):
+        k, i = self.key, self.small
+        name = self.pick([b"SETBIT", b"SETBIT", b"GETBIT", b"BITCOUNT", b"BITCOUNT", b"BITPOS", b"BITPOS", b"BITOP"])
+        if name == b"SETBIT":
+            return [name, k(), self.offset(), self.pick([b"0", b"1", b"1", b"2", b"-1", b"x", b""])]
+        if name == b"GETBIT":
+            return [name, k(), self.offset()]
+        if name == b"BITCOUNT":
+            return [name, k()] + self.pick([[], [i(), i()], [i(), i()], [i(), i(), self.pick(UNITS)], [i()]])
+        if name == b"BITPOS":
+            tail = self.pick([[], [i()], [i(), i()], [i(), i(), self.pick(UNITS)]])
+            return [name, k(), self.pick([b"0", b"1", b"0", b"1", b"2", b"x"])] + tail
+        return [name, self.case(self.pick([b"AND", b"OR", b"XOR", b"NOT", b"NAND"])), k()] + [k() for _ in range(self.rng.randint(0, 4))]
+
+    def keys(self):
+        k = self.key
+        name = self.pick([b"DEL", b"DEL", b"UNLINK", b"EXISTS", b"TYPE", b"TOUCH", b"RENAME", b"RENAMENX", b"MOVE", b"COPY", b"OBJECT",
+                          b"KEYS", b"SCAN", b"RANDOMKEY", b"DBSIZE", b"SELECT", b"SWAPDB", b"FLUSHDB", b"FLUSHALL"])
+        if name in (b"DEL", b"UNLINK", b"EXISTS", b"TOUCH"):
+            return [name] + [k() for _ in range(self.rng.randint(0, 3))]
+        if name == b"TYPE":
+            return [name, k()]
+        if name in (b"RENAME", b"RENAMENX"):
+            return [name, k(), k()]
+        if name in (b"MOVE", b"SELECT", b"SWAPDB"):
+            db = lambda: self.pick([b"0", b"0", b"0", b"1", b"2", b"15", b"16", b"-1", b"x", b"99999999999", b"01"])  # noqa: E731
+            return [name, k(), db()] if name == b"MOVE" else [name, db()] if name == b"SELECT" else [name, db(), db()]
+        if name == b"COPY":
+            tail = [w for _ in range(self.rng.randint(0, 2)) for w in self.pick([[b"REPLACE"], [b"DB", b"1"], [b"DB", b"99"], [b"db"], [b"X"],
+                                                                                  [b"DB", b"0"], [b"DB", b"x"]])]
+            return [name, k(), k()] + tail
+        if name == b"OBJECT":
+            return [name, self.case(self.pick([b"ENCODING", b"ENCODING", b"REFCOUNT", b"FREQ", b"HELP", b"NOSUCH"]))] + (
+                [k()] if self.chance(0.9) else [])
+        if name == b"KEYS":
+            return [name, self.pick(PATTERNS)]
+        if name == b"SCAN":
+            tail = [w for _ in range(self.rng.randint(0, 3)) for w in self.pick([[b"MATCH", self.pick(PATTERNS)], [b"COUNT", b"1000"],
+                                                                                  [b"TYPE", b"string"], [b"TYPE", b"list"], [b"COUNT", b"0"],
+                                                                                  [b"COUNT", b"x"], [b"FOO"], [b"MATCH"]])]
+            return [name, self.pick([b"0", b"0", b"0", b"0", b"x", b"", b" 0", b"99999999999999999999999"]), b"COUNT", b"1000"] + tail
+        if name.startswith(b"FLUSH"):
+            if self.chance(0.8):
+                return [b"DBSIZE"]
+            return [name] + self.pick([[], [b"ASYNC"], [b"sync"], [b"x"], [b"ASYNC", b"SYNC"]])
+        return [name]
+
+    def expiry(self):
+        k = self.key
+        name = self.pick([b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT", b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME", b"PERSIST"])
+        flags = self.options([b"NX", b"XX", b"GT", b"LT", b"ZZ"], 2, ()) if self.chance(0.5) else []
+        if name in (b"EXPIRE", b"PEXPIRE"):
+            return [name, k()] + self.timed(b"EX" if name == b"EXPIRE" else b"PX") + flags
+        if name in (b"EXPIREAT", b"PEXPIREAT"):
+            return [name, k(), self.date(1 if name == b"EXPIREAT" else 1000)] + flags
+        return [name, k()]
+
+    FAMILIES = [string, string, string, bits, keys, expiry]
+
+    def command(self):
+        """One command, sometimes bent: a word too few or too many, or any word in place of another."""
+        words = self.pick(self.FAMILIES)(self)
+        r = self.rng.random()
+        if r < 0.02 and len(words) > 1:
+            words.pop()
+        elif r < 0.04:
+            words.append(self.value())
+        elif r < 0.06 and len(words) > 1:
+            words[self.rng.randint(1, len(words) - 1)] = self.value()
+        if words[0] not in (b"SWAPDB", b"SELECT") or self.chance(0.3):
+            words[0] = self.case(words[0])
+        return words
