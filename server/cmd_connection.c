@@ -6,6 +6,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 static void cmd_ping(struct call *c) {
@@ -162,7 +163,7 @@ static void cmd_hello(struct call *c) {
 static void cmd_select(struct call *c) {
     struct client *client = c->client;
     int64_t db;
-    if (!arg_int(c, 1, &db)) return;
+    if (!arg_int_range(c, 1, INT_MIN, INT_MAX, NULL, &db)) return;
     if (db < 0 || db >= store_databases(server.store)) {
         reply_error(c, "ERR DB index is out of range");
         return;

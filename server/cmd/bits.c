@@ -71,15 +71,13 @@ struct bit_range {
 static bool parse_range(struct call *c, int i, int64_t len, struct bit_range *r) {
     int64_t start = 0, end = len - 1, unit = 8;
     r->end_given = c->argc > i + 1;
-    if (c->argc > i && !arg_int(c, i, &start)) return false;
-    if (c->argc > i + 2) {
-        if (c->argc > i + 3 ||
-            !(bytes_is(c->argv[i + 2], "bit") || bytes_is(c->argv[i + 2], "byte"))) {
-            reply_error(c, ERR_SYNTAX);
-            return false;
-        }
-        if (bytes_is(c->argv[i + 2], "bit")) unit = 1;
+    bool counted = c->argc <= i + 3, in_bits = c->argc == i + 3 && bytes_is(c->argv[i + 2], "bit");
+    if (counted && c->argc > i && !arg_int(c, i, &start)) return false;
+    if (!counted || (c->argc == i + 3 && !in_bits && !bytes_is(c->argv[i + 2], "byte"))) {
+        reply_error(c, ERR_SYNTAX);
+        return false;
     }
+    if (in_bits) unit = 1;
     if (r->end_given && !arg_int(c, i + 1, &end)) return false;
     int64_t total = unit == 1 ? len * 8 : len;
     if (start < 0) start += total;

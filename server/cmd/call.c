@@ -50,9 +50,11 @@ static void upper(char *to, size_t size, const char *from) {
     to[n] = '\0';
 }
 
+/* The container's name is said as sent, in capitals: the command was not found, so it has no row. */
 void reply_unknown_subcommand(struct call *c) {
-    char name[64];
-    upper(name, sizeof name, c->command->name);
+    char sent[64], name[64];
+    snprintf(sent, sizeof sent, "%.*s", shown(c->argv[0], sizeof sent - 1), c->argv[0].p);
+    upper(name, sizeof name, sent);
     reply_errorf(c, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown(c->argv[1], 128),
                  c->argv[1].p, name);
 }

@@ -24,15 +24,18 @@ class Server:
     def __init__(self, name, command, options=()):
         self.name, self.port = name, free_port()
         self.directory = tempfile.mkdtemp(prefix="duet-compat-")
-        self.log = open(os.path.join(self.directory, "log"), "wb")
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", "", *options]
+        self.output = os.path.join(self.directory, "output")
+        self.log = open(self.output, "wb")
+        data = os.path.join(self.directory, "data")
+        os.mkdir(data)
+        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", data, "--save", "", *options]
         self.process = subprocess.Popen(command + words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         atexit.register(self.stop)
-        tap.until(self.answers, 20, "%s answering on port %d" % (name, self.port))
+        tap.until(lambda: not self.alive() or self.answers(), 20, "%s answering on port %d" % (name, self.port))
+        if not self.alive():
+            raise RuntimeError("%s ended with status %s: %s" % (name, self.process.returncode, self.log_tail()))
 
     def answers(self):
-        if self.process.poll() is not None:
-            raise RuntimeError("%s ended with status %s" % (self.name, self.process.returncode))
         w = Wire(self.port)
         try:
             return w.call("PING") == b"+PONG"
@@ -46,7 +49,7 @@ class Server:
         return self.process.poll() is None
 
     def log_tail(self):
-        with open(os.path.join(self.directory, "log"), errors="replace") as f:
+        with open(self.output, errors="replace") as f:
             return "".join(f.readlines()[-25:])
 
     def stop(self):
