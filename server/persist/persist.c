@@ -62,10 +62,11 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     p->store = store;
     p->loop = loop;
     p->world = *world;
-    p->dir = xstrdup(o->dir);
-    p->log_dir = xasprintf("%s/log", o->dir);
-    p->rdb_path = xasprintf("%s/%s", o->dir, o->rdb_name);
-    p->tails_dir = xasprintf("%s/tails", o->dir);
+    char *whole = file_make_dirs(o->dir, 0750) ? realpath(o->dir, NULL) : NULL;
+    p->dir = whole ? whole : xstrdup(o->dir); /* sentences name whole paths */
+    p->log_dir = xasprintf("%s/log", p->dir);
+    p->rdb_path = xasprintf("%s/%s", p->dir, o->rdb_name);
+    p->tails_dir = xasprintf("%s/tails", p->dir);
     p->last_save_ok = p->last_rewrite_ok = true;
     p->last_save_took_s = p->last_rewrite_took_s = -1;
     p->last_save_s = clock_wall_ms() / 1000;

@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+"""Persistence of a running server: reload, SIGKILL under load, rewrite, dump.rdb to and from a real Redis, damage."""
+# timeout: 300
+
+import os
+import random
+import signal
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import tap
+import servers
+
+
+def info(c, section):
+    pairs = (l.split(":", 1) for l in c.cmd("INFO", section).decode().splitlines() if ":" in l)
+    return dict(pairs)
+
+
+def everything(c, dbs=16):
+    """All strings with their expiry stamps, by database."""
+    data = {}
+    for db in range(dbs):
+        c.cmd("SELECT", db)
+        for key in c.cmd("KEYS", "*"):
+            data[db, key] = (c.cmd("GET", key), c.cmd("PEXPIRETIME", key))
+    c.cmd("SELECT", 0)
+    return data
+
+
+def write_some(c, count, rng):
+    for i in range(count):
+        c.cmd("SELECT", rng.randrange(3))
+        key = "key:%d" % rng.randrange(300)
+        kind = rng.randrange(8)
+        if kind < 4:
+            c.cmd("SET", key, rng.randbytes(rng.randrange(200)))
+        elif kind == 4:
+            c.cmd("SET", key, rng.randrange(1 << 40), "PX", 3600000 + rng.randrange(1000000))
+        elif kind == 5:
+            c.cmd("DEL", key)
+        elif kind == 6:
+            c.cmd("APPEND", "grows", "0123456789")
+        else:
+            c.cmd("INCR", "counter")
+
+
+def reload():
+    """what was written is there after clean and hard restarts"""
+    rng = random.Random(tap.seed())
+    with servers.Server() as s:
+        c = s.connect()
+        write_some(c, 800, rng)
+        c.send_raw(b"".join(servers.encode(*w) for w in (["MULTI"], ["SET", "m1", 1], ["SET", "m2", 2], ["EXEC"])))
+        for _ in range(4):
+            c.read()
+        before, place = everything(c), info(c, "replication")["master_repl_offset"]
+        s.kill(signal.SIGKILL)
+        s.process.wait()
+        s.start()
+        c = s.connect()
+        tap.equal(everything(c), before, "after SIGKILL all data is there, with its stamps")
+        tap.equal(info(c, "replication")["master_repl_offset"], place, "at the same replication offset")
+        write_some(c, 300, rng)
+        before = everything(c)
+        tap.equal(s.stop(), 0, "SIGTERM ends it with status 0")
+        s.start()
+        c = s.connect()
+        tap.equal(everything(c), before, "after SIGTERM as well")
+
+
+def kill_under_load():
+    """SIGKILL at random moments under load: no acknowledged write is missing"""
+    rounds, seed = (100 if tap.FULL else 6), tap.seed()
+    rng, missing, acknowledged = random.Random(seed), 0, 0
+    policies = ["everysec", "always", "no"]
+    with servers.Server() as s:
+        for n in range(rounds):
+            s.stop()
+            s.options = ["--appendfsync", policies[n % 3]]
+            s.start()
+            acked = [{} for _ in range(4)]
+
+            def client(i):
+                try:
+                    c = s.connect()
+                    for k in range(1 << 30):
+                        words = [["SET", "c%d:%d" % (i, (k * 8 + j) % 500), "%d.%d.%d" % (n, k, j)] for j in range(8)]
+                        c.send_raw(b"".join(servers.encode(*w) for w in words))
+                        for w in words:
+                            c.read()
+                            acked[i][w[1]] = w[2]
+                except (servers.Closed, OSError):
+                    pass
+
+            threads = [threading.Thread(target=client, args=(i,)) for i in range(4)]
+            for t in threads:
+                t.start()
+            tap.until(lambda: sum(map(len, acked)) > rng.randrange(50, 1500), 30, "writes under way")
+            s.kill(signal.SIGKILL)
+            s.process.wait()
+            for t in threads:
+                t.join()
+            s.start()
+            c = s.connect()
+            for i, a in enumerate(acked):
+                for key, value in a.items():
+                    acknowledged += 1
+                    got = (c.cmd("GET", key) or b"").decode()
+                    # A later write may have been executed and not acknowledged.
+                    ok = got and tuple(map(int, got.split("."))) >= tuple(map(int, value.split(".")))
+                    missing += not ok
+    tap.equal(missing, 0, "%d kills, %d acknowledged keys looked at, none missing" % (rounds, acknowledged))
+
+
+def rewrite():
+    """BGREWRITEAOF under writes, and by growth"""
+    rng = random.Random(tap.seed())
+    with servers.Server("--auto-aof-rewrite-min-size", "20kb", "--auto-aof-rewrite-percentage", "100") as s:
+        c = s.connect()
+        write_some(c, 500, rng)
+        c.cmd("BGREWRITEAOF")
+        write_some(c, 500, rng)
+        tap.until(lambda: info(c, "persistence")["aof_rewrite_in_progress"] == "0", 20)
+        tap.ok(info(c, "persistence")["aof_last_bgrewrite_status"] == "ok", "BGREWRITEAOF ends well under writes")
+        rewrites = int(info(c, "persistence")["aof_rewrites"])
+        for _ in range(60):
+            c.cmd("SET", "same", b"x" * 4000)
+        grown = tap.until(lambda: int(info(c, "persistence")["aof_rewrites"]) > rewrites, 20)
+        tap.ok(grown, "a log that has doubled is rewritten by itself")
+        write_some(c, 100, rng)
+        before = everything(c)
+        s.kill(signal.SIGKILL)
+        s.process.wait()
+        s.start()
+        tap.equal(everything(s.connect()), before, "base and increments load to the same data")
+
+
+def dump_and_redis():
+    """dump.rdb goes to a real Redis and comes from it"""
+    rng = random.Random(tap.seed())
+    with servers.Server("--appendonly", "no") as s:
+        c = s.connect()
+        write_some(c, 500, rng)
+        c.cmd("SET", "long", b"abc" * 5000)
+        c.cmd("SET", "binary", bytes(range(256)))
+        c.cmd("SELECT", 0)
+        before = everything(c)
+        tap.equal(c.cmd("SAVE"), b"OK", "SAVE answers OK")
+        s.stop()
+        with servers.Server("--appendonly", "no", command=[servers.REDIS_SERVER], directory=s.directory) as r:
+            rc = r.connect()
+            tap.equal(everything(rc), before, "a real Redis loads it, key by key")
+            write_some(rc, 300, rng)
+            before = everything(rc)
+            rc.cmd("SAVE")
+            r.stop()
+        s.start()
+        c = s.connect()
+        tap.equal(everything(c), before, "and Duet loads what a real Redis saved")
+        tap.ok(c.cmd("BGSAVE").startswith(b"Background saving"), "BGSAVE answers")
+        tap.ok(tap.until(lambda: info(c, "persistence")["rdb_bgsave_in_progress"] == "0", 20), "and ends")
+        s.stop()
+        s.options = []
+        s.start()
+        c = s.connect()
+        tap.equal(everything(c), before, "with the log on, it begins from dump.rdb")
+        c.cmd("SET", "later", 1)
+        s.kill(signal.SIGKILL)
+        s.process.wait()
+        os.unlink(os.path.join(s.directory, "dump.rdb"))
+        s.start()
+        tap.equal(s.connect().cmd("GET", "later"), b"1", "and goes on in the log")
+
+
+def damage():
+    """a torn tail is cut and reported, damage is refused with file and byte"""
+    with servers.Server() as s:
+        c = s.connect()
+        for i in range(100):
+            c.cmd("SET", "k%d" % i, i)
+        s.kill(signal.SIGKILL)
+        s.process.wait()
+        path = os.path.join(s.directory, "log", "000001.incr")
+        whole = open(path, "rb").read()
+        open(path, "wb").write(whole[:-5])
+        s.start()
+        c = s.connect()
+        tap.equal(c.cmd("DBSIZE"), 99, "a log cut inside of its last block loses that one write")
+        tap.ok("torn tail" in s.log() and path in s.log(), "and says so, with the file")
+        s.stop()  # a clean end: everything before it was on disk
+        whole = open(path, "rb").read()
+        open(path, "wb").write(whole[:200] + bytes([whole[200] ^ 4]) + whole[201:])
+        s.start(wait=False)
+        status = s.process.wait(20)
+        tap.ok(status != 0, "a flipped bit in the middle: the server does not start")
+        tap.ok(path + ": byte" in s.log(), "and names file and byte")
+        open(path, "wb").write(whole)
+        s.start()
+        tap.equal(s.connect().cmd("DBSIZE"), 99, "whole again, it starts again")
+        other = servers.Server(directory=s.directory, wait=False)
+        tap.ok(other.process.wait(20) != 0 and "another server uses" in other.log(), "a second server in the same directory is refused")
+
+
+tap.main(reload, kill_under_load, rewrite, dump_and_redis, damage)

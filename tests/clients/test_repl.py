@@ -1,0 +1,322 @@
+#!/usr/bin/python3
+"""Replication between Duet and Duet, and between Duet and Debian's redis-server, both ways: first copy, stream, cut links,
+restarts, promotion."""
+# timeout: 300
+
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import tap
+import servers
+
+
+def redis(*options, **more):
+    return servers.Server("--appendonly", "no", "--save", "", "--repl-diskless-sync-delay", "0", *options,
+                          command=[servers.REDIS_SERVER], **more)
+
+
+def duet(*options, **more):
+    return servers.Server(*options, **more)
+
+
+def info(c):
+    return dict(l.split(":", 1) for l in c.cmd("INFO", "everything").decode().splitlines() if ":" in l)
+
+
+def everything(c):
+    data = {}
+    for db in range(4):
+        c.cmd("SELECT", db)
+        for key in c.cmd("KEYS", "*"):
+            data[db, key] = (c.cmd("GET", key), c.cmd("PEXPIRETIME", key))
+    c.cmd("SELECT", 0)
+    return data
+
+
+def write_some(c, count, rng):
+    for _ in range(count):
+        c.cmd("SELECT", rng.randrange(3))
+        key = "key:%d" % rng.randrange(300)
+        kind = rng.randrange(10)
+        if kind < 4:
+            c.cmd("SET", key, rng.randbytes(rng.randrange(200)))
+        elif kind == 4:
+            c.cmd("SET", key, rng.randrange(1 << 40), "EX", 3600 + rng.randrange(1000))
+        elif kind == 5:
+            c.cmd("DEL", key)
+        elif kind == 6:
+            c.cmd("APPEND", "grows", "0123456789")
+        elif kind == 7:
+            c.cmd("SET", key, "short", "PX", 1 + rng.randrange(30))
+        elif kind == 8:
+            c.send_raw(b"".join(servers.encode(*w) for w in (["MULTI"], ["INCR", "n"], ["SETRANGE", "r", 5, "x"], ["EXEC"])))
+            for _ in range(4):
+                c.read()
+        else:
+            c.cmd("INCRBYFLOAT", "float", "1.25")
+
+
+def follow(slave, port):
+    slave.cmd("REPLICAOF", "127.0.0.1", port)
+
+
+def level(master, slave):
+    """The slave's link is up and has everything the master has. Short expiries have passed."""
+    master.cmd("SELECT", 0)
+    slave.cmd("SELECT", 0)
+    m, s = info(master), info(slave)
+    return s["master_link_status"] == "up" and s["slave_repl_offset"] == m["master_repl_offset"] and \
+        master.cmd("DBSIZE") == slave.cmd("DBSIZE")
+
+
+def same(master, slave, what):
+    tap.until(lambda: level(master, slave), 30, "the slave is level")
+    # Keys that expire are deleted by the master's DEL, which may come between two looks.
+    tap.until(lambda: everything(master) == everything(slave), 10, "the same data")
+    tap.ok(True, what)
+
+
+def pair_of(make_master, make_slave, names):
+    rng = random.Random(tap.seed())
+    with make_master() as m, make_slave() as s:
+        mc, sc = m.connect(), s.connect()
+        write_some(mc, 500, rng)
+        sc.cmd("SET", "own", 1)
+        follow(sc, m.port)
+        write_some(mc, 300, rng)
+        same(mc, sc, "%s: first copy and stream" % names)
+        tap.ok(sc.cmd("GET", "own") is None, "%s: the slave's own data is gone" % names)
+        role = sc.cmd("ROLE")
+        tap.ok(role[0] == b"slave" and role[3] == b"connected", "%s: ROLE says so" % names)
+        tap.ok(mc.cmd("ROLE")[0] == b"master" and len(mc.cmd("ROLE")[2]) == 1, "%s: on both sides" % names)
+        tap.equal(mc.cmd("WAIT", 1, 5000), 1, "%s: WAIT is answered" % names)
+        full = int(info(mc)["sync_full"])
+        mc.cmd("CLIENT", "KILL", "TYPE", "replica")
+        write_some(mc, 100, rng)
+        same(mc, sc, "%s: a cut link comes back" % names)
+        tap.equal(int(info(mc)["sync_full"]), full, "%s: by a partial resynchronisation" % names)
+        sc.cmd("REPLICAOF", "NO", "ONE")
+        sc.cmd("SET", "promoted", 1)
+        tap.equal(info(sc)["master_replid2"], info(mc)["master_replid"], "%s: the promoted slave keeps the old line as its second" % names)
+        mc.cmd("REPLICAOF", "127.0.0.1", s.port)
+        same(sc, mc, "%s: the old master follows the promoted slave" % names)
+        tap.equal(mc.cmd("GET", "promoted"), b"1", "%s: and has its writes" % names)
+        tap.equal(int(info(sc)["sync_partial_ok"]), 1, "%s: by a partial resynchronisation" % names)
+
+
+def duet_duet():
+    """Duet follows Duet"""
+    pair_of(duet, duet, "Duet -> Duet")
+
+
+def duet_redis():
+    """Redis follows Duet"""
+    pair_of(duet, redis, "Duet -> Redis")
+
+
+def redis_duet():
+    """Duet follows Redis"""
+    pair_of(redis, duet, "Redis -> Duet")
+
+
+def redis_disk_duet():
+    """Duet follows a Redis that copies over its disk"""
+    pair_of(lambda: redis("--repl-diskless-sync", "no"), duet, "Redis (disk) -> Duet")
+
+
+def chain():
+    """Redis -> Duet -> Duet -> Redis"""
+    rng = random.Random(tap.seed())
+    with redis() as a, duet() as b, duet() as c, redis() as d:
+        ac, bc, cc, dc = a.connect(), b.connect(), c.connect(), d.connect()
+        write_some(ac, 300, rng)
+        follow(dc, c.port)
+        follow(cc, b.port)
+        follow(bc, a.port)
+        write_some(ac, 300, rng)
+        for x, name in ((bc, "second"), (cc, "third"), (dc, "fourth")):
+            same(ac, x, "Redis -> Duet -> Duet -> Redis: the %s holds the first one's data" % name)
+        tap.equal(len({info(x)["master_replid"] for x in (ac, bc, cc, dc)}), 1, "all on one line")
+
+
+def restarts():
+    """restarts continue by partial resynchronisation"""
+    rng = random.Random(tap.seed())
+    with redis() as m, duet() as s:
+        mc = m.connect()
+        write_some(mc, 300, rng)
+        s.options = ["--replicaof", "127.0.0.1", str(m.port)]
+        s.stop()
+        s.start()
+        same(mc, s.connect(), "a slave by its options")
+        for signo, how in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "stopped")):
+            full = int(info(mc)["sync_full"])
+            s.kill(signo)
+            s.process.wait()
+            write_some(mc, 100, rng)
+            s.start()
+            same(mc, s.connect(), "a slave that was %s and started again" % how)
+            tap.equal(int(info(mc)["sync_full"]), full, "continues by partial resynchronisation")
+    with duet() as m, duet() as s, redis() as r:
+        mc, sc, rc = m.connect(), s.connect(), r.connect()
+        write_some(mc, 300, rng)
+        follow(sc, m.port)
+        follow(rc, m.port)
+        same(mc, sc, "two slaves of Duet")
+        same(mc, rc, "one of them Redis")
+        for signo, how in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "stopped")):
+            m.kill(signo)
+            m.process.wait()
+            m.start()
+            mc = m.connect()
+            write_some(mc, 100, rng)
+            same(mc, sc, "the master was %s: a Duet slave goes on" % how)
+            same(mc, rc, "and so does Redis")
+            tap.equal((info(mc)["sync_full"], info(mc)["sync_partial_ok"]), ("0", "2"), "both by partial resynchronisation")
+
+
+class Wire:
+    """A proxy that can be cut: what a bad cable is."""
+
+    def __init__(self, to_port):
+        self.to_port, self.open, self.ends = to_port, True, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                a, _ = self.listener.accept()
+                if not self.open:
+                    a.close()
+                    continue
+                b = socket.create_connection(("127.0.0.1", self.to_port))
+            except OSError:
+                return
+            self.ends += [a, b]
+            for x, y in ((a, b), (b, a)):
+                threading.Thread(target=self.pump, args=(x, y), daemon=True).start()
+
+    @staticmethod
+    def pump(x, y):
+        try:
+            while True:
+                data = x.recv(65536)
+                if not data:
+                    break
+                y.sendall(data)
+        except OSError:
+            pass
+        for z in (x, y):
+            try:
+                z.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        ends, self.ends = self.ends, []
+        for e in ends:
+            try:
+                e.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+        self.cut()
+
+
+def cuts():
+    """links cut at random under load"""
+    seed = tap.seed()
+    rng = random.Random(seed)
+    with duet("--repl-backlog-size", "64kb") as m, duet() as s, redis() as r:
+        wires = [Wire(m.port), Wire(m.port)]
+        mc, sc, rc = m.connect(), s.connect(), r.connect()
+        follow(sc, wires[0].port)
+        follow(rc, wires[1].port)
+        tap.until(lambda: level(mc, sc) and level(mc, rc), 20)
+        full = int(info(mc)["sync_full"])
+        for _ in range(60 if tap.FULL else 8):
+            write_some(mc, rng.randrange(20, 200), rng)
+            if rng.randrange(3) == 0:
+                mc.cmd("SET", "big", rng.randbytes(200000))
+            wires[rng.randrange(2)].cut()
+        same(mc, sc, "a Duet slave is level after the cuts")
+        same(mc, rc, "a Redis slave too")
+        tap.equal(int(info(mc)["sync_full"]), full, "without a full copy, since the log is kept (backlog 64 KB)")
+        for w in wires:
+            w.close()
+
+
+def copy_under_load():
+    """a full copy while keys change, to Duet and to Redis"""
+    seed = tap.seed()
+    rng = random.Random(seed)
+    with duet() as m, duet() as s, redis() as r:
+        mc, sc, rc = m.connect(), s.connect(), r.connect()
+        count = 200000 if tap.FULL else 30000
+        for base in range(0, count, 1000):
+            mc.send_raw(b"".join(servers.encode("SET", "k%d" % i, b"v" * 100) for i in range(base, base + 1000)))
+            for _ in range(1000):
+                mc.read()
+        stop = threading.Event()
+
+        def writer():
+            c = m.connect()
+            while not stop.is_set():
+                c.cmd("SET", "k%d" % rng.randrange(count), rng.randrange(1 << 30))
+                c.cmd("DEL", "k%d" % rng.randrange(count))
+
+        t = threading.Thread(target=writer)
+        t.start()
+        try:
+            follow(sc, m.port)
+            follow(rc, m.port)
+            tap.until(lambda: info(sc)["master_link_status"] == info(rc)["master_link_status"] == "up", 60)
+        finally:
+            stop.set()
+            t.join()
+        same(mc, sc, "Duet has the same data, key by key")
+        same(mc, rc, "Redis too")
+
+
+def hostile():
+    """a master that sends nonsense, and one that holds what cannot be loaded"""
+    with duet() as s, redis() as m:
+        sc, mc = s.connect(), m.connect()
+        sc.cmd("SET", "mine", 1)
+        with socket.create_server(("127.0.0.1", 0)) as l:
+            follow(sc, l.getsockname()[1])
+            for answer in (b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC x y\r\n", b"HTTP/1.0 400\r\n", b"+" * 5000,
+                           b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + b"a" * 40 + b" 5\r\n$10\r\nREDIS0099x",
+                           b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + b"a" * 40 + b" 5\r\n$18\r\nREDIS0010\0\1k\x81" + b"\xff" * 20):
+                a, _ = l.accept()
+                a.settimeout(5)
+                try:
+                    for line in answer.splitlines(keepends=True):
+                        a.recv(1000)
+                        a.sendall(line)
+                    while a.recv(1000):
+                        pass
+                except OSError:
+                    pass
+                a.close()
+        tap.equal(sc.cmd("PING"), b"PONG", "nonsense from a master does no harm")
+        tap.equal(sc.cmd("GET", "mine"), b"1", "and the data is still there")
+        mc.cmd("SET", "a", 1)
+        mc.cmd("XADD", "stream", "*", "f", "v")
+        follow(sc, m.port)
+        tap.until(lambda: "stream" in s.log(), 20, "the log names the key")
+        tap.equal(sc.cmd("GET", "mine"), b"1", "a master with a key that cannot be held: the data stays as it was")
+        mc.cmd("DEL", "stream")
+        same(mc, sc, "and is followed once the key is gone")
+
+
+tap.main(duet_duet, duet_redis, redis_duet, redis_disk_duet, chain, restarts, cuts, copy_under_load, hostile)
