@@ -63,9 +63,10 @@ struct repl {
     char id[PERSIST_ID_CHARS + 1];
     struct persist_line lines[PERSIST_LINES_MAX];
     size_t line_count;
-    bool
-        line_pending; /* as master, the next write or slave begins a new line (what was loaded may be a shorter
-                            history than slaves have seen) */
+    bool line_known; /* there is something to continue: loaded, followed or written */
+    /* As master, the next write or slave begins a new line: what was loaded may be a shorter history than slaves
+     * have seen. */
+    bool line_pending;
     struct backlog *backlog;
     int db;          /* selected at the stream's end, -1: none */
     uint64_t logged; /* offset up to which the log has it */

@@ -157,7 +157,7 @@ static void send_port(struct link *k) {
 
 /* Nothing is asked for when there is nothing to continue: no data yet, or not all of it. */
 static bool can_continue(const struct repl *r) {
-    return r->whole && (backlog_end(r->backlog) > 0 || r->line_count > 0);
+    return r->whole && r->line_known;
 }
 
 static void send_pair(struct link *k) {

@@ -26,6 +26,7 @@ void stream_open(struct repl *r) {
         memcpy(r->id, l->pos.id, sizeof r->id);
         r->db = r->logged_db = l->pos.db;
         r->line_count = persist_lines(r->persist, r->lines);
+        r->line_known = true;
     } else {
         rand_hex(r->id, PERSIST_ID_CHARS);
     }
@@ -161,6 +162,7 @@ void stream_pass_on(struct repl *r, const char *p, size_t n, int db_after) {
 void stream_restart(struct repl *r, const char *id, uint64_t offset, int db) {
     memcpy(r->id, id, sizeof r->id);
     r->line_count = 0;
+    r->line_known = true;
     backlog_reset(r->backlog, offset);
     r->db = r->logged_db = db;
     r->logged = r->write_end = r->released = offset;
@@ -191,7 +193,8 @@ void stream_new_line(struct repl *r, const char *new_id) {
 void stream_own_line(struct repl *r) {
     if (!r->line_pending || r->role != REPL_MASTER) return;
     r->line_pending = false;
-    if (backlog_end(r->backlog) > 0 || r->line_count > 0) stream_new_line(r, NULL);
+    if (r->line_known) stream_new_line(r, NULL);
+    r->line_known = true;
 }
 
 bool stream_fork(const struct repl *r, const char *id, uint64_t offset, uint64_t *fork) {
