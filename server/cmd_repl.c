@@ -138,6 +138,10 @@ static void cmd_psync(struct call *c) {
     struct buf unread = BUF_INIT, reply = BUF_INIT; /* a slave sends nothing behind its PSYNC */
     int64_t offset;
     if (!is_ready(c)) return;
+    if (buf_len(&me->out)) {
+        reply_error(c, "ERR SYNC and PSYNC are invalid with pending output");
+        return;
+    }
     if (c->argc == 3 && !num_parse_i64(c->argv[2].p, c->argv[2].len, &offset)) {
         reply_error(c, ERR_NOT_INT);
         return;

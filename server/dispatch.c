@@ -211,6 +211,7 @@ static bool execute(struct call *c, struct client *client, const struct request 
     c->db = client->db;
     c->resp = client->resp;
     c->failed = false;
+    c->command = r->cmd;
     if (r->cmd) {
         if (is_paused(client, r->cmd)) {
             client_stall(client, STALL_PAUSE);

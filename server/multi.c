@@ -159,13 +159,17 @@ void multi_touched(int db, struct bytes key) {
     for (size_t i = 0; i < list->count; i++) list->v[i]->multi->touched = true;
 }
 
-/* A flush touches the watched keys that it takes away. */
+static void touch_if_there(struct transaction *t, int db) {
+    for (size_t i = 0; i < t->key_count; i++) {
+        const struct watched *w = &t->keys[i];
+        if ((db == -1 || w->db == db) && store_find(server.store, w->db, w->key)) t->touched = true;
+    }
+}
+
+/* A flush touches the watched keys that it takes away: it is told before they go. */
 void multi_flushed(int db) {
     for (struct client *c = server.clients; c; c = c->next) {
-        struct transaction *t = c->multi;
-        for (size_t i = 0; t && i < t->key_count; i++) {
-            if (db == -1 || t->keys[i].db == db) t->touched = true;
-        }
+        if (c->multi) touch_if_there(c->multi, db);
     }
 }
 

@@ -63,7 +63,7 @@ struct call_ops {
     void (*propagate)(struct call *c, int db, int argc, const struct bytes *argv);
     /* A key was changed, deleted, or came to be: WATCH and tracking. */
     void (*changed)(struct call *c, int db, struct bytes key);
-    /* A whole database was emptied or swapped; db -1: all. */
+    /* A whole database is about to be emptied (db -1: all); before and after a swap, for both. */
     void (*flushed)(struct call *c, int db);
     void (*notify)(struct call *c, int notify_class, const char *event, int db, struct bytes key);
     /* A key now holds a value of this kind that blocked clients may wait for. */

@@ -120,8 +120,8 @@ static bool flush_words(struct call *c) {
 void cmd_flushdb(struct call *c) {
     if (!flush_words(c)) return;
     c->dirty += store_count(c->store, c->db) + 1;
-    store_flush(c->store, c->db);
     if (c->ops->flushed) c->ops->flushed(c, c->db);
+    store_flush(c->store, c->db);
     reply_ok(c);
 }
 
@@ -129,9 +129,15 @@ void cmd_flushall(struct call *c) {
     if (!flush_words(c)) return;
     for (int db = 0; db < store_databases(c->store); db++) c->dirty += store_count(c->store, db);
     c->dirty++;
-    store_flush_all(c->store);
     if (c->ops->flushed) c->ops->flushed(c, -1);
+    store_flush_all(c->store);
     reply_ok(c);
+}
+
+static void tell_flushed(struct call *c, int a, int b) {
+    if (!c->ops->flushed) return;
+    c->ops->flushed(c, a);
+    c->ops->flushed(c, b);
 }
 
 void cmd_swapdb(struct call *c) {
@@ -142,11 +148,9 @@ void cmd_swapdb(struct call *c) {
         reply_error(c, "ERR DB index is out of range");
         return;
     }
+    tell_flushed(c, (int)a, (int)b); /* the keys that go */
     store_swap(c->store, (int)a, (int)b);
-    if (c->ops->flushed) {
-        c->ops->flushed(c, (int)a);
-        c->ops->flushed(c, (int)b);
-    }
+    tell_flushed(c, (int)a, (int)b); /* and those that come */
     c->dirty++;
     reply_ok(c);
 }
