@@ -174,7 +174,7 @@ $(HOST_READY): $(HOST_LIBS:%=build/stamp/host-%)
 # The first comment of a C test, `/* link: a.c b.c */`, names the objects that it needs.
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
-SIM_SRC := $(sort $(wildcard tests/sim/sim_*.c))
+SIM_SRC := $(sort $(shell grep -l '^/\* link:' tests/sim/sim_*.c 2>/dev/null))# the others are parts of these
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/test_%.c=build/tests/unit/%)
 SIM_BIN := $(SIM_SRC:tests/sim/sim_%.c=build/tests/sim/%)

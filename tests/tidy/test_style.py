@@ -50,6 +50,16 @@ def scripts_parse():
             tap.ok(False, "python parses %s: %s" % (f, e))
 
 
+def linked():
+    """every C test is a program or a part of one"""
+    tests = [f for f in tree.files(".c") if re.match(r"tests/(unit/test|sim/sim|fuzz/fuzz)_", f)]
+    comments = {f: re.match(r"/\* link:(.*?)\*/", tree.read(f), re.S) for f in tests}
+    named = {word.strip() for m in comments.values() if m for word in m[1].replace("*", " ").split()}
+    lost = [f for f in tests if not comments[f] and not (f in named and f.startswith("tests/sim/"))]
+    tap.equal(lost, [], "every C test begins with its link list, or is part of a simulation that does")
+    tap.equal([f for f in sorted(named) if not os.path.exists(os.path.join(tree.TOP, f))], [], "every file that a link list names is there")
+
+
 def machine_hosts():
     """Hosts of this machine's package mirrors."""
     hosts = set()
@@ -86,4 +96,4 @@ def portable():
     tap.ok(not found, "no tracked file names a registry's host or a path of this machine")
 
 
-tap.main(formatted, short, scripts_parse, portable)
+tap.main(formatted, short, scripts_parse, linked, portable)
