@@ -68,7 +68,9 @@ static bool word(const struct ha_fsm *f, int64_t now) {
                ha_grants_expired(f, now);
     }
     if (!f->peer_known || f->peer.state != HA_SLAVE || f->peer.claim != 0) return false;
-    if (f->echo_at > f->suspended_at) return true;
+    /* A word holds for demote-time: what the peer did after it had last heard us, it cannot have done before that. */
+    if (f->echo_at > f->suspended_at && within(now, f->echo_at, f->setup.timing.demote_ms))
+        return true;
     return ha_peer_says(f, HB_VOID) && f->heard_at > f->suspended_at && ha_grants_expired(f, now);
 }
 

@@ -217,8 +217,8 @@ bool g_take_back(const struct ha_fsm *f, const struct ha_event *ev, int64_t now)
     (void)ev;
     if (f->permit != 0 || f->server_died || !ha_server_well(f, now)) return false;
     if (without(f, HA_WITHOUT_TAKEBACK)) return true;
-    return f->echo_at > f->withdrawn_at && f->peer.state == HA_SLAVE && f->peer.claim == 0 &&
-           f->known <= f->disk.epoch;
+    return f->echo_at > f->withdrawn_at && within(now, f->echo_at, f->setup.timing.demote_ms) &&
+           f->peer.state == HA_SLAVE && f->peer.claim == 0 && f->known <= f->disk.epoch;
 }
 
 void d_take_back(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {

@@ -212,7 +212,10 @@ void node_tick(struct world *w, struct node *n) {
 
 void had_start(struct world *w, struct node *n) {
     struct ha_setup setup = {.pair = 1, .node = (uint8_t)n->i, .without = w->without};
-    ha_timing_default(&setup.timing);
+    if (w->fast)
+        ha_timing_fast(&setup.timing);
+    else
+        ha_timing_default(&setup.timing);
     n->had_life++;
     n->had_queue.len = 0;
     n->vip = false; /* as it starts it takes the address off and writes "none" */
@@ -343,7 +346,7 @@ void node_settle(struct world *w) {
     }
     a->f.sync = HA_SYNC_IN;
     a->f.sync_boot = b->boot;
-    a->f.lease = a->lease = node_now(w, a) + 350 * HA_MS;
+    a->f.lease = a->lease = node_now(w, a) + (w->fast ? 100 : 350) * HA_MS;
     a->f.vip = a->vip = true;
     b->f.whole_boot = b->boot;
     b->f.route = HA_PATH_CROSSOVER;

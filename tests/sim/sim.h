@@ -1,8 +1,8 @@
 /* A pair of nodes under a fake clock, network, disk, server and clients, run by the daemon's own decision table.
  *
- *   sim_world.c   time, the network, faults, clients, and what may never happen
- *   sim_node.c    one machine: kernel, disk, and had's part (events in, actions out)
- *   sim_server.c  one machine's server: data, the replication link, held replies, the control socket
+ *   world.c   time, the network, faults, clients, and what may never happen
+ *   node.c    one machine: kernel, disk, and had's part (events in, actions out)
+ *   server.c  one machine's server: data, the replication link, held replies, the control socket
  *   sim_pair.c    schedules of faults, counts, replay
  *
  * The faults and the checks are those of the Python model of the rules. Where the model decides, here ha_fsm does. All chance comes from one
@@ -62,6 +62,12 @@ enum fault_kind {
 struct fault {
     enum fault_kind kind;
     int at_ms, lasts_ms;
+};
+
+struct rules {
+    uint32_t without; /* HA_WITHOUT_* */
+    bool no_hairpin;  /* nothing passes through the gateway */
+    bool fast;        /* profile fast */
 };
 
 struct schedule {
@@ -154,7 +160,7 @@ struct node {
 struct world {
     struct schedule plan;
     uint32_t without;
-    bool hairpin, trace, forgiving;
+    bool hairpin, fast, trace, forgiving;
     uint64_t rng;
     int64_t t;
     uint64_t order;
@@ -181,9 +187,8 @@ struct world {
     uint64_t steps;
 };
 
-/* sim_world.c */
-void world_run(struct world *w, const struct schedule *plan, uint32_t without, bool hairpin,
-               bool trace);
+/* world.c */
+void world_run(struct world *w, const struct schedule *plan, const struct rules *r, bool trace);
 bool world_bad(const struct world *w);
 double chance(struct world *w); /* [0, 1) */
 double between(struct world *w, double low, double high);
@@ -197,7 +202,7 @@ void say(struct world *w, int who, const char *fmt, ...) __attribute__((format(p
 void reply_reached(struct world *w, struct node *n, const struct held *h);
 const char *fault_name(enum fault_kind k);
 
-/* sim_node.c */
+/* node.c */
 static inline int64_t node_now(const struct world *w, const struct node *n) {
     return n->offset + (int64_t)((double)w->t * n->rate);
 }
@@ -215,7 +220,7 @@ void had_kill(struct world *w, struct node *n);
 void had_command(struct world *w, struct node *n, enum ha_command c);
 void had_died(struct world *w, struct node *n);
 
-/* sim_server.c */
+/* server.c */
 void server_start(struct world *w, struct node *n);
 void server_forget(struct world *w, struct node *n); /* memory is gone, the disk is left */
 void server_kill(struct world *w, struct node *n);

@@ -149,11 +149,11 @@ struct tally {
     struct schedule worst;
 };
 
-static uint32_t without;
-static bool hairpin = true, survey_only;
+static struct rules rules;
+static bool survey_only;
 
 static bool one(const struct schedule *s, struct tally *t) {
-    world_run(&world, s, without, hairpin, false);
+    world_run(&world, s, &rules, false);
     t->runs++;
     t->two += world.two_writers_at >= 0;
     t->lost += world.lost > 0;
@@ -170,11 +170,12 @@ static void show_bad(const struct schedule *s, struct tally *t) {
     char faults[200], extra[200] = "";
     spell(s, faults);
     for (int i = 0; i < CLAUSES; i++)
-        if (without & clauses[i].bit)
+        if (rules.without & clauses[i].bit)
             snprintf(extra, sizeof extra, " --without %s", clauses[i].name);
     if (t->shown++ < 20)
-        printf("# %s\n#   build/tests/sim/pair%s%s --replay %llu '%s'\n", verdict(&world), extra,
-               hairpin ? "" : " --nohairpin", (unsigned long long)s->seed, faults);
+        printf("# %s\n#   build/tests/sim/pair%s%s%s --replay %llu '%s'\n", verdict(&world), extra,
+               rules.no_hairpin ? " --nohairpin" : "", rules.fast ? " --fast" : "",
+               (unsigned long long)s->seed, faults);
     fflush(stdout);
 }
 
@@ -254,7 +255,7 @@ static int replay(uint64_t seed, char *text) {
     struct schedule s = parse(words, count, seed);
     char faults[200];
     spell(&s, faults);
-    world_run(&world, &s, without, hairpin, true);
+    world_run(&world, &s, &rules, true);
     printf("seed %llu, %s: %s\n", (unsigned long long)seed, faults,
            world_bad(&world) ? verdict(&world) : "good");
     printf("gap %.0f ms, burnt %d, %llu steps\n", (double)world.gap / 1e6, world.burnt,
@@ -336,16 +337,15 @@ static void witness(const struct witness *x, uint32_t clauses_out, uint64_t seed
     snprintf(text, sizeof text, "%s", x->faults);
     for (char *p = strtok_r(text, " ", &save); p && count < 5; p = strtok_r(NULL, " ", &save))
         words[count++] = p;
-    bool before = hairpin;
-    without = clauses_out;
-    hairpin = !x->no_hairpin;
+    struct rules before = rules;
+    rules.without = clauses_out;
+    rules.no_hairpin = x->no_hairpin;
     if (x->seeds) seeds = x->seeds;
     for (uint64_t k = 0; k < seeds; k++) {
         struct schedule s = parse(words, count, k);
         if (one(&s, t) && clauses_out == 0) show_bad(&s, t);
     }
-    without = 0;
-    hairpin = before;
+    rules = before;
 }
 
 static int ablate(uint64_t seeds) {
@@ -388,7 +388,8 @@ static const char help[] =
     "  sim_pair --survey SEEDS FAULT..  how a combination ends over many seeds\n"
     "  sim_pair --double SEEDS          every ordered pair of the model's kinds; what is not safe\n"
     "  sim_pair --ablate [SEEDS]        what each clause is for\n"
-    "before these: --without CLAUSE, --nohairpin (no path through the gateway)\n";
+    "before these: --without CLAUSE, --nohairpin (no path through the gateway), --fast (profile "
+    "fast)\n";
 
 static int doubles(uint64_t seeds, uint64_t seed) {
     int bad = 0;
@@ -411,9 +412,11 @@ int main(int argc, char **argv) {
     int jobs = 2, i = 1;
     for (; i < argc; i++) {
         if (!strcmp(argv[i], "--without") && i + 1 < argc)
-            without |= clause(argv[++i]);
+            rules.without |= clause(argv[++i]);
         else if (!strcmp(argv[i], "--nohairpin"))
-            hairpin = false;
+            rules.no_hairpin = true;
+        else if (!strcmp(argv[i], "--fast"))
+            rules.fast = true;
         else if (!strcmp(argv[i], "--jobs") && i + 1 < argc)
             jobs = atoi(argv[++i]) > 16 ? 16 : atoi(argv[i]);
         else

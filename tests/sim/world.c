@@ -284,7 +284,7 @@ static void dispatch(struct world *w, const struct msg *m) {
     case M_FAULT: fault(w, (enum fault_kind)m->a, m->on); break;
     case M_CLIENT: clients(w); break;
     case M_TICK:
-        post(w, 10, M_TICK, n->i);
+        post(w, w->fast ? 5 : 10, M_TICK, n->i);
         node_tick(w, n);
         break;
     case M_FLUSH:
@@ -322,11 +322,11 @@ static void prepare(struct world *w, const struct schedule *plan) {
     w->jitter = jitters[(int)(chance(w) * 3)];
 }
 
-void world_run(struct world *w, const struct schedule *plan, uint32_t without, bool hairpin,
-               bool trace) {
+void world_run(struct world *w, const struct schedule *plan, const struct rules *r, bool trace) {
     prepare(w, plan);
-    w->without = without;
-    w->hairpin = hairpin;
+    w->without = r->without;
+    w->hairpin = !r->no_hairpin;
+    w->fast = r->fast;
     w->trace = trace;
     w->forgiving = plan->faults > 1;
     node_init(w, 0);
