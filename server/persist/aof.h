@@ -1,5 +1,5 @@
-/* The increments of the log: appending blocks, and reading the stream back by offset. Files only: what is fsynced when is
- * durable.c's, what is loaded load.c's. */
+/* The increments of the log: appending blocks, and reading the stream back by offset. Files
+ * only: what is fsynced when is durable.c's, what is loaded load.c's. */
 #ifndef DUET_PERSIST_AOF_H
 #define DUET_PERSIST_AOF_H
 
@@ -40,14 +40,16 @@ struct aof {
 
 void aof_init(struct aof *a, const char *dir);
 void aof_free(struct aof *a);
-/* Adds a part that is there (loading knows its size), or a new one at this stream offset. A new one closes the one before
- * only in here: *old_fd is its descriptor (or -1), which the caller syncs and closes. */
+/* Adds a part that is there (loading knows its size), or a new one at this stream offset. A new
+ * one closes the one before only in here: *old_fd is its descriptor (or -1), which the caller
+ * syncs and closes. */
 struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_offset,
                               uint64_t bytes);
 /* Notes where a block begins; blocks must come in order. */
 void aof_mark(struct aof_part *p, uint64_t offset, uint64_t at);
 bool aof_new_part(struct aof *a, uint64_t first_offset, int *old_fd);
-/* Opens the last part for writing behind its good bytes, cutting off what stands there. False with errno. */
+/* Opens the last part for writing behind its good bytes, cutting off what stands there. False
+ * with errno. */
 bool aof_open_last(struct aof *a);
 /* Forgets (and closes) all parts: the log begins anew behind a base. */
 void aof_reset(struct aof *a);

@@ -1,6 +1,7 @@
-/* When the log is on disk. Appends are in the kernel at once; the sync worker makes them durable: one fsync serves
- * everybody who waits (`always`, DUET FSYNC), and the next begins when it ends. An fsync that fails is never repeated: the
- * kernel may have dropped the pages, so a second one that succeeds would prove nothing. */
+/* When the log is on disk. Appends are in the kernel at once; the sync worker makes them
+ * durable: one fsync serves everybody who waits (`always`, DUET FSYNC), and the next begins when
+ * it ends. An fsync that fails is never repeated: the kernel may have dropped the pages, so a
+ * second one that succeeds would prove nothing. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
@@ -103,7 +104,8 @@ void durable_start(struct persist *p) {
 
 void durable_retire(struct persist *p, int old_fd, uint64_t end) {
     if (old_fd < 0) return;
-    /* The worker takes jobs in order, so an fsync of old_fd that is under way ends before this closes it. */
+    /* The worker takes jobs in order, so an fsync of old_fd that is under way ends before this
+     * closes it. */
     bool fresh = p->aof.fresh;
     post(p, old_fd, true, end);
     p->aof.fresh = fresh;

@@ -1,5 +1,6 @@
-/* A walk into a file: the bytes go to the bulk worker in chunks, so that the executor neither waits for the disk nor for the
- * kernel's write-back; at most IN_FLIGHT_BYTES of them are on their way. */
+/* A walk into a file: the bytes go to the bulk worker in chunks, so that the executor neither
+ * waits for the disk nor for the kernel's write-back; at most IN_FLIGHT_BYTES of them are on
+ * their way. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
@@ -43,7 +44,8 @@ static void file_walk_free(struct file_walk *f) {
     free(f);
 }
 
-/* Runs on the worker: pages are pushed out on the way, so that the fsync at the end finds little to do. */
+/* Runs on the worker: pages are pushed out on the way, so that the fsync at the end finds little
+ * to do. */
 static int chunk_work(void *arg) {
     struct chunk *c = arg;
     struct file_walk *f = c->f;

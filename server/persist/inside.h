@@ -41,8 +41,8 @@ struct persist {
     struct loop_timer *walk_timer;
 
     struct aof aof;
-    bool
-        log_ready; /* the log on disk is whole: base (or none) and increments; false until a first rewrite ends */
+    /* The log on disk is whole: base (or none) and increments; false until a first rewrite ends. */
+    bool log_ready;
     struct durable sync;
 
     struct loader *loader; /* while loading */
@@ -103,8 +103,9 @@ void walks_progress(const struct persist *p, int64_t *done, int64_t *total);
 
 /* filewalk.c: a walk into a file */
 struct file_walk;
-/* Begins (or queues) a walk into path + ".tmp"; when all is written and fsynced done is called on the loop's thread
- * with 0, or an errno (the file is gone then). reason: a sentence, or NULL. begin may be NULL; false gives up. */
+/* Begins (or queues) a walk into path + ".tmp"; when all is written and fsynced done is called
+ * on the loop's thread with 0, or an errno (the file is gone then). reason: a sentence, or NULL.
+ * begin may be NULL; false gives up. */
 struct file_walk *file_walk_start(struct persist *p, const char *path,
                                   bool (*begin)(struct persist *p, const struct persist_pos *pos),
                                   void (*done)(struct persist *p, int error, const char *reason));

@@ -1,5 +1,5 @@
-/* Loading, in steps: the base (an RDB file), then the increments block by block. See logblock.h for what tells a torn tail
- * (cut, reported) from damage (refused with file and byte). */
+/* Loading, in steps: the base (an RDB file), then the increments block by block. See logblock.h
+ * for what tells a torn tail (cut, reported) from damage (refused with file and byte). */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
@@ -64,7 +64,8 @@ static void close_file(struct loader *l) {
     buf_clear(&l->in);
 }
 
-/* Has at least n bytes in l->in, unless the file ends before (false) or cannot be read (false, error set). */
+/* Has at least n bytes in l->in, unless the file ends before (false) or cannot be read (false,
+ * error set). */
 static bool have(struct loader *l, size_t n) {
     if (n > buf_len(&l->in) && n - buf_len(&l->in) > l->size - l->in_at) return false;
     while (buf_len(&l->in) < n) {
@@ -153,7 +154,8 @@ static enum persist_load base_step(struct loader *l) {
 
 /* ---- increments ---------------------------------------------------------------------------- */
 
-/* Does any block behind (in this file from `from` on, or in a later part) vouch that `offset` was on disk? */
+/* Does any block behind (in this file from `from` on, or in a later part) vouch that `offset`
+ * was on disk? */
 static bool file_vouches(const char *path, uint64_t from, uint64_t offset) {
     struct buf b = BUF_INIT;
     bool yes = false;

@@ -1,8 +1,10 @@
-/* The log's manifest: which base, from which increment on, and the lines that the data came from.
+/* The log's manifest: which base, from which increment on, and the lines that the data came
+ * from.
  *
- * Parts are numbered; N.base is the state at the begin of N.incr. Increments from `first` up to the base's number are kept for
- * slaves and for going back; those from the base's number on follow it, however many there are: a new increment needs no
- * new manifest, it is found by its number. The file is text, closed by a checksum:
+ * Parts are numbered; N.base is the state at the begin of N.incr. Increments from `first` up to
+ * the base's number are kept for slaves and for going back; those from the base's number on
+ * follow it, however many there are: a new increment needs no new manifest, it is found by its
+ * number. The file is text, closed by a checksum:
  *
  *     duet-log 1
  *     base 7 0123...cdef 81234 0      number, id, offset, database; absent: the data began empty

@@ -94,7 +94,8 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
                              size_t err_size);
 /* Closes without a mark of a clean end (as a crash would, but orderly). NULL is fine. */
 void persist_close(struct persist *p);
-/* A clean shutdown: everything written, fsynced and marked as a clean end; persist_close follows. Blocks. False: err. */
+/* A clean shutdown: everything written, fsynced and marked as a clean end; persist_close
+ * follows. Blocks. False: err. */
 bool persist_stop(struct persist *p, char *err, size_t err_size);
 
 /* ---- Loading at start: call until it is not PERSIST_LOADING, other events may be served between.
@@ -133,8 +134,8 @@ uint64_t persist_written_offset(const struct persist *p);
 uint64_t persist_synced_offset(const struct persist *p);
 /* What the fsync policy asks of a reply: `always` the synced offset, else the written one. */
 uint64_t persist_policy_offset(const struct persist *p);
-/* Reads kept stream bytes from offset on (about max) into out; *block is where the block that holds offset begins,
- * a place between two units of the stream; it may be NULL. 0: not kept. */
+/* Reads kept stream bytes from offset on (about max) into out; *block is where the block that
+ * holds offset begins, a place between two units of the stream; it may be NULL. 0: not kept. */
 size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out,
                     struct persist_pos *block);
 /* The oldest offset that persist_read serves without a gap up to the written one; UINT64_MAX: none.
@@ -185,7 +186,8 @@ bool persist_replace(struct persist *p, const char *rdb_path, const struct persi
                      bool keep_old, void (*done)(void *arg, bool ok, const char *reason), void *arg,
                      char *err, size_t err_size);
 
-/* Whether values of this RDB type can be loaded (a received file is looked through before it replaces anything). */
+/* Whether values of this RDB type can be loaded (a received file is looked through before it
+ * replaces anything). */
 bool persist_loads_type(int rdb_type);
 
 /* ---- Settings that CONFIG SET changes, and what INFO and DUET STATUS show. */

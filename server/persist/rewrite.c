@@ -1,8 +1,9 @@
 /* A new base for the log, and a received one.
  *
- * A rewrite begins a new increment at the instant of the walk and writes base.new meanwhile. Until that is complete the old base
- * with all increments, the new one included, is the log; then base.new gets the new increment's number, and the manifest that
- * names it is the moment of the change. Older increments are kept up to keep_bytes. */
+ * A rewrite begins a new increment at the instant of the walk and writes base.new meanwhile.
+ * Until that is complete the old base with all increments, the new one included, is the log;
+ * then base.new gets the new increment's number, and the manifest that names it is the moment of
+ * the change. Older increments are kept up to keep_bytes. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"

@@ -1,4 +1,5 @@
-/* Values between the store and RDB. Recipe for a new kind: its case in value_save, its types in value_load. */
+/* Values between the store and RDB. Recipe for a new kind: its case in value_save, its types in
+ * value_load. */
 #ifndef DUET_PERSIST_VALUE_H
 #define DUET_PERSIST_VALUE_H
 
@@ -18,7 +19,8 @@ struct value_load {
 };
 bool value_loads_type(int rdb_type);
 void value_load_free(struct value_load *v);
-/* Takes the events from RDB_KEY to RDB_KEY_END. False: err says which key cannot be taken and why. */
+/* Takes the events from RDB_KEY to RDB_KEY_END. False: err says which key cannot be taken and
+ * why. */
 bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_reader *r,
                       char *err, size_t err_size);
 

@@ -1,6 +1,7 @@
-/* Snapshots: the store's walk turned into the bytes of an RDB file for a sink, in steps between commands. Walks queue; the
- * first one runs. The step's length follows the load: about as long as what ran since the last one, at most STEP_MAX_US,
- * so that a walk takes half of a busy executor and all of an idle one. */
+/* Snapshots: the store's walk turned into the bytes of an RDB file for a sink, in steps between
+ * commands. Walks queue; the first one runs. The step's length follows the load: about as long
+ * as what ran since the last one, at most STEP_MAX_US, so that a walk takes half of a busy
+ * executor and all of an idle one. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"

@@ -1,6 +1,6 @@
-/* The stream of commands that a master sends and the log keeps, taken apart. A *unit* is what is applied as one:
- * a single request, or MULTI with all up to its EXEC. SELECT, MULTI, EXEC, PING and REPLCONF are dealt with
- * here; the caller sees commands and the database they are for. */
+/* The stream of commands that a master sends and the log keeps, taken apart. A *unit* is what is
+ * applied as one: a single request, or MULTI with all up to its EXEC. SELECT, MULTI, EXEC, PING
+ * and REPLCONF are dealt with here; the caller sees commands and the database they are for. */
 #ifndef DUET_PROTO_CMDSTREAM_H
 #define DUET_PROTO_CMDSTREAM_H
 
@@ -22,12 +22,13 @@ enum cmdstream_state { CMDSTREAM_UNIT, CMDSTREAM_MORE, CMDSTREAM_BAD };
 /* Zeroed memory with db set is a fresh one. */
 void cmdstream_init(struct cmdstream *c, int db);
 void cmdstream_free(struct cmdstream *c);
-/* Is a whole unit at data? *unit_len is its length. The caller presents the same first byte again until a unit
- * was taken; nothing is taken here. */
+/* Is a whole unit at data? *unit_len is its length. The caller presents the same first byte
+ * again until a unit was taken; nothing is taken here. */
 enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_t len,
                                     size_t *unit_len);
-/* Calls fn for each command of the unit that was found, in order; fn false stops and is returned. Afterwards
- * c->db is the database at the unit's end, and the next unit may be looked for. */
+/* Calls fn for each command of the unit that was found, in order; fn false stops and is
+ * returned. Afterwards c->db is the database at the unit's end, and the next unit may be looked
+ * for. */
 bool cmdstream_each(struct cmdstream *c, const char *unit, size_t unit_len,
                     bool (*fn)(void *arg, int db, int argc, const struct bytes *argv), void *arg);
 

@@ -5,7 +5,8 @@
 /* Reflected form of 0xad93d23594c935a9. */
 #define POLY 0x95ac9329ac4bc9b5ULL
 
-/* table[k][b]: the remainder of byte b followed by k zero bytes, so that eight bytes are taken at once. */
+/* table[k][b]: the remainder of byte b followed by k zero bytes, so that eight bytes are taken
+ * at once. */
 static uint64_t table[8][256];
 
 __attribute__((constructor)) static void crc64_fill(void) {

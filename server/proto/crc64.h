@@ -1,5 +1,5 @@
-/* CRC-64 as RDB files carry it: polynomial 0xad93d23594c935a9 ("Jones"), reflected, no final inversion.
- * Check value: crc64(0, "123456789", 9) == 0xe9c6d914c4b8d9ca. */
+/* CRC-64 as RDB files carry it: polynomial 0xad93d23594c935a9 ("Jones"), reflected, no final
+ * inversion. Check value: crc64(0, "123456789", 9) == 0xe9c6d914c4b8d9ca. */
 #ifndef DUET_PROTO_CRC64_H
 #define DUET_PROTO_CRC64_H
 

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* Layout, little-endian: magic 4, version 1, kind 1, header length 2, payload length 4, db 4, offset 8,
- * wall 8, synced 8, id 20, payload crc 4, header crc 4 (over all before it). */
+/* Layout, little-endian: magic 4, version 1, kind 1, header length 2, payload length 4, db 4,
+ * offset 8, wall 8, synced 8, id 20, payload crc 4, header crc 4 (over all before it). */
 static const char magic[4] = {'D', 'L', 'B', '\x81'};
 enum { VERSION = 1, ID_AT = 40, ID_BYTES = 20, PAYLOAD_CRC_AT = 60, HEADER_CRC_AT = 64 };
 

@@ -1,9 +1,10 @@
-/* Blocks of the append-only log, as bytes. A block is a header and a run of stream bytes that begins and
- * ends between two units of the stream (a request, or MULTI to EXEC).
+/* Blocks of the append-only log, as bytes. A block is a header and a run of stream bytes that
+ * begins and ends between two units of the stream (a request, or MULTI to EXEC).
  *
- * `synced` is what makes a torn tail and damage two things: the stream offset up to which everything was
- * known to be on disk when this block was written. A bad block at an offset below the `synced` of any later
- * block was on disk once, so it is damage; a bad block that nobody vouches for is a tail that was torn. */
+ * `synced` is what makes a torn tail and damage two things: the stream offset up to which
+ * everything was known to be on disk when this block was written. A bad block at an offset below
+ * the `synced` of any later block was on disk once, so it is damage; a bad block that nobody
+ * vouches for is a tail that was torn. */
 #ifndef DUET_PROTO_LOGBLOCK_H
 #define DUET_PROTO_LOGBLOCK_H
 

@@ -1,8 +1,8 @@
-/* RDB files as bytes: a writer that appends to a buffer, and a reader that is fed bytes in any pieces and gives one
- * event at a time. Nothing here knows files, sockets or the store.
+/* RDB files as bytes: a writer that appends to a buffer, and a reader that is fed bytes in any
+ * pieces and gives one event at a time. Nothing here knows files, sockets or the store.
  *
- * A new value type: add its number to enum rdb_type, its shape to the table in rdb_read.c; its writer is made of
- * rdb_put_len and rdb_put_string by server/persist, which knows the store. */
+ * A new value type: add its number to enum rdb_type, its shape to the table in rdb_read.c; its
+ * writer is made of rdb_put_len and rdb_put_string by server/persist, which knows the store. */
 #ifndef DUET_PROTO_RDB_H
 #define DUET_PROTO_RDB_H
 
@@ -45,7 +45,7 @@ enum rdb_type {
 /* "string", "hash (listpack)"; "type 99" is written into a static place for unknown ones. */
 const char *rdb_type_name(int type);
 
-/* ---- Writing: each appends to out. The checksum is the caller's: crc64 over all bytes before it. */
+/* ---- Writing: each appends to out. The checksum is the caller's: crc64 over all before it. */
 void rdb_put_magic(struct buf *out);
 void rdb_put_aux(struct buf *out, const char *key, const char *value);
 void rdb_put_aux_u64(struct buf *out, const char *key, uint64_t value);
@@ -55,7 +55,8 @@ void rdb_put_resize(struct buf *out, uint64_t keys, uint64_t with_expiry);
 void rdb_put_key(struct buf *out, enum rdb_type type, struct bytes key, int64_t expire_ms,
                  bool compress);
 void rdb_put_len(struct buf *out, uint64_t n);
-/* Integers that fit into 32 bits and read back the same are packed; above 20 bytes LZF when asked and shorter. */
+/* Integers that fit into 32 bits and read back the same are packed; above 20 bytes LZF when
+ * asked and shorter. */
 void rdb_put_string(struct buf *out, struct bytes s, bool compress);
 void rdb_put_double(struct buf *out, double v); /* RDB_ZSET_2's binary form */
 void rdb_put_eof(struct buf *out);              /* the opcode; the checksum follows */
@@ -63,8 +64,8 @@ void rdb_put_checksum(struct buf *out, uint64_t crc);
 
 /* ---- Reading. */
 enum rdb_event {
-    RDB_MORE, /* feed more: reader.need bytes at least, presented again from the first unused byte */
-    RDB_BAD,  /* reader.error says what and at which byte; the reader is done */
+    RDB_MORE,   /* feed more: need bytes at least, presented again from the first unused one */
+    RDB_BAD,    /* reader.error says what and at which byte; the reader is done */
     RDB_START,  /* reader.version */
     RDB_AUX,    /* a: name, b: value */
     RDB_SELECT, /* number: database */
@@ -72,7 +73,7 @@ enum rdb_event {
     RDB_KEY,    /* a: key, type, expire_ms, then one of: */
     RDB_VALUE,  /* a: the whole value (a string, or one blob: listpack, ziplist, intset, zipmap) */
     RDB_BEGIN,  /* number: items that follow, each RDB_ITEM */
-    RDB_ITEM, /* a, b (hash: field, value), score (sorted sets); quicklists: a node's blob, number: its container */
+    RDB_ITEM, /* a, b (hash: field, value), score; quicklists: a: a node's blob, number: container */
     RDB_KEY_END,
     RDB_SKIP, /* something without meaning here was skipped, a: its name */
     RDB_END   /* the end, checksum verified (when the file has one) */
@@ -99,7 +100,8 @@ struct rdb_reader {
 };
 void rdb_reader_init(struct rdb_reader *r);
 void rdb_reader_free(struct rdb_reader *r);
-/* One event from the bytes at data. a and b point into data or into the reader, until the next call. */
+/* One event from the bytes at data. a and b point into data or into the reader, until the next
+ * call. */
 enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len);
 
 #endif

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A string in a file of ours or of Redis is at most 512 MB; a blob of a damaged or hostile file must not
- * make the caller wait for, or us allocate, more than this. */
+/* A string in a file of ours or of Redis is at most 512 MB; a blob of a damaged or hostile file
+ * must not make the caller wait for, or us allocate, more than this. */
 #define STRING_MAX (1ULL << 30)
 
 enum state { AT_MAGIC, AT_TOP, AT_VALUE, AT_ITEMS, AT_KEY_END, AT_CHECKSUM, AT_END, AT_BAD };
@@ -63,8 +63,9 @@ const char *rdb_type_name(int type) {
     return unknown;
 }
 
-/* The bytes of one event while they are taken apart. `short_by` is set when they do not suffice, `bad` when they
- * cannot be right; both stick, so that a row of takes needs one check at its end. */
+/* The bytes of one event while they are taken apart. `short_by` is set when they do not suffice,
+ * `bad` when they cannot be right; both stick, so that a row of takes needs one check at its
+ * end. */
 struct cut {
     struct rdb_reader *r;
     const char *p, *end;
@@ -238,7 +239,8 @@ static enum rdb_event read_key(struct cut *c, unsigned type) {
     return RDB_KEY;
 }
 
-/* Prefixes of a key (expiry, idle time, frequency) are taken together with it, so that one event says all. */
+/* Prefixes of a key (expiry, idle time, frequency) are taken together with it, so that one event
+ * says all. */
 static enum rdb_event read_top(struct cut *c) {
     struct rdb_reader *r = c->r;
     r->expire_ms = -1;
@@ -360,8 +362,9 @@ enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len) {
     r->total += n;
     r->used = n;
     if (ev != RDB_END || r->state != AT_CHECKSUM) return ev;
-    /* The opcode of the end was taken, so it is in the crc; opcode and checksum are one event for the
-     * caller, who may have to present the checksum's bytes first (RDB_MORE with used > 0). */
+    /* The opcode of the end was taken, so it is in the crc; opcode and checksum are one event
+     * for the caller, who may have to present the checksum's bytes first (RDB_MORE with used >
+     * 0). */
     ev = rdb_read(r, data + n, len - n);
     r->used += n;
     return ev;

@@ -1,5 +1,6 @@
-/* The lines of the replication handshake, as bytes: what a slave sends is made by replline_request, what a master
- * answers is taken apart here; and RESP requests as the stream carries them. No sockets, no state. */
+/* The lines of the replication handshake, as bytes: what a slave sends is made by
+ * replline_request, what a master answers is taken apart here; and RESP requests as the stream
+ * carries them. No sockets, no state. */
 #ifndef DUET_PROTO_REPLLINE_H
 #define DUET_PROTO_REPLLINE_H
 

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Chunks of one size in a ring of pointers: chunk i of the ring holds the bytes from first_chunk_at + i * CHUNK_BYTES on. */
+/* Chunks of one size in a ring of pointers: chunk i of the ring holds the bytes from
+ * first_chunk_at + i * CHUNK_BYTES on. */
 enum { CHUNK_BYTES = 64 * 1024 };
 
 struct backlog {

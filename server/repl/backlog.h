@@ -1,5 +1,6 @@
-/* The newest bytes of the stream in memory, addressed by stream offset. A pure structure: no sockets, no time.
- * It keeps at least keep_bytes (once that many were added), and everything that its owner still needs. */
+/* The newest bytes of the stream in memory, addressed by stream offset. A pure structure: no
+ * sockets, no time. It keeps at least keep_bytes (once that many were added), and everything
+ * that its owner still needs. */
 #ifndef DUET_REPL_BACKLOG_H
 #define DUET_REPL_BACKLOG_H
 
@@ -18,8 +19,9 @@ void backlog_add(struct backlog *b, const void *p, size_t n);
 /* The oldest offset held, and the end (of the next byte to come). */
 uint64_t backlog_first(const struct backlog *b);
 uint64_t backlog_end(const struct backlog *b);
-/* Fills iov with at most count pieces of the bytes from `from` up to (not including) `to`; returns how many pieces. The bytes stay
- * where they are until backlog_trim or backlog_reset. from must be held. */
+/* Fills iov with at most count pieces of the bytes from `from` up to (not including) `to`;
+ * returns how many pieces. The bytes stay where they are until backlog_trim or backlog_reset.
+ * from must be held. */
 int backlog_spans(const struct backlog *b, uint64_t from, uint64_t to, struct iovec *iov,
                   int count);
 /* Pieces that the range takes at most. */

@@ -1,5 +1,6 @@
-/* The master's side: one struct feed a slave. Nothing is copied for a slave that keeps up: all read the one backlog by
- * their own offset; one that is further behind is served from the kept log. */
+/* The master's side: one struct feed a slave. Nothing is copied for a slave that keeps up: all
+ * read the one backlog by their own offset; one that is further behind is served from the kept
+ * log. */
 #include "server/repl/inside.h"
 
 #include "server/base/clock.h"
@@ -245,8 +246,8 @@ void repl_conf_free(struct repl_conf *conf) {
     free(conf);
 }
 
-/* REPLCONF duet-pair NODE ID OFFSET: the other node of the pair tells what it has; it is told the session's number and up to
- * which offset its line is ours too. */
+/* REPLCONF duet-pair NODE ID OFFSET: the other node of the pair tells what it has; it is told
+ * the session's number and up to which offset its line is ours too. */
 static void conf_pair(struct repl *r, struct repl_conf *c, int argc, const struct bytes *argv,
                       struct buf *reply) {
     uint64_t offset, fork;

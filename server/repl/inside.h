@@ -64,8 +64,8 @@ struct repl {
     struct persist_line lines[PERSIST_LINES_MAX];
     size_t line_count;
     bool line_known; /* there is something to continue: loaded, followed or written */
-    /* As master, the next write or slave begins a new line: what was loaded may be a shorter history than slaves
-     * have seen. */
+    /* As master, the next write or slave begins a new line: what was loaded may be a shorter
+     * history than slaves have seen. */
     bool line_pending;
     struct backlog *backlog;
     int db;          /* selected at the stream's end, -1: none */
@@ -154,7 +154,8 @@ void link_ack(struct link *k); /* before the loop sleeps: acknowledges what was 
 void link_second(struct link *k, uint64_t now_ns);
 void link_status(const struct link *k, struct repl_status *s);
 
-/* tail.c: writes of ours from `from` on that the new master does not have; false: err, nothing may be dropped. */
+/* tail.c: writes of ours from `from` on that the new master does not have; false: err, nothing
+ * may be dropped. */
 bool tail_save(struct repl *r, uint64_t from, char *err, size_t err_size);
 
 #endif

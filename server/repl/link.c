@@ -1,4 +1,5 @@
-/* The slave's side: connects, shakes hands as link_fsm says, receives a copy when it must, applies the stream and acknowledges. */
+/* The slave's side: connects, shakes hands as link_fsm says, receives a copy when it must,
+ * applies the stream and acknowledges. */
 #include "server/repl/inside.h"
 
 #include "server/base/clock.h"
@@ -179,7 +180,8 @@ static void send_psync(struct link *k) {
     replline_words(&k->out, "PSYNC", r->id, offset, NULL);
 }
 
-/* The peer told up to where it has our line. What it lacks is saved before anything else happens. */
+/* The peer told up to where it has our line. What it lacks is saved before anything else
+ * happens. */
 static void note_session(struct link *k, const struct replline *l) {
     struct repl *r = k->r;
     char err[160];
@@ -399,7 +401,8 @@ static bool take_line(struct link *k) {
     }
     struct stream *before = k->stream;
     enum link_event ev = line_event(k, &k->header);
-    /* The line's text must stay until the action is done; a connection that was closed took its bytes along. */
+    /* The line's text must stay until the action is done; a connection that was closed took its
+     * bytes along. */
     link_event(k, ev);
     if (k->stream != before || !k->stream) return false;
     buf_eat(&k->in, used);

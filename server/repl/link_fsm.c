@@ -35,7 +35,8 @@ static const struct row {
     {LINK_CAPA, LINK_EV_ERROR, IF_PAIR, LINK_DO_PAIR, LINK_PAIR},
     {LINK_CAPA, LINK_EV_STATUS, ALWAYS, LINK_DO_PSYNC, LINK_PSYNC},
     {LINK_CAPA, LINK_EV_ERROR, ALWAYS, LINK_DO_PSYNC, LINK_PSYNC},
-    /* The pair's other node must say which of our writes it has before anything of ours may be dropped. */
+    /* The pair's other node must say which of our writes it has before anything of ours may be
+     * dropped. */
     {LINK_PAIR, LINK_EV_SESSION, ALWAYS, LINK_DO_PSYNC_SESSION, LINK_PSYNC},
     {LINK_PAIR, LINK_EV_STATUS, ALWAYS, LINK_DO_REFUSED, LINK_WAIT},
     {LINK_PAIR, LINK_EV_ERROR, ALWAYS, LINK_DO_REFUSED, LINK_WAIT},
@@ -61,7 +62,8 @@ enum link_action link_fsm_event(struct link_fsm *f, enum link_event ev, bool *kn
         f->state = LINK_OFF;
         return LINK_DO_CLOSE;
     }
-    /* Another address, or the same one again: whatever was under way ends, and the line goes on over there. */
+    /* Another address, or the same one again: whatever was under way ends, and the line goes on
+     * over there. */
     if (ev == LINK_EV_START && f->state != LINK_OFF) {
         f->state = LINK_CONNECT;
         return LINK_DO_CONNECT;

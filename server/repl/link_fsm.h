@@ -1,5 +1,5 @@
-/* The slave's side of a replication link as a pure machine: which event in which state leads to which action. No sockets, no
- * time: link.c is told what to do and reports what happened.
+/* The slave's side of a replication link as a pure machine: which event in which state leads to
+ * which action. No sockets, no time: link.c is told what to do and reports what happened.
  *
  *   OFF -start-> CONNECT -connected-> PING -> [AUTH] -> PORT -> CAPA -> [PAIR] -> PSYNC
  *                  ^                                                              |
@@ -36,8 +36,8 @@ enum link_event {
     LINK_EV_CONNECTED,
     LINK_EV_STATUS, /* "+OK" and other status lines */
     LINK_EV_PONG,
-    LINK_EV_NOAUTH, /* -NOAUTH, -NOPERM, -ERR operation not permitted: the answer to PING before AUTH */
-    LINK_EV_ERROR, /* any other error line */
+    LINK_EV_NOAUTH, /* -NOAUTH and the like: the answer to PING before AUTH */
+    LINK_EV_ERROR,  /* any other error line */
     LINK_EV_SESSION,
     LINK_EV_CONTINUE,
     LINK_EV_FULL,
@@ -73,8 +73,8 @@ struct link_fsm {
     bool pair; /* the master is the pair's other node */
 };
 
-/* Takes the event, moves to the next state and says what to do. An event without a row does nothing; *known (may be NULL)
- * is false then. */
+/* Takes the event, moves to the next state and says what to do. An event without a row does
+ * nothing; *known (may be NULL) is false then. */
 enum link_action link_fsm_event(struct link_fsm *f, enum link_event ev, bool *known);
 const char *link_state_name(enum link_state s);
 const char *link_event_name(enum link_event e);

@@ -1,5 +1,6 @@
-/* An RDB file on its way from the master: written to a file and looked through at the same time, so that the data that
- * is there is given up only for a copy that is whole, checked and of kinds that can be loaded. */
+/* An RDB file on its way from the master: written to a file and looked through at the same time,
+ * so that the data that is there is given up only for a copy that is whole, checked and of kinds
+ * that can be loaded. */
 #ifndef DUET_REPL_SPOOL_H
 #define DUET_REPL_SPOOL_H
 

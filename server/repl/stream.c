@@ -1,4 +1,5 @@
-/* The stream's end: what the master appends, what a slave passes on, what the log has, what is released. */
+/* The stream's end: what the master appends, what a slave passes on, what the log has, what is
+ * released. */
 #include "server/repl/inside.h"
 
 #include "server/base/clock.h"
@@ -180,9 +181,11 @@ void stream_new_line(struct repl *r, const char *new_id) {
         memcpy(r->id, new_id, sizeof r->id);
     else
         rand_hex(r->id, PERSIST_ID_CHARS);
-    /* Everything so far came from the old line's master; only what is written from here on can be held back. */
+    /* Everything so far came from the old line's master; only what is written from here on can
+     * be held back. */
     r->pair_acked = r->pair_synced = backlog_end(r->backlog);
-    /* Slaves keep the database that they had selected, but one that begins from a snapshot may not. */
+    /* Slaves keep the database that they had selected, but one that begins from a snapshot may
+     * not. */
     if (r->role == REPL_MASTER) r->db = -1;
     if (!persist_set_lines(r->persist, r->lines, r->line_count))
         log_error("replication: the line's history could not be written: %m");

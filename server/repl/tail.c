@@ -1,6 +1,6 @@
-/* Rule 7: nothing vanishes. Before a node gives up writes that its new master does not have, they are written to
- * tails/tail-SECONDS-LINE-FROM.resp, requests that `redis-cli --pipe` replays, and beside it a .txt that says how many and
- * which keys. */
+/* Rule 7: nothing vanishes. Before a node gives up writes that its new master does not have,
+ * they are written to tails/tail-SECONDS-LINE-FROM.resp, requests that `redis-cli --pipe`
+ * replays, and beside it a .txt that says how many and which keys. */
 #include "server/repl/inside.h"
 
 #include "server/base/clock.h"

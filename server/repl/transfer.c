@@ -1,6 +1,7 @@
-/* Full synchronisation of slaves: the snapshot walk goes straight to their sockets, in the form that ends with a mark. Slaves
- * that come before the walk begins share it. The walk goes at the pace of the slowest; what changes meanwhile must be written
- * out first and piles up in that slave's buffer, up to slave_limit_bytes: then it is given up with a reason. */
+/* Full synchronisation of slaves: the snapshot walk goes straight to their sockets, in the form
+ * that ends with a mark. Slaves that come before the walk begins share it. The walk goes at the
+ * pace of the slowest; what changes meanwhile must be written out first and piles up in that
+ * slave's buffer, up to slave_limit_bytes: then it is given up with a reason. */
 #include "server/repl/inside.h"
 
 #include "server/base/log.h"
@@ -80,8 +81,8 @@ static void copy_end(void *arg, bool ok, const char *reason) {
             continue;
         }
         buf_add(&f->out, t->mark, sizeof t->mark);
-        /* The stream follows only on its first acknowledgement: bytes behind the mark could be taken for the copy's. Who
-         * came by SYNC never acknowledges. */
+        /* The stream follows only on its first acknowledgement: bytes behind the mark could be
+         * taken for the copy's. Who came by SYNC never acknowledges. */
         f->state = f->psync ? FEED_BULK_END : FEED_ONLINE;
         feed_flush(f);
     }

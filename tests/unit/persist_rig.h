@@ -1,5 +1,6 @@
-/* A store with its persistence in a directory of its own, for the tests of server/persist and server/repl. Commands are
- * SET key value [PXAT ms], DEL key and FLUSHALL; anything else is unknown. */
+/* A store with its persistence in a directory of its own, for the tests of server/persist and
+ * server/repl. Commands are SET key value [PXAT ms], DEL key and FLUSHALL; anything else is
+ * unknown. */
 #ifndef TESTS_UNIT_PERSIST_RIG_H
 #define TESTS_UNIT_PERSIST_RIG_H
 

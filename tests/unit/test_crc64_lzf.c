@@ -9,7 +9,8 @@
 static void test_crc64(void) {
     ok(crc64(0, "123456789", 9) == 0xe9c6d914c4b8d9caULL, "CRC-64 of 123456789 is the known one");
     ok(crc64(0, "", 0) == 0, "CRC-64 of nothing is 0");
-    /* The definition itself, bit by bit: bytes and result reflected, polynomial as it is published. */
+    /* The definition itself, bit by bit: bytes and result reflected, polynomial as it is
+     * published. */
     static const char lorem[] = "This is a test of the emergency broadcast system.";
     uint64_t slow = 0, reflected = 0;
     for (size_t i = 0; i < 49 * 8; i++) {
@@ -25,7 +26,8 @@ static void test_crc64(void) {
 }
 
 static void test_known_lzf(void) {
-    /* "aaaaaaaaaa": one literal, then a copy of 9 from 1 back (length - 2 = 7: a second byte, 0). */
+    /* "aaaaaaaaaa": one literal, then a copy of 9 from 1 back (length - 2 = 7: a second byte,
+     * 0). */
     static const unsigned char packed[] = {0x00, 'a', 0xe0, 0x00, 0x00};
     char out[16];
     size_t n = lzf_decompress(packed, sizeof packed, out, sizeof out);

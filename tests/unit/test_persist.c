@@ -5,8 +5,8 @@
    server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/store.c server/store/string.c
    server/store/value.c server/store/walk.c server/base/buf.c server/base/clock.c server/base/conf.c server/base/crc32c.c
    server/base/file.c server/base/hash.c server/base/log.c server/base/loop.c server/base/num.c server/base/rand.c */
-/* The log and snapshots in a directory: what was written is loaded, a torn tail is cut and reported, damage is refused, wherever it
- * is. */
+/* The log and snapshots in a directory: what was written is loaded, a torn tail is cut and
+ * reported, damage is refused, wherever it is. */
 #include "tests/unit/persist_rig.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* link: server/proto/rdb_write.c server/proto/rdb_read.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
    server/base/num.c server/base/log.c server/base/clock.c */
-/* RDB bytes: what is written reads back in any pieces; what is damaged is found; files of real versions read. */
+/* RDB bytes: what is written reads back in any pieces; what is damaged is found; files of real
+ * versions read. */
 #include "server/proto/crc64.h"
 #include "server/proto/rdb.h"
 #include "tests/unit/tap.h"
@@ -36,7 +37,8 @@ static struct buf sample(void) {
     return b;
 }
 
-/* Reads all, presenting at most `piece` more bytes at a time; a text of the events, or of the error. */
+/* Reads all, presenting at most `piece` more bytes at a time; a text of the events, or of the
+ * error. */
 static char *read_in_pieces(const char *data, size_t len, size_t piece, bool *good) {
     struct rdb_reader r;
     struct buf text = BUF_INIT;

@@ -8,8 +8,9 @@
    server/store/value.c server/store/walk.c server/base/buf.c server/base/clock.c server/base/conf.c server/base/crc32c.c
    server/base/file.c server/base/hash.c server/base/log.c server/base/loop.c server/base/num.c server/base/rand.c
    server/base/sock.c server/base/stream.c */
-/* Replication between nodes in one process, over loopback sockets and one loop: first copy, stream, acknowledgements, a new
- * path, promotion, the return of the old master with writes of its own. */
+/* Replication between nodes in one process, over loopback sockets and one loop: first copy,
+ * stream, acknowledgements, a new path, promotion, the return of the old master with writes of
+ * its own. */
 #include "tests/unit/persist_rig.h"
 
 #include "server/base/sock.h"
