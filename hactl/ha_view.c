@@ -112,7 +112,7 @@ void ha_alarms(struct ha_fsm *f, int64_t now) {
                   : "this node's server is down, stopped, loading, or its disk does not answer");
     bool vip = within(now, f->vip_foreign_at, 10 * t->dead_ms) && (f->vip || f->state == HA_BOOT);
     ha_alarm(f, HA_ALARM_VIP, vip,
-             vip ? "another machine answers for the VIP: find it by its link address in the log"
+             vip ? "another machine answers for the VIP: find it and take the address off it"
                  : "no other machine answers for the VIP");
     bool differ = ha_peer_fresh(f, now) && f->setup.config && f->peer.config &&
                   f->setup.config != f->peer.config;

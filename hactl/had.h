@@ -35,6 +35,7 @@ struct had {
     struct had_sock *sock;
     struct had_events events;
     struct had_alarm alarms[HA_ALARMS];
+    uint8_t foreign_mac[6]; /* of the last machine that claimed the VIP */
     bool locked, real_time; /* memory, scheduling */
     bool leaving;           /* was told to end and hands over first */
 };

@@ -40,16 +40,23 @@ static void act_tell(struct had *h, const struct ha_action *a) {
     instance_set_tell(h->servers, &t);
 }
 
+/* The core's sentence, and what only a driver knows. */
+static void alarm_text(const struct had *h, const struct ha_action *a, char out[HA_TEXT]) {
+    char mac[18];
+    if (a->alarm.id == HA_ALARM_VIP && a->alarm.on)
+        snprintf(out, HA_TEXT, "%.200s; its link address: %s", a->text,
+                 netcfg_mac_text(h->foreign_mac, mac));
+    else
+        snprintf(out, HA_TEXT, "%s", a->text);
+}
+
 static void act_alarm(struct had *h, const struct ha_action *a) {
     struct had_alarm *alarm = &h->alarms[a->alarm.id];
     char line[HA_TEXT + 64];
     if (!alarm->on && a->alarm.on) alarm->since_ms = clock_wall_ms();
     alarm->on = a->alarm.on;
-    snprintf(alarm->text, sizeof alarm->text, "%s", a->text);
-    snprintf(line, sizeof line, "%s alarm: %s", ha_alarm_name(a->alarm.id),
-             a->alarm.on  ? a->text
-             : a->text[0] ? a->text
-                          : "over");
+    alarm_text(h, a, alarm->text);
+    snprintf(line, sizeof line, "%s alarm: %s", ha_alarm_name(a->alarm.id), alarm->text);
     if (a->alarm.on)
         log_warning("%s", line);
     else
@@ -136,6 +143,8 @@ static void on_gateway(void *arg, uint64_t sent_ns) {
 
 static void on_vip_foreign(void *arg, const uint8_t mac[6]) {
     struct ha_event ev = {.kind = HA_EV_VIP_FOREIGN};
+    struct had *h = arg;
+    memcpy(h->foreign_mac, mac, sizeof h->foreign_mac);
     memcpy(ev.vip.mac, mac, sizeof ev.vip.mac);
     had_feed(arg, &ev);
 }

@@ -29,6 +29,7 @@ import redis  # noqa: E402
 import tap  # noqa: E402
 
 PORT = 6379
+CLIENT = "10.77.0.2"
 SETTLE_S = 30  # generous: the machine that runs tests may be slow
 CLONE_NEWNET = 0x40000000
 LOSSES = (redis.exceptions.RedisError, OSError)
@@ -129,6 +130,17 @@ class Node:
     def links(self, state):
         self.lab.ip(self.name, "-batch", "-", input="link set eth0 %s\nlink set eth1 %s\n" % (state, state))
 
+    def drop(self, *rules):
+        """What the node drops on its way in, as nft matches; None: nothing any more."""
+        self.lab.ns(self.name, "nft", "delete", "table", "inet", "fault", check=False)
+        if rules == (None,):
+            return
+        text = "table inet fault {\n chain in {\n type filter hook prerouting priority -400;\n%s }\n}\n"
+        self.lab.ns(self.name, "nft", "-f", "-", input=text % "".join(" %s drop\n" % r for r in rules))
+
+    def mac(self, iface):
+        return json.loads(self.lab.ip(self.name, "-j", "link", "show", iface).stdout)[0]["address"]
+
     # ---- what an operator and a client see ----
 
     def hactl(self, *argv, check=True):
@@ -178,6 +190,21 @@ class Node:
 
 
 class Lab(netlab.Lab):
+    """Clients have an address of their own beside the gateway's, so that the gateway can die alone."""
+
+    def build(self):
+        super().build()
+        self.ip("g", "addr", "add", CLIENT + "/24", "dev", "br0")
+        self.ip("g", "route", "replace", "10.77.0.0/24", "dev", "br0", "src", CLIENT)
+
+    def gateway(self, state):
+        """The gateway's address answers (up) or is silent (down)."""
+        self.ns("g", "nft", "delete", "table", "netdev", "gateway", check=False)
+        if state == "down":
+            self.ns("g", "nft", "-f", "-", input="table netdev gateway {\n%s}\n" % "".join(
+                " chain %s {\n type filter hook ingress device to%s priority 0;\n arp daddr ip %s drop\n ip daddr %s icmp type echo-request drop\n }\n"
+                % (n, n, netlab.GATEWAY, netlab.GATEWAY) for n in "ab"))
+
     def ns_pids(self, node):
         return netlab.run("ip", "netns", "pids", self.names[node]).stdout.split()
 
