@@ -168,6 +168,7 @@ static const struct row rows[] = {
 /* clang-format on */
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
+_Static_assert(ROWS < 256, "a row's number fits into ha_fsm.block");
 
 /* ---- dispatch
  * ----------------------------------------------------------------------------------------------------
@@ -200,26 +201,44 @@ static void move(struct ha_fsm *f, const struct row *r, const struct ha_event *e
     f->beat_now = true;
 }
 
+/* The table has a block of rows a state, in the order of enum ha_state, between two blocks for any state. */
+static void find_blocks(struct ha_fsm *f) {
+    unsigned at = 0;
+    for (unsigned state = 0; state <= HA_STATES; state++) {
+        while (at < ROWS && rows[at].state != state) at++;
+        f->block[state] = (uint8_t)at;
+    }
+    for (; at < ROWS; at++)
+        assert(rows[at].state == ANY && "rows stand in the order of the states");
+}
+
+enum outcome { UNLISTED, LISTED, ENDED, MOVED };
+
+static enum outcome ask_row(struct ha_fsm *f, const struct row *r, const struct ha_event *ev,
+                            int64_t now) {
+    if (r->guard && !r->guard(f, ev, now)) return LISTED;
+    enum ha_state from = f->state;
+    if (r->deed) r->deed(f, ev, now);
+    assert(f->state == from && "deeds leave the state to the row");
+    if (r->next >= ANY) return r->next == END ? ENDED : LISTED;
+    move(f, r, ev, now);
+    return MOVED;
+}
+
 /* Answers whether a transition was taken. */
 static bool ask_rows(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
+    const unsigned blocks[3][2] = {{0, f->block[0]},
+                                   {f->block[f->state], f->block[f->state + 1]},
+                                   {f->block[HA_STATES], ROWS}};
     unsigned trigger = trigger_of(ev);
-    bool listed = false;
-    for (const struct row *r = rows; r < rows + ROWS; r++) {
-        if (r->trigger != trigger || (r->state != ANY && r->state != f->state)) continue;
-        listed = true;
-        if (r->guard && !r->guard(f, ev, now)) continue;
-        if (r->next >= ANY) {
-            if (r->deed) r->deed(f, ev, now);
-            if (r->next == END) return false;
-            continue;
+    enum outcome o = UNLISTED;
+    for (int b = 0; b < 3; b++)
+        for (unsigned at = blocks[b][0]; at < blocks[b][1]; at++) {
+            if (rows[at].trigger != trigger) continue;
+            o = ask_row(f, &rows[at], ev, now);
+            if (o == ENDED || o == MOVED) return o == MOVED;
         }
-        enum ha_state from = f->state;
-        if (r->deed) r->deed(f, ev, now);
-        assert(f->state == from && "deeds leave the state to the row");
-        move(f, r, ev, now);
-        return true;
-    }
-    if (!listed) {
+    if (o == UNLISTED) {
         f->counts[HA_COUNT_IGNORED]++;
         ha_log(f, "%s in state %s: ignored", trigger_name(ev), ha_state_name(f->state));
     }
@@ -268,4 +287,5 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     for (int p = 0; p < HA_PATHS; p++) f->path_at[p] = f->path_since[p] = HA_NEVER;
     for (int i = 0; i < HA_SENT; i++) f->sent_at[i] = HA_NEVER;
     f->queue_head = f->queue_len = 0;
+    find_blocks(f);
 }

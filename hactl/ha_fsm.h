@@ -395,7 +395,8 @@ struct ha_fsm {
     uint32_t tell_id;
     uint32_t role_tell; /* the steering command (role, path) in flight; 0 none */
     int64_t role_told_at;
-    enum ha_path route; /* the path that the slave's server was told */
+    enum ha_path route;           /* the path that the slave's server was told */
+    uint8_t block[HA_STATES + 1]; /* where each state's rows begin in the table (ha_fsm.c) */
     /* output */
     int64_t next_beat, next_probe, next_announce;
     bool beat_now;
