@@ -144,7 +144,7 @@ class Apt:
                     'Dir::Etc::preferencesparts "%s/preferences.d";\n'
                     'Dir::State "%s";\nDir::State::lists "%s/lists";\nDir::State::status "%s/status";\n'
                     'Dir::Cache "%s/cache";\nAPT::Sandbox::User "root";\nAcquire::Languages "none";\n'
-                    'Acquire::Retries "3";\n' % ((d,) * 7))
+                    'Acquire::Retries "%s";\n' % ((d,) * 7 + (os.environ.get("DUET_APT_RETRIES", "3"),)))
         os.makedirs(d + "/sources.d", exist_ok=True)
         os.replace(d + "/sources.sources", d + "/sources.d/duet.sources")
         self.env = dict(os.environ, APT_CONFIG=d + "/apt.conf", LC_ALL="C")

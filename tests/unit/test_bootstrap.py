@@ -40,7 +40,8 @@ class Machine:
 
     def bootstrap(self, packages, level="build", **more):
         env = {k: v for k, v in os.environ.items() if not k.startswith("DUET_")}
-        env.update(PATH=self.dir + "/bin:/usr/bin:/bin", FAKE=self.dir, DUET_CACHE=self.dir + "/cache", DUET_PACKAGES=packages, **more)
+        env.update(PATH=self.dir + "/bin:/usr/bin:/bin", FAKE=self.dir, DUET_CACHE=self.dir + "/cache", DUET_PACKAGES=packages)
+        env.update(more)
         return subprocess.run([os.path.join(tap.TOP, "image", "bootstrap"), level], env=env, capture_output=True, text=True)
 
     def calls(self):
@@ -91,10 +92,19 @@ def cannot(machine):
     done = machine.bootstrap("no-such-tool:no-such-package sh:dash")
     tap.ok(done.returncode != 0, "a package that cannot be installed ends it")
     tap.ok("could not install: no-such-package. Remedy:" in done.stderr and "Unable to locate" in done.stderr, "it is named, with apt's own reason and a remedy") or tap.say(done.stderr)
-    if os.geteuid() == 0:
-        done = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", os.path.join(tap.TOP, "image", "bootstrap"), "build"],
-                              env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "DUET_CACHE": "/proc/none"}, capture_output=True, text=True)
-        tap.ok(done.returncode != 0 and "set DUET_CACHE" in done.stderr, "a cache that cannot be written is named") or tap.say(done.stderr)
+
+
+@on_a_machine
+def no_room(machine):
+    """a place that is too small or cannot be written is named before anything is done"""
+    done = machine.bootstrap("no-such-tool:tool-package", DUET_CACHE="/proc/none")
+    tap.ok(done.returncode != 0 and "cannot make the cache /proc/none: set DUET_CACHE" in done.stderr, "a cache that cannot be made is named") or tap.say(done.stderr)
+    with open(machine.dir + "/bin/df", "w") as f:
+        f.write("#!/bin/sh\necho Filesystem blocks used free\necho disk 900 200 700 23% /\n")
+    os.chmod(machine.dir + "/bin/df", 0o755)
+    done = machine.bootstrap("no-such-tool:tool-package")
+    tap.ok(done.returncode != 0 and "has 700 MB free and a build needs 3000" in done.stderr, "a disk that is too full is named, with both numbers") or tap.say(done.stderr)
+    tap.equal(machine.calls(), "", "nothing was installed")
 
 
 @on_a_machine
@@ -116,4 +126,4 @@ def lists(machine):
     tap.ok(run("sideways").returncode != 0, "an unknown level is refused")
 
 
-tap.main(nothing_to_do, missing, cannot, busy, lists)
+tap.main(nothing_to_do, missing, cannot, no_room, busy, lists)

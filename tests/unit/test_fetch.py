@@ -76,7 +76,7 @@ class Place:
     def fetch(self, *arguments, **more):
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("DUET_")}
         env.update(DUET_CACHE=self.dir + "/cache", DUET_APT_DIR=self.dir + "/apt", DUET_LOCK=self.dir + "/lock",
-                   DUET_BUILD=self.dir + "/build", DUET_SUITE=SUITE, **more)
+                   DUET_BUILD=self.dir + "/build", DUET_SUITE=SUITE, DUET_APT_RETRIES="0", **more)
         return subprocess.run([os.path.join(tap.TOP, "image", "fetch"), *arguments], env=env, capture_output=True, text=True)
 
     def downloads(self):
