@@ -93,7 +93,7 @@ static struct command rows[] = {
     R("incr", cmd_incr, 2, WRITE|DENYOOM|FAST, 1, 1, 1, A_STRING, O|K|M|C, G_STRING, "1.0.0", "Adds one to an integer"),
     R("incrby", cmd_incrby, 3, WRITE|DENYOOM|FAST, 1, 1, 1, A_STRING, O|K|M|C, G_STRING, "1.0.0", "Adds a number to an integer"),
     R("incrbyfloat", cmd_incrbyfloat, 3, WRITE|DENYOOM|FAST, 1, 1, 1, A_STRING, O|K|M|C, G_STRING, "2.6.0", "Adds a floating point number to a number"),
-    R("lcs", 0, -3, READONLY, 1, 2, 1, A_STRING, O, G_STRING, "7.0.0", "The longest common subsequence of two strings"),
+    R("lcs", cmd_lcs, -3, READONLY, 1, 2, 1, A_STRING, O, G_STRING, "7.0.0", "The longest common subsequence of two strings"),
     R("mget", cmd_mget, -2, READONLY|FAST, 1, -1, 1, A_STRING, O|K|M|C, G_STRING, "1.0.0", "The strings at several keys"),
     R("mset", cmd_mset, -3, WRITE|DENYOOM, 1, -1, 2, A_STRING, O|K|M|C, G_STRING, "1.0.1", "Stores strings at several keys"),
     R("msetnx", cmd_msetnx, -3, WRITE|DENYOOM, 1, -1, 2, A_STRING, O|K|M|C, G_STRING, "1.0.1", "Stores strings at several keys if none of them exists"),
@@ -107,8 +107,8 @@ static struct command rows[] = {
 
     /* bitmap */
     R("bitcount", cmd_bitcount, -2, READONLY, 1, 1, 1, A_BITMAP, O|K|M|C, G_BITMAP, "2.6.0", "Number of bits that are set"),
-    R("bitfield", 0, -2, WRITE|DENYOOM, 1, 1, 1, A_BITMAP, O, G_BITMAP, "3.2.0", "Reads and changes integers of any width inside a string"),
-    R("bitfield_ro", 0, -2, READONLY|FAST, 1, 1, 1, A_BITMAP, O, G_BITMAP, "6.0.0", "Reads integers of any width inside a string"),
+    R("bitfield", cmd_bitfield, -2, WRITE|DENYOOM, 1, 1, 1, A_BITMAP, O, G_BITMAP, "3.2.0", "Reads and changes integers of any width inside a string"),
+    R("bitfield_ro", cmd_bitfield_ro, -2, READONLY|FAST, 1, 1, 1, A_BITMAP, O, G_BITMAP, "6.0.0", "Reads integers of any width inside a string"),
     R("bitop", cmd_bitop, -4, WRITE|DENYOOM, 2, -1, 1, A_BITMAP, O|K|M|C, G_BITMAP, "2.6.0", "And, or, xor, not of strings into another"),
     R("bitpos", cmd_bitpos, -3, READONLY, 1, 1, 1, A_BITMAP, O|K|M, G_BITMAP, "2.8.7", "Position of the first bit that is set or clear"),
     R("getbit", cmd_getbit, 3, READONLY|FAST, 1, 1, 1, A_BITMAP, O|K|M|C, G_BITMAP, "2.2.0", "One bit of a string"),

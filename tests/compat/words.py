@@ -21,6 +21,7 @@ UNITS = [b"BYTE", b"BIT", b"byte", b"bit", b"bits"]
 class Words:
     def __init__(self, rng):
         self.rng = rng
+        self.serial = 0
 
     def pick(self, items):
         return items[int(self.rng.random() * len(items))]
@@ -63,9 +64,12 @@ class Words:
         return b"v%d" % self.rng.randint(0, 1000)
 
     def seconds(self):
-        """A time to live that ends either at once or long after the test."""
-        return self.pick([b"1000", b"100000", b"0", b"-1", b"9223372036854775807", b"9223372036854775", b"999999999999", b"abc", b"",
-                          b"500", b"70000", b"-9223372036854775808", b"10000000000000000"])
+        """A time to live that ends either at once or long after the test. No two are the same: the servers' clocks are read at
+        two moments, and GT and LT would tell."""
+        self.serial += 1
+        if self.chance(0.6):
+            return b"%d" % (1000 + self.serial * 7919 % 999983)
+        return self.pick([b"0", b"-1", b"9223372036854775807", b"9223372036854775", b"abc", b"", b"-9223372036854775808", b"10000000000000000"])
 
     def date(self, unit):
         return self.pick([b"%d" % ((2000000000 + self.rng.randint(0, 5)) * unit), b"1", b"1000", b"0", b"-5", b"9223372036854775807",
@@ -75,7 +79,7 @@ class Words:
         word = word.upper()
         if word in (b"EX", b"PX"):
             n = self.seconds()
-            return [n + b"000" if word == b"PX" and n in (b"1000", b"500", b"70000") else n]
+            return [n + b"000" if word == b"PX" and n.isdigit() and b"0" < n < b"999999999999" and len(n) < 8 else n]
         return [self.date(1 if word == b"EXAT" else 1000)]
 
     def case(self, word):
@@ -124,7 +128,10 @@ class Words:
 
     def bits(self):
         k, i = self.key, self.small
-        name = self.pick([b"SETBIT", b"SETBIT", b"GETBIT", b"BITCOUNT", b"BITCOUNT", b"BITPOS", b"BITPOS", b"BITOP"])
+        name = self.pick([b"SETBIT", b"SETBIT", b"GETBIT", b"BITCOUNT", b"BITCOUNT", b"BITPOS", b"BITPOS", b"BITOP", b"BITFIELD", b"BITFIELD",
+                          b"BITFIELD_RO"])
+        if name.startswith(b"BITFIELD"):
+            return [name, k()] + [w for _ in range(self.rng.randint(0, 4)) for w in self.field()]
         if name == b"SETBIT":
             return [name, k(), self.offset(), self.pick([b"0", b"1", b"1", b"2", b"-1", b"x", b""])]
         if name == b"GETBIT":
@@ -135,6 +142,19 @@ class Words:
             tail = self.pick([[], [i()], [i(), i()], [i(), i(), self.pick(UNITS)]])
             return [name, k(), self.pick([b"0", b"1", b"0", b"1", b"2", b"x"])] + tail
         return [name, self.case(self.pick([b"AND", b"OR", b"XOR", b"NOT", b"NAND"])), k()] + [k() for _ in range(self.rng.randint(0, 4))]
+
+    def field(self):
+        kind = self.pick([b"i5", b"u8", b"i8", b"u1", b"i64", b"u63", b"i16", b"u4", b"i33"])
+        kind = kind if self.chance(0.96) else self.pick([b"u64", b"i65", b"i0", b"x8", b"i", b"u-1", b"i08"])
+        at = (b"#" if self.chance(0.3) else b"") + self.offset()
+        verb = self.case(self.pick([b"GET", b"SET", b"INCRBY", b"OVERFLOW"]))
+        if verb.upper() == b"OVERFLOW":
+            return [verb, self.case(self.pick([b"WRAP", b"SAT", b"FAIL", b"FAIL", b"SAT", b"ROUND"]))]
+        return [verb, kind, at] + ([] if verb.upper() == b"GET" else [self.int()])
+
+    def lcs(self):
+        tail = self.options([b"LEN", b"IDX", b"WITHMATCHLEN", b"MINMATCHLEN", b"MAX"], 3, ())
+        return [b"LCS", self.key(), self.key()] + [w for o in tail for w in ([o, self.small()] if o.upper() == b"MINMATCHLEN" else [o])]
 
     def keys(self):
         k = self.key
@@ -179,7 +199,7 @@ class Words:
             return [name, k(), self.date(1 if name == b"EXPIREAT" else 1000)] + flags
         return [name, k()]
 
-    FAMILIES = [string, string, string, bits, keys, expiry]
+    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [lcs]
 
     def command(self):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""

@@ -1,0 +1,65 @@
+/* link: server/cmd/table.c server/cmd/call.c server/cmd/string.c server/cmd/set.c server/cmd/bits.c
+ * server/cmd/bitfield.c server/cmd/lcs.c server/cmd/key.c server/cmd/expire.c server/cmd/keyspace.c
+ * server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
+ * server/store/store.c server/store/string.c server/store/value.c server/store/walk.c
+ * server/proto/resp_write.c server/base/buf.c server/base/glob.c server/base/hash.c
+ * server/base/log.c server/base/num.c server/base/rand.c server/base/clock.c */
+/* Any words as commands to the families, on one small store: nothing crashes, every command that runs replies,
+ * and the verifier finds every structure sound afterwards. Words stand between spaces, commands between newlines. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/log.h"
+#include "server/cmd/call.h"
+#include "server/cmd/table.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int split(const char *line, const char *end, struct bytes *argv, int max) {
+    int argc = 0;
+    while (line < end && argc < max) {
+        const char *space = memchr(line, ' ', (size_t)(end - line));
+        if (!space) space = end;
+        argv[argc++] = (struct bytes){line, (size_t)(space - line)};
+        line = space + 1;
+    }
+    return argc;
+}
+
+static void run(struct store *store, int argc, const struct bytes *argv, struct buf *out) {
+    static const struct call_ops no_ops = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    bool unknown;
+    const struct command *cmd = argc ? command_resolve(argc, argv, 0, &unknown) : NULL;
+    if (!cmd || unknown || !cmd->fn || !command_arity_fits(cmd, argc)) return;
+    struct call c = {.argc = argc,
+                     .argv = argv,
+                     .command = cmd,
+                     .store = store,
+                     .resp = 3,
+                     .now_ms = 1000,
+                     .out = out,
+                     .ops = &no_ops};
+    buf_clear(out);
+    cmd->fn(&c);
+    must(buf_len(out) > 0, "a command replies");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    command_table_init();
+    struct store *store = store_new(2, 1);
+    struct buf out = BUF_INIT;
+    store_settings(store)->string_max_bytes = 1 << 20; /* a fuzzer's memory is small */
+    const char *line = (const char *)data, *end = line + size;
+    while (line < end) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        if (!newline) newline = end;
+        struct bytes argv[12];
+        run(store, split(line, newline, argv, 12), argv, &out);
+        line = newline + 1;
+    }
+    store_verify(store);
+    store_free(store);
+    buf_free(&out);
+    return 0;
+}

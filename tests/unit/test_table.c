@@ -1,0 +1,212 @@
+/* link: server/cmd/table.c server/cmd/call.c server/cmd/string.c server/cmd/set.c server/cmd/bits.c
+ * server/cmd/bitfield.c server/cmd/lcs.c server/cmd/key.c server/cmd/expire.c server/cmd/keyspace.c
+ * server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
+ * server/store/store.c server/store/string.c server/store/value.c server/store/walk.c
+ * server/proto/resp_write.c server/base/buf.c server/base/glob.c server/base/hash.c
+ * server/base/log.c server/base/num.c server/base/rand.c server/base/clock.c */
+/* The command table: lookup, editions as EDITIONS.md has them, keys; and a call's effects as the log and the
+ * slaves see them: what is propagated, in which words and which order, on a master and on a slave. */
+#include "tests/unit/tap.h"
+
+#include "server/base/buf.h"
+#include "server/base/log.h"
+#include "server/cmd/call.h"
+#include "server/cmd/table.h"
+#include "server/store/string.h"
+
+static struct bytes word(const char *s) {
+    return (struct bytes){s, strlen(s)};
+}
+
+static void nothing(struct call *c) {
+    (void)c;
+}
+
+/* ---- Lookup ---------------------------------------------------------------------------------- */
+
+static bool has(const char *name, unsigned edition) {
+    return command_find(word(name), edition) != NULL;
+}
+
+static void test_lookup(void) {
+    const struct command *get = command_find(word("gEt"), 0);
+    ok(get && strcmp(get->name, "get") == 0, "a command is found in any case");
+    ok(!has("ge", 0) && !has("gett", 0) && !has("", 0), "parts of names are no names");
+    ok(!has("object|encoding", 0), "a subcommand is not found by itself");
+    ok(!has("client", 0), "a row without a function is not there");
+    command_set_function("client|list", nothing);
+    ok(has("client", 0), "a container is there as soon as one of its subcommands is");
+    bool all = true;
+    for (int id = 0; id < command_count(); id++) {
+        const struct command *cmd = command_by_id(id);
+        all &= cmd->id == id && cmd->summary[0] && cmd->since[0];
+        if (!cmd->parent && cmd->fn && command_find(word(cmd->name), 0) != cmd) all = false;
+    }
+    ok(all, "every row is found by its name and says what it does");
+
+    struct bytes good[] = {word("OBJECT"), word("Encoding"), word("k")};
+    struct bytes bad[] = {word("OBJECT"), word("nosuch")};
+    bool unknown;
+    is_str(command_resolve(3, good, 0, &unknown)->name, "object|encoding",
+           "a subcommand is resolved");
+    ok(!unknown, "and known");
+    is_str(command_resolve(2, bad, 0, &unknown)->name, "object", "a wrong one gives its container");
+    ok(unknown, "and is said to be unknown");
+    ok(!command_resolve(1, (struct bytes[]){word("nosuch")}, 0, &unknown), "no row, no command");
+}
+
+static void test_editions(void) {
+    unsigned open = edition_by_name("open"), ckv = edition_by_name("ckv"),
+             ms = edition_by_name("master-slave"), cluster = edition_by_name("cluster");
+    ok(open && ckv && ms && cluster && !edition_by_name("opn"), "the editions have names");
+    ok(has("swapdb", open) && !has("swapdb", ms) && !has("swapdb", ckv) && !has("swapdb", cluster),
+       "SWAPDB is in open only");
+    ok(has("keys", ms) && has("keys", ckv) && !has("keys", cluster), "KEYS is not in cluster");
+    ok(!has("unlink", ms) && !has("object", ckv) && has("bitpos", ms) && !has("bitpos", cluster),
+       "UNLINK, OBJECT and BITPOS are where they belong");
+    is_str(edition_redis_version(ckv), "3.2.12", "an edition reports its own version");
+}
+
+static void test_keys(void) {
+    int at[8];
+    struct bytes mset[] = {word("mset"), word("a"), word("1"), word("b"), word("2")};
+    is_int(command_keys(command_find(mset[0], 0), 5, mset, at, 8), 2,
+           "MSET has a key in two words");
+    ok(at[0] == 1 && at[1] == 3, "at their places");
+    command_set_function("zunionstore", nothing);
+    struct bytes zu[] = {word("zunionstore"), word("to"), word("2"), word("a"), word("b")};
+    is_int(command_keys(command_find(zu[0], 0), 5, zu, at, 8), 3, "ZUNIONSTORE counts its keys");
+    ok(at[0] == 1 && at[1] == 3 && at[2] == 4, "and the destination");
+    zu[2] = word("9");
+    is_int(command_keys(command_find(zu[0], 0), 5, zu, at, 8), -1,
+           "more keys than words make no sense");
+}
+
+/* ---- Effects --------------------------------------------------------------------------------- */
+
+static struct buf
+    effects; /* "SET a 1; " for each command propagated, "~key" changed, "!event" notified */
+
+static void on_propagate(struct call *c, int db, int argc, const struct bytes *argv) {
+    (void)c;
+    buf_printf(&effects, "%d>", db);
+    for (int i = 0; i < argc; i++) buf_printf(&effects, " %.*s", (int)argv[i].len, argv[i].p);
+    buf_add_str(&effects, "; ");
+}
+
+static void on_changed(struct call *c, int db, struct bytes key) {
+    (void)c;
+    (void)db;
+    buf_printf(&effects, "~%.*s ", (int)key.len, key.p);
+}
+
+static void on_notify(struct call *c, int notify_class, const char *event, int db,
+                      struct bytes key) {
+    (void)c;
+    (void)db;
+    (void)key;
+    if (notify_class != NOTIFY_NEW && notify_class != NOTIFY_MISS)
+        buf_printf(&effects, "!%s ", event);
+}
+
+static const struct call_ops ops = {
+    .propagate = on_propagate, .changed = on_changed, .notify = on_notify};
+
+static struct store *store;
+static struct buf out;
+static int64_t now_ms = 1000;
+
+/* Runs a line of words as a client's command and leaves reply and effects. */
+static struct call run(unsigned flags, const char *line) {
+    static char text[256];
+    struct bytes argv[16];
+    int argc = 0;
+    snprintf(text, sizeof text, "%s", line);
+    for (char *w = strtok(text, " "); w; w = strtok(NULL, " ")) argv[argc++] = word(w);
+    bool unknown;
+    const struct command *cmd = command_resolve(argc, argv, 0, &unknown);
+    struct call c = {.argc = argc,
+                     .argv = argv,
+                     .command = cmd,
+                     .store = store,
+                     .resp = 2,
+                     .flags = flags,
+                     .now_ms = now_ms,
+                     .out = &out,
+                     .ops = &ops};
+    buf_clear(&out);
+    buf_clear(&effects);
+    cmd->fn(&c);
+    if (c.dirty && !c.propagated) buf_add_str(&effects, "as sent");
+    c.argv = NULL;
+    return c;
+}
+
+static void effect(const char *line, const char *expected) {
+    run(0, line);
+    is_str(buf_cstr(&effects), expected, line);
+}
+
+static void test_effects(void) {
+    effect("set a 1", "~a !set as sent");
+    effect("set a 2 ex 10", "~a !set !expire 0> SET a 2 PXAT 11000; ");
+    effect("set a 3 keepttl get", "~a !set 0> SET a 3 KEEPTTL; ");
+    effect("set a 4 nx", "");
+    effect("setex b 5 x", "~b !set !expire 0> SET b x PXAT 6000; ");
+    effect("getset b y", "~b !set 0> SET b y; ");
+    effect("incrbyfloat f 1.5", "~f !incrbyfloat 0> SET f 1.5 KEEPTTL; ");
+    effect("incr a", "~a !incrby as sent");
+    effect("expire a 7", "~a !expire 0> PEXPIREAT a 8000; ");
+    effect("expire a -1", "~a !del 0> DEL a; ");
+    effect("getex b exat 9", "~b !expire 0> PEXPIREAT b 9000; ");
+    effect("getex b persist", "~b !persist 0> PERSIST b; ");
+    effect("getdel b", "~b !del 0> DEL b; ");
+    effect("getdel b", "");
+    effect("setbit c 3 0", "~c !setbit as sent");
+    effect("setbit c 3 0", "");
+    effect("rename c d", "~c ~d !rename_from !rename_to as sent");
+    effect("move d 2", "~d ~d !move_from !move_to as sent");
+    effect("append nokey x", "~nokey !append as sent");
+    effect("del nokey other", "~nokey !del as sent");
+    effect("flushall", "as sent");
+}
+
+static const char *reply(unsigned flags, const char *line) {
+    run(flags, line);
+    return buf_cstr(&out);
+}
+
+static void test_lazy_expiry(void) {
+    run(0, "set k v px 100");
+    now_ms += 101;
+    is_str(reply(CALL_ON_SLAVE, "get k"), "$-1\r\n", "a slave hides an expired key");
+    is_str(buf_cstr(&effects), "", "and leaves it alone");
+    is_str(reply(CALL_ON_SLAVE | CALL_FROM_MASTER, "get k"), "$1\r\nv\r\n",
+           "its master's link sees it");
+    is_str(reply(CALL_HOLD_EXPIRY, "exists k"), ":0\r\n", "a doubtful clock hides it");
+    is_int(store_count(store, 0), 2, "and deletes nothing");
+    is_str(reply(0, "get k"), "$-1\r\n", "on a master it is gone");
+    is_str(buf_cstr(&effects), "0> DEL k; ~k !expired ",
+           "its deletion is propagated before all else");
+    run(0, "set k v px 100");
+    now_ms += 101;
+    is_str(reply(0, "set k w keepttl"), "+OK\r\n", "a write over an expired key");
+    is_str(buf_cstr(&effects), "0> DEL k; ~k !expired ~k !set as sent", "deletes it first");
+    is_str(reply(0, "ttl k"), ":-1\r\n", "and does not inherit its stamp");
+}
+
+int main(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    command_table_init();
+    store = store_new(16, 1);
+    test_lookup();
+    test_editions();
+    test_keys();
+    test_effects();
+    run(0, "set other v");
+    test_lazy_expiry();
+    store_free(store);
+    buf_free(&out);
+    buf_free(&effects);
+    return done();
+}
