@@ -81,6 +81,7 @@ static void feed_read(struct feed *f) {
             break;
         }
         buf_added(&f->in, (size_t)n);
+        if (f->state != FEED_ONLINE) f->ack_ns = clock_boot_ns(); /* newlines, while it loads */
         feed_parse(f);
     }
 }
@@ -97,6 +98,8 @@ static bool write_out(struct feed *f) {
             return false;
         }
         buf_eat(&f->out, (size_t)n);
+        if (f->state != FEED_ONLINE)
+            f->ack_ns = clock_boot_ns(); /* a copy that moves on is alive */
     }
     buf_trim(&f->out, 64 * 1024);
     return true;
@@ -225,13 +228,15 @@ void feeds_second(struct repl *r, uint64_t now_ns) {
     uint64_t timeout_ns = (uint64_t)r->o.timeout_ms * NS_PER_MS;
     bool online = false;
     for (struct feed *f = r->feeds; f; f = f->next) {
+        bool silent = now_ns > f->ack_ns && now_ns - f->ack_ns > timeout_ns;
         if (f->state == FEED_ONLINE) {
             online = true;
-            if (f->psync && now_ns - f->ack_ns > timeout_ns)
-                feed_end(f, "it acknowledged nothing for repl-timeout");
+            if (f->psync && silent) feed_end(f, "it acknowledged nothing for repl-timeout");
         } else if (f->state == FEED_WAIT && !f->dead) {
             buf_add(&f->out, "\n", 1); /* keeps its patience while the walk is queued */
             feed_flush(f);
+        } else if (silent) {
+            feed_end(f, "its copy did not move on for repl-timeout");
         }
     }
     if (r->feeds) r->last_slave_ns = now_ns;

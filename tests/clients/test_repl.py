@@ -183,8 +183,10 @@ def restarts():
 class Wire:
     """A proxy that can be cut: what a bad cable is."""
 
-    def __init__(self, to_port):
+    def __init__(self, to_port, limit=None):
+        """limit: after that many bytes from the far side it stands still, until lift()."""
         self.to_port, self.open, self.ends = to_port, True, []
+        self.limit, self.lifted, self.stalled = limit, threading.Event(), threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -201,15 +203,19 @@ class Wire:
                 return
             self.ends += [a, b]
             for x, y in ((a, b), (b, a)):
-                threading.Thread(target=self.pump, args=(x, y), daemon=True).start()
+                threading.Thread(target=self.pump, args=(x, y, x is b), daemon=True).start()
 
-    @staticmethod
-    def pump(x, y):
+    def pump(self, x, y, counts):
+        seen = 0
         try:
             while True:
                 data = x.recv(65536)
                 if not data:
                     break
+                seen += len(data)
+                if counts and self.limit and seen > self.limit and not self.lifted.is_set():
+                    self.stalled.set()
+                    self.lifted.wait()
                 y.sendall(data)
         except OSError:
             pass
@@ -227,7 +233,11 @@ class Wire:
             except OSError:
                 pass
 
+    def lift(self):
+        self.lifted.set()
+
     def close(self):
+        self.lift()
         self.listener.close()
         self.cut()
 
@@ -287,6 +297,54 @@ def copy_under_load():
         same(mc, rc, "Redis too")
 
 
+def interrupted():
+    """a full copy that stops half way: cut, and the slave killed"""
+    with duet() as m, duet() as s:
+        mc, sc = m.connect(), s.connect()
+        sc.cmd("SET", "old", 1)
+        for base in range(0, 40000, 1000):
+            mc.send_raw(b"".join(servers.encode("SET", "k%d" % i, b"v%d" % i * 20) for i in range(base, base + 1000)))
+            for _ in range(1000):
+                mc.read()
+        wire = Wire(m.port, limit=500000)
+        follow(sc, wire.port)
+        tap.ok(wire.stalled.wait(20), "a copy stands still half way")
+        tap.until(lambda: info(sc)["master_sync_in_progress"] == "1", 20)
+        tap.equal(sc.cmd("GET", "old"), b"1", "meanwhile the slave's old data is usable")
+        mc.cmd("SET", "during", 1)
+        tap.equal(mc.cmd("GET", "k5"), b"v5" * 20, "and the master serves")
+        s.stop(signal.SIGKILL)
+        wire.cut()
+        s.start()
+        sc = s.connect()
+        tap.equal((sc.cmd("GET", "old"), sc.cmd("DBSIZE")), (b"1", 1), "a slave killed half way has its old data, and only that")
+        wire.close()
+        wire = Wire(m.port, limit=500000)
+        follow(sc, wire.port)
+        tap.ok(wire.stalled.wait(20), "the next copy stands still")
+        wire.lift()
+        wire.cut()
+        same(mc, sc, "a cut link: the next attempt is whole")
+        tap.ok(sc.cmd("GET", "old") is None, "and replaces the old data")
+        # A slave that stops reading must not keep the master from saving.
+        wire.close()
+        wire = Wire(m.port, limit=100000)
+        for i in range(24):
+            mc.cmd("SET", "big%d" % i, os.urandom(1 << 20))
+        mc.cmd("CONFIG", "SET", "repl-timeout", "2")
+        sc.cmd("REPLICAOF", "NO", "ONE")
+        sc.cmd("FLUSHALL")
+        sc.cmd("SET", "another", "line")
+        with duet() as t:
+            tc = t.connect()
+            follow(tc, wire.port)
+            tap.ok(wire.stalled.wait(20), "a slave stops reading")
+            mc.cmd("BGSAVE")
+            tap.until(lambda: info(mc)["rdb_bgsave_in_progress"] == "0" and info(mc)["rdb_saves"] == "1", 30)
+            tap.ok("did not move on" in m.log(), "it is given up after repl-timeout, and BGSAVE goes on")
+        wire.close()
+
+
 def hostile():
     """a master that sends nonsense, and one that holds what cannot be loaded"""
     with duet() as s, redis() as m:
@@ -319,4 +377,4 @@ def hostile():
         same(mc, sc, "and is followed once the key is gone")
 
 
-tap.main(duet_duet, duet_redis, redis_duet, redis_disk_duet, chain, restarts, cuts, copy_under_load, hostile)
+tap.main(duet_duet, duet_redis, redis_duet, redis_disk_duet, chain, restarts, cuts, copy_under_load, interrupted, hostile)
