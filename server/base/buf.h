@@ -23,7 +23,7 @@ static inline size_t buf_len(const struct buf *b) {
     return b->end - b->start;
 }
 static inline char *buf_head(const struct buf *b) {
-    return b->data + b->start;
+    return b->start ? b->data + b->start : b->data; /* NULL + 0 is not C */
 }
 /* Returns room for at least n more bytes at the end; buf_added() says how many were used. */
 char *buf_room(struct buf *b, size_t n);
