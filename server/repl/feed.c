@@ -17,10 +17,6 @@
 
 enum { SPANS = 16, LOG_READ_BYTES = 1 << 20, READ_BYTES = 16 * 1024, IN_MAX_BYTES = 64 * 1024 };
 
-static void feed_name(const struct feed *f, char *out, size_t size) {
-    sock_peer_name(stream_fd(f->stream), out, size);
-}
-
 void feed_end(struct feed *f, const char *why) {
     if (f->dead) return;
     f->dead = why;
@@ -81,7 +77,7 @@ static void feed_read(struct feed *f) {
             break;
         }
         buf_added(&f->in, (size_t)n);
-        if (f->state != FEED_ONLINE) f->ack_ns = clock_boot_ns(); /* newlines, while it loads */
+        if (f->state == FEED_BULK_END) f->ack_ns = clock_boot_ns(); /* newlines, while it loads */
         feed_parse(f);
     }
 }
@@ -194,9 +190,7 @@ void feed_online(struct feed *f, uint64_t from) {
 
 static void feed_free(struct feed *f) {
     struct repl *r = f->r;
-    char name[80];
-    feed_name(f, name, sizeof name);
-    log_notice("replication: slave %s is gone: %s", name, f->dead);
+    log_notice("replication: slave %s (port %u) is gone: %s", f->conf.host, f->conf.port, f->dead);
     transfer_left(f);
     if (r->pair == f) r->pair = NULL;
     loop_io_free(f->io);
