@@ -5,7 +5,7 @@
 
 #include "hactl/ha_core.h"
 
-#define RECENT_BEATS 16 /* a stranger's proof of life may be so many of our beats old */
+#define RECENT_BEATS 64 /* a stranger's proof of life may be so many of our beats old */
 
 /* ---- heartbeats ------------------------------------------------------------------------------ */
 

@@ -245,10 +245,22 @@ static bool ask_rows(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     return false;
 }
 
+/* What went unanswered for two beats is looked at harder: with every tick, so that lost packets alone are not taken for
+ * silence; after a second it is silence, and every beat does. */
+static bool look_harder(const struct ha_fsm *f, int64_t answered_at, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
+    return !within(now, answered_at, 2 * t->beat_ms) && within(now, answered_at, 2 * t->dead_ms);
+}
+
 static void look_at_gateway(struct ha_fsm *f, int64_t now) {
-    if (now < f->next_probe) return;
+    if (now < f->next_probe && !look_harder(f, f->gateway_at, now)) return;
     f->next_probe = now + ms(f->setup.timing.beat_ms);
     ha_emit(f, HA_ACT_ASK_GATEWAY)->gateway.sent_at = now;
+}
+
+static bool beat_due(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
+    if (f->beat_now) return true;
+    return ev->kind == HA_EV_TICK && (now >= f->next_beat || look_harder(f, f->echo_at, now));
 }
 
 void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -262,7 +274,7 @@ void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
         look_at_gateway(f, now);
         ha_alarms(f, now);
     }
-    if (f->beat_now || (ev->kind == HA_EV_TICK && now >= f->next_beat)) ha_beat(f, now);
+    if (beat_due(f, ev, now)) ha_beat(f, now);
 }
 
 void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha_record *record,

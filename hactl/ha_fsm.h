@@ -319,7 +319,7 @@ enum ha_sync {
 enum ha_step { HA_STEP_FSYNC = 0, HA_STEP_NOTE, HA_STEP_TELL };
 enum ha_switch { HA_SWITCH_NO = 0, HA_SWITCH_PAUSING, HA_SWITCH_DRAINING };
 
-#define HA_SENT  128 /* heartbeats of our own that an echo can still date (6 s) */
+#define HA_SENT  256 /* heartbeats of our own that an echo can still date (2.5 s at one a tick) */
 #define HA_ASKS  8   /* VIP probes remembered */
 #define HA_QUEUE 64  /* actions of one step */
 

@@ -137,12 +137,16 @@ bool g_hand_over(const struct ha_fsm *f, const struct ha_event *ev, int64_t now)
     return !ha_server_well(f, now) && ha_peer_fit(f, now) && !ha_maintenance(f);
 }
 
+/* As for a silence, only time in which this node itself ran counts: unanswered is not unasked. */
+static bool gateway_lost(const struct ha_fsm *f, int64_t now) {
+    int64_t since = max_i64(f->gateway_at, max_i64(f->started_at, f->gap_end));
+    return !within(now, since, f->setup.timing.gateway_lost_ms + 1);
+}
+
 bool g_gateway_only_there(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    const struct ha_timing *t = &f->setup.timing;
-    return may_yield(f) && !ha_maintenance(f) && ha_peer_fit(f, now) &&
-           !within(now, f->gateway_at, t->gateway_lost_ms + 1) &&
-           f->peer.gateway_age_ms < t->gateway_seen_ms;
+    return may_yield(f) && !ha_maintenance(f) && ha_peer_fit(f, now) && gateway_lost(f, now) &&
+           f->peer.gateway_age_ms < f->setup.timing.gateway_seen_ms;
 }
 
 /* Alone, and the server restarted. With a peer in reach the two compare what they hold; without, it

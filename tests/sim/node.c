@@ -10,6 +10,8 @@ static void send_beat(struct world *w, struct node *n, const struct heartbeat *h
     for (int p = HA_PATH_CROSSOVER; p <= HA_PATH_GATEWAY; p++) {
         struct msg *m = transmit(w, n->i, !n->i, p, M_BEAT);
         if (m) m->body = copy;
+        if (chance(w) < .01 && (m = transmit(w, n->i, !n->i, p, M_BEAT)) != NULL)
+            m->body = copy; /* twice */
     }
 }
 
@@ -60,7 +62,10 @@ static void carry_out(struct world *w, struct node *n, const struct ha_action *a
         n->next_announce = 0;
         say(w, n->i, "serves the VIP");
         break;
-    case HA_ACT_VIP_DROP: n->vip = false; break;
+    case HA_ACT_VIP_DROP:
+        n->vip = false;
+        w->stops++;
+        break;
     case HA_ACT_VIP_ANNOUNCE: n->next_announce = 0; break;
     case HA_ACT_ASK_GATEWAY: ask_gateway(w, n, a->gateway.sent_at); break;
     case HA_ACT_PROBE_VIP: transmit(w, n->i, !n->i, HA_PATH_SERVICE, M_VIP_ASK); break;

@@ -56,7 +56,8 @@ enum fault_kind {
     F_MODEL_KINDS, /* the model's end here */
     F_SWITCH0 = F_MODEL_KINDS,
     F_SWITCH1,
-    F_KINDS
+    F_KINDS,
+    F_NONE = F_KINDS /* time passes */
 };
 
 struct fault {
@@ -68,6 +69,9 @@ struct rules {
     uint32_t without; /* HA_WITHOUT_* */
     bool no_hairpin;  /* nothing passes through the gateway */
     bool fast;        /* profile fast */
+    double loss;      /* of every datagram, on every path; 0: as the seed says */
+    double jitter_ms; /* every packet takes up to this; 0: as the seed says */
+    int stall_ms;     /* one machine or the other stands still for so long, every second or so */
 };
 
 struct schedule {
@@ -183,6 +187,7 @@ struct world {
     int lost, burnt;
     int64_t lost_at;
     bool no_master;
+    int stops;          /* how often a serving master gave up the VIP */
     const char *broken; /* the core's own verifier */
     uint64_t steps;
 };

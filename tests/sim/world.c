@@ -6,13 +6,13 @@
 
 #include "tests/sim/sim.h"
 
-static const char *const fault_names[F_KINDS] = {
+static const char *const fault_names[F_KINDS + 1] = {
     "crash:0",      "crash:1",      "replace:0", "replace:1",    "stall:0",      "stall:1",
     "hadstop:0",    "hadstop:1",    "hadkill:0", "hadkill:1",    "serverstop:0", "serverstop:1",
     "serverkill:0", "serverkill:1", "X",         "X0>",          "X1>",          "L0",
     "L1",           "L0tx",         "L0rx",      "L1tx",         "L1rx",         "SW",
     "GW",           "HBF",          "PART",      "PART0>",       "PART1>",       "loss:X",
-    "loss:L",       "slow:X",       "slow:L",    "switchover:0", "switchover:1",
+    "loss:L",       "slow:X",       "slow:L",    "switchover:0", "switchover:1", "nothing",
 };
 
 const char *fault_name(enum fault_kind k) {
@@ -224,6 +224,7 @@ static void fault(struct world *w, enum fault_kind k, bool on) {
     case F_SWITCH1:
         if (on && n->up && !n->had_stopped) had_command(w, &w->node[!(k & 1)], HA_CMD_SWITCHOVER);
         break;
+    case F_NONE: break;
     case F_LOSSX: w->loss[0] = on ? .3 : 0; break;
     case F_LOSSL: w->loss[1] = on ? .3 : 0; break;
     case F_SLOWX: w->slow[0] = on; break;
@@ -322,6 +323,20 @@ static void prepare(struct world *w, const struct schedule *plan) {
     w->jitter = jitters[(int)(chance(w) * 3)];
 }
 
+/* Weather instead of faults: stalls all along. */
+static void post_stalls(struct world *w, int stall_ms, int64_t until) {
+    double at = 1000;
+    while ((int64_t)(at * 1e6) < until) {
+        uint64_t kind = chance(w) < .5 ? F_STALL0 : F_STALL1;
+        for (int on = 1; on >= 0; on--) {
+            struct msg *m = post(w, at + (on ? 0 : stall_ms), M_FAULT, 0);
+            m->a = kind;
+            m->on = on;
+        }
+        at += between(w, 2 * stall_ms, 2000);
+    }
+}
+
 void world_run(struct world *w, const struct schedule *plan, const struct rules *r, bool trace) {
     prepare(w, plan);
     w->without = r->without;
@@ -344,6 +359,9 @@ void world_run(struct world *w, const struct schedule *plan, const struct rules 
         if (at < w->first) w->first = at;
         if (end > w->healed) w->healed = end;
     }
+    if (r->loss > 0) w->base_loss = r->loss;
+    if (r->jitter_ms > 0) w->jitter = r->jitter_ms / .3;
+    if (r->stall_ms > 0) post_stalls(w, r->stall_ms, w->healed);
     post(w, 5, M_CLIENT, 0);
     int64_t end = w->healed + SETTLE_MS * HA_MS;
     while (w->heap.len > 0 && w->heap.m[0].t <= end && w->broken == NULL) {
