@@ -81,7 +81,9 @@ static void set_oom_score(const struct child_spec *spec) {
 /* As root nothing but the kernel's own bound should limit a server's connections. */
 static void raise_limits(void) {
     struct rlimit files = {OPEN_FILES, OPEN_FILES}, none = {0, 0};
+    struct rlimit prio = {1, 1}; /* the thread by which a server shows that it lives */
     if (geteuid() == 0) setrlimit(RLIMIT_NOFILE, &files);
+    if (geteuid() == 0) setrlimit(RLIMIT_RTPRIO, &prio);
     setrlimit(RLIMIT_CORE, &none); /* a core would hold the data, and fill the partition */
 }
 

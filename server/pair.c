@@ -9,13 +9,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ALIVE_EVERY_MS = 10, ALIVE_STACK_BYTES = 128 * 1024 };
+enum { ALIVE_EVERY_MS = 10, ALIVE_STACK_BYTES = 128 * 1024, ALIVE_PRIORITY = 1 };
 
 static struct lease_page *page; /* NULL outside of a pair */
 static uint64_t told_epoch;     /* of the last DUET MASTER or DUET SLAVE */
@@ -93,6 +94,10 @@ static int start_thread(void) {
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old); /* signals are the executor's */
     int failed = pthread_create(&alive_thread, &attr, stamp, NULL);
+    /* A machine that is merely busy must not look like a server that stopped. Where it is not
+     * allowed the thread competes like any other. */
+    struct sched_param prio = {.sched_priority = ALIVE_PRIORITY};
+    if (!failed) (void)pthread_setschedparam(alive_thread, SCHED_FIFO, &prio);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return failed;
