@@ -145,8 +145,8 @@ bool house_apply_network(struct house *h) {
 /* The server's own file: what [instance N] says. The password stays out of the process list. */
 static bool write_server_conf(struct house *h, const struct node_instance *i, const char *path) {
     struct buf text = BUF_INIT;
-    buf_printf(&text, "port %d\n", i->port);
     buf_add(&text, buf_head(&i->directives), buf_len(&i->directives));
+    buf_printf(&text, "port %d\n", i->port);
     bool done = file_replace(path, buf_head(&text), buf_len(&text), 0600) &&
                 (!h->appliance || chown(path, HOUSE_SERVER_UID, HOUSE_SERVER_GID) == 0);
     if (!done) log_error("cannot write %s: %s", path, strerror(errno));
