@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "rootfs/supervise.h"
+#include "server/base/file.h"
 
 #define OPEN_FILES 262144
 
@@ -96,10 +97,20 @@ static void become_user(const struct child_spec *spec) {
     }
 }
 
-pid_t spawn_child(const struct child_spec *spec, int out_fd) {
+/* The child's end is tied to the parent's; one that lost its parent meanwhile ends here. */
+static void tie_to(pid_t parent) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(127);
+}
+
+pid_t spawn_child(const struct child_spec *spec, int out_fd, const char *pid_path) {
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid != 0) return pid;
+    tie_to(parent); /* before anybody can know of this child and stop it */
+    if (pid_path && !file_write_pid(pid_path)) {
+        dprintf(out_fd, "%s: cannot write %s: %s\n", spec->name, pid_path, strerror(errno));
+    }
     setsid();
     reset_signals();
     wire(spec, out_fd);
@@ -107,9 +118,7 @@ pid_t spawn_child(const struct child_spec *spec, int out_fd) {
     raise_priority(spec);
     set_oom_score(spec);
     become_user(spec);
-    /* After the change of user, which clears it. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(127);
+    tie_to(parent); /* again: the change of user has cleared it */
     const char *program = spec->program ? spec->program : supervisor_self();
     execv(program, (char *const *)(uintptr_t)spec->argv);
     dprintf(2, "%s: cannot execute %s: %s\n", spec->name, program, strerror(errno));

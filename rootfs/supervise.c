@@ -87,18 +87,6 @@ static char *pid_path(const struct child *c) {
     return xasprintf("%s/%s.pid", c->s->run_dir, c->spec.name);
 }
 
-static void write_pid(const struct child *c) {
-    char *path = pid_path(c);
-    char text[24];
-    int n = snprintf(text, sizeof text, "%d\n", (int)c->pid);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0 || !file_write_all(fd, text, (size_t)n)) {
-        log_warning("cannot write %s: %s", path, strerror(errno));
-    }
-    if (fd >= 0) close(fd);
-    free(path);
-}
-
 static void start(struct child *c) {
     int ends[2] = {-1, -1};
     uint64_t now = clock_boot_ns();
@@ -109,7 +97,9 @@ static void start(struct child *c) {
         return;
     }
     c->started_ns = now;
-    c->pid = spawn_child(&c->spec, ends[1]);
+    char *path = pid_path(c);
+    c->pid = spawn_child(&c->spec, ends[1], path);
+    free(path);
     close(ends[1]);
     if (c->pid < 0) {
         log_error("cannot start %s: no process: %s", c->spec.name, strerror(errno));
@@ -122,7 +112,6 @@ static void start(struct child *c) {
     fcntl(c->out, F_SETFL, O_NONBLOCK);
     c->io = loop_io_new(c->s->loop, c->out, read_output, c);
     loop_io_want(c->io, LOOP_READ);
-    write_pid(c);
     log_info("%s runs as process %d", c->spec.name, (int)c->pid);
 }
 
@@ -325,7 +314,7 @@ int supervisor_run_tool(const char *program, const char *const *argv, int limit_
     int ends[2], status = 0;
     uint64_t deadline = clock_boot_ms() + (uint64_t)limit_ms;
     if (pipe2(ends, O_CLOEXEC) != 0) return -1;
-    pid_t pid = spawn_child(&spec, ends[1]);
+    pid_t pid = spawn_child(&spec, ends[1], NULL);
     close(ends[1]);
     for (;;) {
         struct pollfd p = {.fd = ends[0], .events = POLLIN};
