@@ -110,7 +110,9 @@ void ha_alarms(struct ha_fsm *f, int64_t now) {
     ha_alarm(f, HA_ALARM_SERVER, !well,
              well ? "this node's server is well"
                   : "this node's server is down, stopped, loading, or its disk does not answer");
-    bool vip = within(now, f->vip_foreign_at, 10 * t->dead_ms) && (f->vip || f->state == HA_BOOT);
+    /* Who does not have the VIP hears the master announce it: only what came in silence is strange. */
+    bool strange = f->vip || f->vip_foreign_at > f->heard_at + ms(t->path_ms);
+    bool vip = within(now, f->vip_foreign_at, 10 * t->dead_ms) && strange;
     ha_alarm(f, HA_ALARM_VIP, vip,
              vip ? "another machine answers for the VIP: find it and take the address off it"
                  : "no other machine answers for the VIP");

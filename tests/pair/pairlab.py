@@ -139,7 +139,7 @@ class Node:
         self.lab.ns(self.name, "nft", "-f", "-", input=text % "".join(" %s drop\n" % r for r in rules))
 
     def mac(self, iface):
-        return json.loads(self.lab.ip(self.name, "-j", "link", "show", iface).stdout)[0]["address"]
+        return self.lab.mac(self.name, iface)
 
     # ---- what an operator and a client see ----
 
@@ -196,6 +196,9 @@ class Lab(netlab.Lab):
         super().build()
         self.ip("g", "addr", "add", CLIENT + "/24", "dev", "br0")
         self.ip("g", "route", "replace", "10.77.0.0/24", "dev", "br0", "src", CLIENT)
+
+    def mac(self, node, iface):
+        return json.loads(self.ip(node, "-j", "link", "show", iface).stdout)[0]["address"]
 
     def gateway(self, state):
         """The gateway's address answers (up) or is silent (down)."""

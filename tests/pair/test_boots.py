@@ -1,4 +1,4 @@
-"""Machines that go and come: FAULTS 3, 4, 5, 11, 61 and an orderly shutdown."""
+"""Machines that go and come: FAULTS 3, 4, 5, 11, 37, 74 and an orderly shutdown."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import netlab  # noqa: E402
 import pairlab  # noqa: E402
 import tap  # noqa: E402
 
@@ -131,11 +132,45 @@ def fault_11_the_machine_stalls():
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "11: no acknowledged write is lost")
 
 
+def fault_37_the_vip_is_taken():
+    """37: the master dies while another machine has the VIP: the slave does not take it, and names that machine"""
+    master = pair.settled()
+    slave = master.other
+    intruder = pair.lab.mac("g", "br0")
+    pair.lab.ip("g", "addr", "add", netlab.VIP + "/32", "dev", "br0")
+    master.power_cut()
+    text = tap.until(lambda: next((a["text"] for a in slave.status()["alarms"] if a["name"] == "vip-foreign"), None), pairlab.SETTLE_S, "an alarm")
+    tap.ok(intruder in text, "37: the alarm names the link address of the machine that has the VIP")
+    tap.ok(not slave.serving() and not slave.status()["node"]["vip"], "37: the slave did not take it")
+    pair.lab.ip("g", "addr", "del", netlab.VIP + "/32", "dev", "br0")
+    master.power_on()
+    pair.settled()
+    tap.ok(pair.writes_work(), "37: the intruder gone and the other node back, the pair serves again")
+
+
+def fault_74_maintenance():
+    """74: in maintenance nobody takes over; the mode survives a reboot, and ends"""
+    master = pair.settled()
+    master.hactl("maintenance", "on")
+    tap.until(lambda: not master.other.status()["takeover"]["on"], pairlab.SETTLE_S, "the slave knows")
+    master.power_cut()
+    end = time.monotonic() + 2.5
+    tap.ok(all(not master.other.serving() for _ in iter(lambda: time.monotonic() < end, False)), "74: the master dies, the slave does not take over")
+    tap.ok("maintenance" in [a["name"] for a in master.other.status()["alarms"]], "74: it alarms that maintenance is on")
+    master.power_on()
+    tap.until(lambda: master.status()["node"]["maintenance"], pairlab.SETTLE_S, "the mode after the reboot")
+    tap.ok(True, "74: the mode survived the reboot")
+    master.hactl("maintenance", "off")
+    pair.settled()
+    tap.ok(pair.writes_work(), "74: maintenance off: the pair serves again")
+
+
 def main():
     global pair
     with pairlab.Pair() as pair:
         pairlab.run(an_orderly_shutdown_hands_over, fault_3_both_lose_power, fault_4_only_the_stale_one_returns,
-                    fault_4_the_operator_forces_it, fault_5_a_power_bounce, fault_11_the_machine_stalls)
+                    fault_4_the_operator_forces_it, fault_5_a_power_bounce, fault_11_the_machine_stalls,
+                    fault_37_the_vip_is_taken, fault_74_maintenance)
     sys.exit(tap.done())
 
 
