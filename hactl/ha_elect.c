@@ -253,10 +253,12 @@ bool g_noted(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     return f->claim_step == HA_STEP_NOTE && ha_is_saved(f, f->claim_wait);
 }
 
+/* Three commands on one socket, answered in this order; a pause of an earlier switchover may still be on. */
 void d_tell_master(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev, (void)now;
-    ha_tell(f, HA_TELL_MASTER);
-    struct ha_action *a = ha_tell(f, HA_TELL_ALONE); /* answered after MASTER, on the same socket */
+    f->claim_first = ha_tell(f, HA_TELL_MASTER)->tell.id;
+    ha_tell(f, HA_TELL_RESUME);
+    struct ha_action *a = ha_tell(f, HA_TELL_ALONE);
     a->tell.alone = true;
     f->claim_step = HA_STEP_TELL;
     f->claim_wait = a->tell.id;
@@ -288,9 +290,12 @@ void d_become_master(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 bool g_step_failed(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)now;
     if (ev->kind == HA_EV_SAVED) return !ev->saved.ok;
-    if (ev->kind == HA_EV_TOLD)
-        return f->claim_step != HA_STEP_NOTE && ev->told.id == f->claim_wait && !ev->told.ok;
-    return true; /* the server died */
+    if (ev->kind != HA_EV_TOLD) return true; /* the server died */
+    bool ours = f->claim_step == HA_STEP_FSYNC ? ev->told.id == f->claim_wait
+                : f->claim_step == HA_STEP_TELL
+                    ? ev->told.id >= f->claim_first && ev->told.id <= f->claim_wait
+                    : false;
+    return ours && !ev->told.ok;
 }
 
 void d_promote_abort(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {

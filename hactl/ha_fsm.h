@@ -337,8 +337,9 @@ struct ha_fsm {
     uint64_t known;          /* highest epoch seen, in memory (disk.seen follows) */
     uint64_t claim;          /* epoch that is being promoted to */
     enum ha_step claim_step; /* how far the promotion is */
-    uint32_t claim_wait;     /* the number (tell or save) whose answer ends that step */
-    bool adopted;            /* the server's first status said what kind of start this is */
+    uint32_t claim_wait;     /* the number (tell or save) whose answer ends that step ... */
+    uint32_t claim_first; /* ... and the first of the commands that all have to be answered well */
+    bool adopted;         /* the server's first status said what kind of start this is */
     /* evidence */
     struct heartbeat peer; /* last heartbeat believed */
     bool peer_known;       /* there was one in this life of ours */

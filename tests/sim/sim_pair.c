@@ -179,6 +179,23 @@ static void show_bad(const struct schedule *s, struct tally *t) {
     fflush(stdout);
 }
 
+/* Beyond the fault model: three faults of any kinds, for those who look for what no promise covers. */
+static int triples(uint64_t count, uint64_t seed) {
+    struct tally t = {0};
+    for (uint64_t n = 0; n < count; n++) {
+        enum fault_kind kinds[3];
+        dice = (seed + n + 1) * 0x9e3779b97f4a7c15u | 1;
+        for (int i = 0; i < 20; i++) roll(2);
+        for (int i = 0; i < 3; i++) kinds[i] = (enum fault_kind)roll(F_KINDS);
+        struct schedule s = make(kinds, 3, seed + n);
+        if (one(&s, &t)) show_bad(&s, &t);
+    }
+    printf("# %llu triples: two writers %llu, lost %llu, no master %llu, broken %llu\n",
+           (unsigned long long)t.runs, (unsigned long long)t.two, (unsigned long long)t.lost,
+           (unsigned long long)t.none, (unsigned long long)t.broken);
+    return 0;
+}
+
 static void count_off(uint64_t from, uint64_t to, uint64_t step, uint64_t seed, struct tally *t) {
     for (uint64_t n = from; n < to; n += step) {
         struct schedule s = numbered(n, seed);
@@ -420,6 +437,7 @@ static const char help[] =
     "  sim_pair --survey SEEDS FAULT..  how a combination ends over many seeds\n"
     "  sim_pair --double SEEDS          every ordered pair of the model's kinds; what is not safe\n"
     "  sim_pair --ablate [SEEDS]        what each clause is for\n"
+    "  sim_pair --triples N             three faults at a time, beyond what is promised\n"
     "  sim_pair --weather [MINUTES]     loss, jitter and stalls that change no role\n"
     "before these: --without CLAUSE, --nohairpin (no path through the gateway), --fast (profile "
     "fast)\n";
@@ -479,6 +497,8 @@ int main(int argc, char **argv) {
         return survey(argv + i + 2, argc - i - 2, strtoull(argv[i + 1], NULL, 0), seed);
     if (!strcmp(argv[i], "--double") && i + 1 < argc)
         return doubles(strtoull(argv[i + 1], NULL, 0), seed);
+    if (!strcmp(argv[i], "--triples") && i + 1 < argc)
+        return triples(strtoull(argv[i + 1], NULL, 0), seed);
     if (!strcmp(argv[i], "--weather")) return all_weather(i + 1 < argc ? atoi(argv[i + 1]) : 60);
     if (!strcmp(argv[i], "--ablate"))
         return ablate(i + 1 < argc ? strtoull(argv[i + 1], NULL, 0) : 60);

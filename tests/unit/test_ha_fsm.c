@@ -303,10 +303,20 @@ static void test_takeover(void) {
     is_int(last[HA_ACT_SAVE].save.record.epoch == ha_epoch(4, 0), 1,
            "rule 5: fsync, then the record");
     saved(true);
-    ok(told[0] == HA_TELL_MASTER && told[1] == HA_TELL_ALONE, "then the server");
+    ok(told[0] == HA_TELL_MASTER && told[2] == HA_TELL_ALONE, "then the server");
     ok(f.lease == HA_NEVER, "still no lease");
     answer(true);
     ok(f.state == HA_MASTER && f.lease > now && given[HA_ACT_VIP_TAKE], "and then it serves");
+
+    settled_slave();
+    pass(600, false, true);
+    answer(true);
+    saved(true);
+    struct ha_event refused = {.kind = HA_EV_TOLD};
+    refused.told.id = last[HA_ACT_TELL].tell.id - 2;
+    step(&refused);
+    ok(f.state == HA_BOOT && f.lease == HA_NEVER,
+       "a server that refuses to be master is not served with");
 
     settled_slave();
     pass(2000, false, false);
