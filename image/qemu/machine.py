@@ -93,7 +93,7 @@ class Machine:
         words = qemu_arguments(self.accel, self.memory_mib, self.processors, self._firmware())
         words += ["-drive", "if=none,id=disk,format=raw,cache=unsafe,file=" + self.disk, *DISKS[self.disk_kind],
                   "-device", "VGA", "-device", "i6300esb", "-device", "virtio-rng-pci",
-                  "-chardev", "socket,id=console,path=%s.console,server=on,wait=off,logfile=%s" % (self.name, self.log_path),
+                  "-chardev", "socket,id=console,path=%s.console,server=on,wait=off,logfile=%s,logappend=on" % (self.name, self.log_path),
                   "-serial", "chardev:console",
                   "-chardev", "socket,id=monitor,path=%s.monitor,server=on,wait=off" % self.name,
                   "-mon", "chardev=monitor,mode=control"]
