@@ -277,6 +277,13 @@ def open_tap(name, address, netmask):
     return tap
 
 
+def be_a_gateway():
+    """Forwards what one machine sends to the other through it (a path of the heartbeats), and says nothing about the detour."""
+    for name, value in (("ip_forward", "1"), ("conf/all/send_redirects", "0"), ("conf/service/send_redirects", "0")):
+        with open("/proc/sys/net/ipv4/" + name, "w") as f:
+            f.write(value)
+
+
 class Networks:
     """The service network with a host on it (the gateway, and whoever connects through a forward), and the crossover."""
 
@@ -298,6 +305,7 @@ class Networks:
             if libc.unshare(CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
             self.service.add(open_tap(b"service", self.gateway, self.netmask), framed=False)
+            be_a_gateway()
         except OSError as e:
             self.failure = ("cannot make a network for the machines: %s; this needs root, network namespaces and /dev/net/tun"
                             % e)
