@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -101,6 +102,13 @@ def test_run():
             tap.equal(ask(port, b"PING"), b"+PONG\r\n", "the VIP answers at the port of this host")
             shown = type_into_console(where)
             tap.ok(re.search(r"master|slave", shown), "image/console shows hactl status") or tap.say(shown)
+            command = re.search(r"(ssh -i .*)", open(log.name).read())
+            if command:
+                # the first connection makes the host key
+                tap.until(lambda: re.search(r"master|slave", run("sh", "-c", command[1] + " 2>&1")[1]), 60, "an answer by SSH", step_s=0.5)
+                tap.ok(True, "the printed ssh command shows hactl status")
+            else:
+                tap.ok(not shutil.which("ssh-keygen"), "no ssh is offered where there is no OpenSSH client")
             with open(os.path.join(where, "a.pid")) as f:
                 os.kill(int(f.read()), signal.SIGKILL)
             tap.until(lambda: ask(port, b"SET k v") == b"+OK\r\n", UP_S, "a write after the kill")
