@@ -95,6 +95,7 @@ class Port:
     def __init__(self, switch, sock, framed):
         self.switch, self.sock, self.framed = switch, sock, framed
         self.inbox, self.outbox, self.out_bytes = bytearray(), collections.deque(), 0
+        self.waits = False  # for room to write
 
     def read(self):
         try:
@@ -145,7 +146,9 @@ class Port:
         except OSError:
             self.switch.remove(self)
             return
-        self.switch.loop.watch(self.sock, self.read, self.write if self.outbox else None)
+        if self.waits != bool(self.outbox):
+            self.waits = bool(self.outbox)
+            self.switch.loop.watch(self.sock, self.read, self.write if self.waits else None)
 
 
 class Switch:
