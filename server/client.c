@@ -257,7 +257,7 @@ bool client_any_released(void) {
 static bool may_resume(struct client *c) {
     switch (c->stall) {
     case STALL_NONE: return true;
-    case STALL_PAUSE: return !server.pause_until_ns;
+    case STALL_PAUSE: return !server_paused();
     case STALL_LEASE: return pair_may_serve();
     case STALL_HELD: return held_is_gone(c);
     case STALL_WAIT: return wait_is_over(c);

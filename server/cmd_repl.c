@@ -113,7 +113,7 @@ static void role_of_master(struct call *c, const struct repl_status *s) {
 static void cmd_role(struct call *c) {
     struct repl_status s = {0};
     if (server.repl) repl_status(server.repl, &s);
-    if (server.role == REPL_SLAVE) {
+    if (server.role != REPL_MASTER) {
         role_of_slave(c, &s);
     } else if (server.repl) {
         role_of_master(c, &s);

@@ -130,6 +130,7 @@ static bool take_epoch(struct call *c, uint64_t *epoch) {
 
 /* Whoever was served as master's client must come back through the VIP; held replies never go. */
 static void leave_mastership(const char *why) {
+    server.had_pause_until_ns = 0;
     if (server.role != REPL_MASTER) return;
     uint64_t held = output_held_count();
     size_t n = client_close_service(false);
@@ -214,15 +215,14 @@ static void duet_pause(struct call *c) {
         reply_error(c, "ERR DUET PAUSE takes milliseconds");
         return;
     }
-    server.pause_until_ns = clock_boot_ns() + ms * NS_PER_MS;
-    server.pause_all = false;
+    server.had_pause_until_ns = clock_boot_ns() + ms * NS_PER_MS;
     char text[40];
     snprintf(text, sizeof text, "OK %llu", (unsigned long long)repl_offset(server.repl));
     reply_status(c, text);
 }
 
 static void duet_resume(struct call *c) {
-    server.pause_until_ns = 0;
+    server.had_pause_until_ns = 0;
     reply_ok(c);
 }
 

@@ -36,7 +36,7 @@ static void drop_expired(void *arg, int db, struct entry *e) {
 static void expire_cycle(void) {
     expire_more = false;
     if (!server.repl || server.role != REPL_MASTER || !server.config.active_expire) return;
-    if (server.pause_until_ns || server.write_failure || !pair_may_serve()) return;
+    if (server_paused() || server.write_failure || !pair_may_serve()) return;
     expire_more =
         store_expire_cycle(server.store, clock_wall_ms(), EXPIRE_A_CYCLE, drop_expired, NULL);
 }
@@ -92,8 +92,13 @@ void cron_set_hz(int64_t hz) {
 /* --- each turn --- */
 
 static void look_at_stalled(void) {
-    if (server.pause_until_ns && clock_boot_ns() >= server.pause_until_ns)
+    uint64_t now = server_paused() ? clock_boot_ns() : 0;
+    if (server.had_pause_until_ns && now >= server.had_pause_until_ns)
+        server.had_pause_until_ns = 0;
+    if (server.pause_until_ns && now >= server.pause_until_ns) {
         server.pause_until_ns = 0;
+        server.pause_all = false;
+    }
     if (client_any_stalled()) client_wake_stalled();
 }
 
@@ -106,7 +111,7 @@ static void before_sleep(struct loop *l, void *arg) {
     if (server.repl) repl_before_sleep(server.repl);
     output_flush();
     client_reap();
-    bool look = client_any_stalled() || server.pause_until_ns;
+    bool look = client_any_stalled() || server_paused();
     if (look != loop_timer_active(stalled_timer)) {
         if (look)
             loop_timer_start(stalled_timer, STALLED_LOOK_MS * NS_PER_MS,

@@ -192,8 +192,8 @@ static void section_replication(struct buf *out) {
         n = repl_slaves(server.repl, slaves, MOST);
     }
     if (n > MOST) n = MOST;
-    buf_printf(out, "role:%s\r\n", server.role == REPL_SLAVE ? "slave" : "master");
-    if (server.role == REPL_SLAVE) slave_lines(out, &s);
+    buf_printf(out, "role:%s\r\n", server.role == REPL_MASTER ? "master" : "slave");
+    if (server.role != REPL_MASTER) slave_lines(out, &s);
     buf_printf(out, "connected_slaves:%zu\r\n", n);
     if (server.config.min_slaves && server.repl)
         buf_printf(out, "min_slaves_good_slaves:%d\r\n", repl_good_slaves(server.repl));
@@ -247,8 +247,8 @@ static void section_commandstats(struct buf *out) {
         buf_printf(out,
                    "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,"
                    "failed_calls=%llu\r\n",
-                   command_by_id(i)->name, (ull)s->calls, (ull)s->us,
-                   s->calls ? (double)s->us / (double)s->calls : 0.0, (ull)s->rejected,
+                   command_by_id(i)->name, (ull)s->calls, (ull)(s->ns / 1000),
+                   s->calls ? (double)s->ns / 1000 / (double)s->calls : 0.0, (ull)s->rejected,
                    (ull)s->failed);
     }
 }

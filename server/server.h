@@ -29,7 +29,7 @@ struct server_stats {
 };
 
 struct command_stats {
-    uint64_t calls, us, rejected, failed;
+    uint64_t calls, ns, rejected, failed;
 };
 
 struct server {
@@ -63,11 +63,16 @@ struct server {
     size_t client_count; /* service clients and control connections */
     uint64_t next_client_id;
 
-    /* CLIENT PAUSE and DUET PAUSE: until when (boot ns; 0: not paused), and what. */
-    uint64_t pause_until_ns;
+    /* CLIENT PAUSE and DUET PAUSE, which know nothing of each other: until when (boot ns; 0: not
+     * paused). had's is of writes; a client's may be of everything. */
+    uint64_t pause_until_ns, had_pause_until_ns;
     bool pause_all;
 };
 extern struct server server;
+
+static inline bool server_paused(void) {
+    return server.pause_until_ns || server.had_pause_until_ns;
+}
 
 /* True when the log or the master's stream is being applied, or a first copy is on its way. */
 bool server_loading(void);

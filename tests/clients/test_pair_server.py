@@ -342,6 +342,8 @@ def pause_and_fsync():
             c.send("SET", "k", "2")
             tap.ok(c.silent(0.2), "a paused write waits")
             tap.equal(d.cmd("GET", "k"), b"1", "reads go on")
+            d.cmd("CLIENT", "UNPAUSE")
+            tap.ok(c.silent(0.1), "a client's CLIENT UNPAUSE does not end had's pause")
             tap.equal(n.status()["offset"], answer.split()[1], "and the offset stands still")
             n.duet("RESUME")
             tap.equal(c.read(), b"OK", "DUET RESUME lets it go on")
