@@ -165,12 +165,20 @@ static bool peer_has_nothing(const struct ha_fsm *f, int64_t now) {
            ha_echoes_us(f);
 }
 
+/* With a peer that can tell what it holds the two elect. One that cannot (its server is down, or loads for ever) does not
+ * keep a node with a proof from serving. */
+static bool peer_in_the_way(const struct ha_fsm *f, int64_t now, uint32_t init_ms) {
+    if (!within(now, f->heard_at, init_ms + 1) || peer_has_nothing(f, now)) return false;
+    bool mute = f->peer_known && !ha_peer_says(f, HB_RANKED) && f->peer.claim == 0 &&
+                f->peer.state != HA_MASTER && ha_echoes_us(f);
+    return !mute || within(now, f->started_at, 2 * init_ms);
+}
+
 static bool proof(const struct ha_fsm *f, int64_t now, uint32_t init_ms) {
-    bool heard = within(now, f->heard_at, init_ms + 1);
     return f->disk.epoch != 0 && f->disk.was_master && f->disk.peer_outdated &&
            f->next.peer_outdated && !f->disk.benched && ha_server_well(f, now) && f->server.whole &&
            f->known <= f->disk.epoch && !within(now, f->started_at, init_ms + 1) &&
-           (!heard || peer_has_nothing(f, now));
+           !peer_in_the_way(f, now, init_ms);
 }
 
 bool g_proof_probe_due(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {

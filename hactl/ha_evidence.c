@@ -132,10 +132,17 @@ int ha_rank_against_peer(const struct ha_fsm *f) {
     return c != 0 ? c : f->setup.node == 0 ? 1 : -1;
 }
 
-/* A node without a record stands below every node that has one, whatever its server is doing. */
+/* Data that can never be served: a copy that was not finished. Not those of a master who is the only one to have them. */
+static bool incomplete(const struct ha_fsm *f) {
+    return f->server_up && !f->server.loading && !f->server.whole && !ha_holds_proof(f);
+}
+
+/* A node without a record, or without complete data, stands below every node that has them. */
 bool ha_stands_lower(const struct ha_fsm *f) {
+    if (!ha_peer_says(f, HB_RANKED)) return false;
+    if (incomplete(f)) return true;
     bool known = ha_ranked(f) || (f->disk.epoch == 0 && f->next.epoch == 0);
-    return known && ha_peer_says(f, HB_RANKED) && ha_rank_against_peer(f) < 0;
+    return known && ha_rank_against_peer(f) < 0;
 }
 
 uint64_t ha_next_epoch(const struct ha_fsm *f, unsigned node) {

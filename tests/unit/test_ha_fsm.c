@@ -377,10 +377,23 @@ static void test_boot(void) {
            "one that can prove that nobody is ahead waits a moment for the other");
     pass(300, false, true);
     is_int(f.state, HA_PROMOTING, "and then serves");
-    saved(false);
+    last[HA_ACT_TELL].tell.id = f.claim_wait;
     answer(false);
     is_int(f.state, HA_BOOT, "a promotion whose fsync fails is taken back");
     ok(f.claim == 0, "its claim falls");
+    begin((struct ha_record){.epoch = ha_epoch(3, 0), .was_master = 1, .peer_outdated = 1}, 0);
+    peer.epoch = ha_epoch(3, 0);
+    peer.flags &= ~HB_RANKED;
+    pass(2500, true, true);
+    is_int(f.state, HA_BOOT, "with a peer whose server still loads it waits");
+    pass(800, true, true);
+    is_int(f.state, HA_PROMOTING, "but not for ever: it has the proof");
+    begin((struct ha_record){.epoch = ha_epoch(3, 0)}, 1);
+    server.whole = false;
+    peer.epoch = ha_epoch(3, 0);
+    pass(300, true, true);
+    ok(f.state == HA_BOOT && f.permit != 0,
+       "whose copy was never finished yields, whatever its offset");
 }
 
 static void test_switchover(void) {
