@@ -88,7 +88,7 @@ static void link_fields(struct fields *f, const struct repl_status *r) {
     number(f, "acked", r->acked);
     number(f, "insync_link", r->insync_link);
     number(f, "alone", r->alone);
-    number(f, "whole", server.whole && r->whole);
+    number(f, "whole", r->whole);
     number(f, "rejoin_tail", r->rejoin_tail);
 }
 
@@ -142,10 +142,6 @@ static void duet_master(struct call *c) {
     uint64_t epoch;
     char err[200];
     if (!ready(c) || !take_epoch(c, &epoch)) return;
-    if (!server.whole) {
-        reply_error(c, "ERR the data of this node is damaged or incomplete; it cannot be master");
-        return;
-    }
     if (!repl_master(server.repl, err, sizeof err)) {
         reply_errorf(c, "ERR %s", err);
         return;

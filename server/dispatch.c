@@ -352,9 +352,10 @@ static int run_batch(struct client *c, int n) {
 }
 
 static void after_batch(struct client *c) {
-    uint64_t offset = server.repl ? repl_offset(server.repl) : 0;
+    bool wrote = c->write_offset == UINT64_MAX;
+    uint64_t offset = server.repl ? repl_reply_offset(server.repl, wrote) : 0;
     c->reply_offset = offset;
-    if (c->write_offset == UINT64_MAX) c->write_offset = offset;
+    if (wrote) c->write_offset = offset;
     if (buf_len(&c->out)) output_queue(c);
     uint64_t waiting = c->sent_total + buf_len(&c->out) - c->release_total;
     if (waiting <= OUTPUT_HELD_LIMIT_BYTES || c->stall || c->control) return;

@@ -155,20 +155,9 @@ static bool persist_changed(const char **err) {
     return false;
 }
 
-/* CONFIG GET dir shows where we are. */
-static void note_directory(void) {
-    char *cwd = getcwd(NULL, 0);
-    if (!cwd) return;
-    free(server.config.dir);
-    server.config.dir = cwd;
-}
-
 static bool dir_changed(const char **err) {
     static char text[200];
-    if (chdir(server.config.dir) == 0) {
-        note_directory();
-        return true;
-    }
+    if (chdir(server.config.dir) == 0) return true;
     snprintf(text, sizeof text, "Changing directory: %s", strerror(errno));
     *err = text;
     return false;
@@ -243,7 +232,6 @@ static void on_load(struct loop *l, void *arg) {
     case PERSIST_LOADING: return;
     case PERSIST_LOADED: break;
     case PERSIST_DAMAGED:
-        server.whole = false;
         log_error("%s", persist_loaded(server.persist)->text);
         if (pair_on()) break; /* it takes a full copy from the peer */
         fprintf(stderr, "duet server: %s\n", persist_loaded(server.persist)->text);
@@ -333,10 +321,7 @@ bool server_shutdown(bool save, bool force, char *err, size_t err_size) {
 static void enter_directory(void) {
     char text[300];
     struct config *c = &server.config;
-    if (chdir(c->dir) == 0 && access(".", W_OK | X_OK) == 0) {
-        note_directory();
-        return;
-    }
+    if (chdir(c->dir) == 0 && access(".", W_OK | X_OK) == 0) return;
     snprintf(text, sizeof text,
              "dir %s cannot be used: %s; make it, or name another one that this user may write",
              c->dir, strerror(errno));
@@ -382,7 +367,6 @@ static void start(int argc, char **argv) {
     server.boot_id |= 1;
     server.started_boot_ns = clock_boot_ns();
     server.started_wall_s = clock_wall_ms() / 1000;
-    server.whole = true;
     server.edition = edition_by_name(config_word("edition"));
     enter_directory();
     start_log();

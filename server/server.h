@@ -40,7 +40,6 @@ struct server {
     struct repl *repl; /* NULL until loading has ended */
     unsigned edition;  /* one EDITION_ bit */
     bool loading;      /* the log is being read at start */
-    bool whole;        /* false after damage that kept the data from being loaded */
     bool stopping;
     char run_id[41];
     uint64_t boot_id; /* random per start, in the lease page too */

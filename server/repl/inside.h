@@ -71,6 +71,7 @@ struct repl {
     int db;          /* selected at the stream's end, -1: none */
     uint64_t logged; /* offset up to which the log has it */
     int logged_db;
+    bool log_stuck;     /* the last attempt to write it failed */
     uint64_t write_end; /* offset behind the last write; PINGs may follow */
     int depth;          /* of repl_feed_begin */
     unsigned in_group;  /* commands fed since the outermost begin */

@@ -111,6 +111,10 @@ void repl_synced(struct repl *r);
  * always), held by the pair's slave (durability pair, not alone), fsynced by it (disk). The
  * stream's end when nothing holds. */
 uint64_t repl_release_offset(const struct repl *r);
+/* The offset that a reply made now waits for: the stream's end. While the log cannot be written
+ * (disk full), a reply to what wrote nothing (a read, a refusal) waits for nothing new, so that
+ * reads go on. */
+uint64_t repl_reply_offset(const struct repl *r, bool wrote);
 /* What the pair's slave has acknowledged in the present session; 0 without one. */
 uint64_t repl_pair_acked_offset(const struct repl *r);
 /* DUET ALONE. A pair starts as not alone: with no slave, replies wait. Outside of a pair it has no

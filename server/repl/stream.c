@@ -60,6 +60,7 @@ bool stream_flush(struct repl *r) {
     backlog_spans(r->backlog, r->logged, end, iov, count);
     bool ok = persist_append(r->persist, &at, iov, count);
     if (iov != some) free(iov);
+    r->log_stuck = !ok;
     if (ok) {
         r->logged = end;
         r->logged_db = r->db;
@@ -244,6 +245,10 @@ uint64_t repl_release_offset(const struct repl *r) {
     if (pair && r->o.durability == REPL_DISK) ok = least(ok, persist_synced_offset(r->persist));
     if (pair) ok = least(ok, r->o.durability == REPL_DISK ? r->pair_synced : r->pair_acked);
     return ok >= r->write_end ? end : ok; /* PINGs behind the last write reveal nothing */
+}
+
+uint64_t repl_reply_offset(const struct repl *r, bool wrote) {
+    return wrote || !r->log_stuck ? backlog_end(r->backlog) : repl_release_offset(r);
 }
 
 uint64_t repl_pair_acked_offset(const struct repl *r) {

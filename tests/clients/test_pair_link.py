@@ -191,4 +191,76 @@ def tail():
                 tap.equal(q.cmd("DBSIZE"), 20, "all of them")
 
 
-tap.main(link, promotion, tail)
+def disk():
+    """durability disk: both have it on disk before the answer"""
+    with Node("a", "--durability", "disk") as a, Node("b", "--durability", "disk") as b:
+        a.lead(1, alone=True)
+        b.follow(1, a)
+        tap.until(lambda: together(a, b), 20)
+        a.duet("ALONE", "0")
+        c = a.connect()
+        for i in range(20):
+            c.cmd("SET", "k%d" % i, i)
+        tap.equal(int(a.status()["fsync_age_ms"]), 0, "nothing of what was answered waits for the master's disk")
+        tap.equal(int(b.status()["fsync_age_ms"]), 0, "nor for the slave's")
+
+
+def damaged():
+    """a slave with a damaged log takes the data from its peer, and what it had is kept"""
+    with Node("a") as a, Node("b") as b:
+        a.lead(1, alone=True)
+        b.follow(1, a)
+        c = a.connect()
+        for i in range(200):
+            c.cmd("SET", "k%d" % i, i)
+        tap.until(lambda: together(a, b), 20)
+        b.stop()
+        logs = os.path.join(b.directory, "log")
+        name = max((n for n in os.listdir(logs) if n.endswith(".incr")), key=lambda n: os.path.getsize(os.path.join(logs, n)))
+        path = os.path.join(logs, name)
+        data = bytearray(open(path, "rb").read())
+        data[len(data) // 3] ^= 1
+        open(path, "wb").write(data)
+        b.again()
+        tap.equal(b.status()["whole"], "0", "it stays up, and says that its data is not whole")
+        try:
+            b.duet("MASTER", "2")
+            tap.ok(False, "it does not become master")
+        except servers.Error as e:
+            tap.ok("not complete" in str(e), "it does not become master, and says why")
+        b.follow(2, a)
+        tap.until(lambda: together(a, b) and b.status()["whole"] == "1", 20, "it has the peer's data")
+        with b.connect() as bc:
+            tap.equal(bc.cmd("DBSIZE"), 200, "it takes a full copy from its peer")
+        kept = [n for n in os.listdir(os.path.join(b.directory, "tails")) if n.startswith("log-")]
+        tap.equal(len(kept), 1, "the damaged log is put aside")
+        b.stop(signal.SIGKILL)
+        b.again()
+        tap.equal((b.status()["whole"], b.status()["keys"]), ("1", "200"), "and the new one loads")
+
+
+def memory_only():
+    """without a log: what memory holds is continued, and a tail is saved from it"""
+    off = ("--appendonly", "no", "--save", "")
+    with Node("a", *off) as a, Node("b", *off) as b:
+        a.lead(1, alone=True)
+        b.follow(1, a)
+        tap.until(lambda: together(a, b), 20)
+        c = a.connect()
+        for i in range(50):
+            c.cmd("SET", "k%d" % i, i)
+        b.duet("NONE")
+        c.cmd("SET", "only-here", 1)
+        b.lead(2, alone=True)
+        a.follow(2, b)
+        tap.until(lambda: together(b, a), 20)
+        tap.equal(a.status()["rejoin_tail"], "1", "a tail is saved from memory")
+        a.duet("NONE")
+        with b.connect() as bc:
+            bc.cmd("SET", "while-away", 1)
+        a.follow(2, b)
+        tap.until(lambda: together(b, a), 20)
+        tap.equal(b.info()["sync_partial_ok"], "1", "a link that was away continues from memory")
+
+
+tap.main(link, promotion, tail, disk, damaged, memory_only)

@@ -4,8 +4,12 @@
 
 import os
 import random
+import shutil
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -203,4 +207,100 @@ def damage():
         tap.ok(other.process.wait(20) != 0 and "another server uses" in other.log(), "a second server in the same directory is refused")
 
 
-tap.main(reload, kill_under_load, rewrite, dump_and_redis, damage)
+def one_instant():
+    """snapshots under writes are the data of one instant, in Duet and in a real Redis"""
+    rounds, rng = (40 if tap.FULL else 4), random.Random(tap.seed())
+    with servers.Server() as s:
+        c = s.connect()
+        pairs = 3000
+        for i in range(pairs):
+            c.send_raw(servers.encode("MSET", "left:%d" % i, 0, "right:%d" % i, 0))
+            c.read()
+        c.cmd("SET", "sum", 0)
+        stop, done = threading.Event(), [0]
+
+        def writer(seed):
+            w, r = s.connect(), random.Random(seed)
+            while not stop.is_set():
+                i, n = r.randrange(pairs), r.randrange(1000)
+                w.send_raw(b"".join(servers.encode(*x) for x in (
+                    ["MULTI"], ["INCRBY", "left:%d" % i, n], ["INCRBY", "sum", n], ["INCRBY", "right:%d" % i, n], ["EXEC"])))
+                for _ in range(5):
+                    w.read()
+                done[0] += 1
+
+        def consistent(q):
+            keys = ["left:%d" % i for i in range(pairs)] + ["right:%d" % i for i in range(pairs)]
+            values = [int(v) for v in q.cmd("MGET", *keys)]
+            return values[:pairs] == values[pairs:] and sum(values[:pairs]) == int(q.cmd("GET", "sum"))
+
+        threads = [threading.Thread(target=writer, args=(rng.randrange(1 << 30),)) for _ in range(2)]
+        for t in threads:
+            t.start()
+        good = same = 0
+        try:
+            for n in range(rounds):
+                saves, rewrites = int(info(c, "persistence")["rdb_saves"]), int(info(c, "persistence")["aof_rewrites"])
+                c.cmd("BGREWRITEAOF")
+                c.cmd("BGSAVE")
+                tap.until(lambda: int(info(c, "persistence")["rdb_saves"]) > saves
+                          and int(info(c, "persistence")["aof_rewrites"]) > rewrites, 30)
+                for command in ([servers.REDIS_SERVER], None):
+                    with servers.Server("--appendonly", "no", command=command, wait=False) as copy:
+                        copy.process.kill()
+                        copy.process.wait()
+                        shutil.copy(os.path.join(s.directory, "dump.rdb"), copy.directory)
+                        copy.start()
+                        good += consistent(copy.connect())
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
+        tap.equal(good, rounds * 2, "%d snapshots under %d transactions: each is one instant" % (rounds, done[0]))
+        before = everything(c, 1)
+        s.kill(signal.SIGKILL)
+        s.process.wait()
+        s.start()
+        tap.ok(everything(s.connect(), 1) == before, "and the rewritten log loads to the data at the end")
+
+
+def disk_full():
+    """a full disk: writes are refused with a sentence, reads go on, room heals it"""
+    place = tempfile.mkdtemp(prefix="duet-full-")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], stderr=subprocess.DEVNULL).returncode == 0
+    try:
+        if not mounted:
+            return tap.skip("a full disk", "no tmpfs can be mounted here")
+        with open(os.path.join(place, "ballast"), "wb") as f:
+            f.write(bytes(1 << 20))
+        with servers.Server("--auto-aof-rewrite-percentage", "0", directory=place) as s:
+            c = s.connect(2)
+            answered = {}
+            for i in range(60):
+                key, value = "k%d" % i, "%d" % i * 20000
+                try:
+                    if c.cmd("SET", key, value) == b"OK":
+                        answered[key] = value
+                except servers.Error as e:
+                    tap.ok("No space left" in str(e), "a write is refused, and the answer says why")
+                    break
+                except socket.timeout:
+                    tap.ok(True, "the write that did not fit is not answered")
+                    c = s.connect()
+                    tap.equal(c.cmd("GET", "k0"), b"0" * 20000, "reads go on")
+            os.unlink(os.path.join(place, "ballast"))
+            tap.until(lambda: s.connect().cmd("SET", "after", 1) == b"OK", 20, "writes are taken again")
+            tap.ok(True, "with room again, it heals by itself")
+            s.kill(signal.SIGKILL)
+            s.process.wait()
+            s.start()
+            c = s.connect()
+            lost = [k for k, v in answered.items() if c.cmd("GET", k) != v.encode()]
+            tap.equal((lost, c.cmd("GET", "after")), ([], b"1"), "and everything that was answered is in the log")
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", place])
+        os.rmdir(place)
+
+
+tap.main(reload, kill_under_load, rewrite, dump_and_redis, damage, one_instant, disk_full)

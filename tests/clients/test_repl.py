@@ -32,8 +32,12 @@ def everything(c):
     data = {}
     for db in range(4):
         c.cmd("SELECT", db)
-        for key in c.cmd("KEYS", "*"):
-            data[db, key] = (c.cmd("GET", key), c.cmd("PEXPIRETIME", key))
+        keys = c.cmd("KEYS", "*")
+        for at in range(0, len(keys), 500):
+            part = keys[at:at + 500]
+            c.send_raw(b"".join(servers.encode("GET", k) + servers.encode("PEXPIRETIME", k) for k in part))
+            for k in part:
+                data[db, k] = (c.read(), c.read())
     c.cmd("SELECT", 0)
     return data
 
