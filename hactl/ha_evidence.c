@@ -25,6 +25,16 @@ static void note_path(struct ha_fsm *f, enum ha_path path, int64_t now) {
     f->path_at[path] = now;
 }
 
+/* Since when the peer has said, without a break, that it sees the gateway. */
+static void note_peers_gateway(struct ha_fsm *f, const struct heartbeat *hb, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
+    if (!within(now, f->heard_at, t->path_ms)) f->peer_gateway_since = INT64_MAX;
+    if (hb->gateway_age_ms >= t->gateway_seen_ms)
+        f->peer_gateway_since = INT64_MAX;
+    else if (f->peer_gateway_since == INT64_MAX)
+        f->peer_gateway_since = now;
+}
+
 static bool hear(struct ha_fsm *f, const struct heartbeat *hb, enum ha_path path, int64_t now) {
     uint64_t known_life = f->window.life;
     switch (heartbeat_judge(&f->window, hb, path, f->life, f->seq, RECENT_BEATS)) {
@@ -41,6 +51,7 @@ static bool hear(struct ha_fsm *f, const struct heartbeat *hb, enum ha_path path
         for (int p = 0; p < HA_PATHS; p++) f->path_at[p] = HA_NEVER;
     note_path(f, path, now);
     if (f->peer_known && f->peer.life == hb->life && hb->seq <= f->peer.seq) return false;
+    note_peers_gateway(f, hb, now);
     f->peer = *hb;
     f->peer_known = true;
     f->heard_at = now;

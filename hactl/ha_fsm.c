@@ -292,7 +292,7 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     f->echo_at = f->gateway_at = f->vip_foreign_at = f->grant_at = HA_NEVER;
     f->suspended_at = f->yielded_at = f->withdrawn_at = f->session_off_since = HA_NEVER;
     f->role_told_at = f->server_at = f->executor_at = f->lease = HA_NEVER;
-    f->gateway_since = INT64_MAX;
+    f->gateway_since = f->peer_gateway_since = INT64_MAX;
     f->sync = HA_SYNC_LOST;
     f->route = HA_PATHS;
     f->next_beat = f->next_probe = now;

@@ -143,10 +143,18 @@ static bool gateway_lost(const struct ha_fsm *f, int64_t now) {
     return !within(now, since, f->setup.timing.gateway_lost_ms + 1);
 }
 
+/* A gateway (or a switch) that comes back answers one of the two first: the peer must have seen it
+ * for as long as we have missed it. */
+static bool peer_sees_gateway(const struct ha_fsm *f, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
+    return f->peer.gateway_age_ms < t->gateway_seen_ms && f->peer_gateway_since != INT64_MAX &&
+           !within(now, f->peer_gateway_since, t->gateway_lost_ms + 1);
+}
+
 bool g_gateway_only_there(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
     return may_yield(f) && !ha_maintenance(f) && ha_peer_fit(f, now) && gateway_lost(f, now) &&
-           f->peer.gateway_age_ms < f->setup.timing.gateway_seen_ms;
+           peer_sees_gateway(f, now);
 }
 
 /* Alone, and the server restarted. With a peer in reach the two compare what they hold; without, it

@@ -2,7 +2,9 @@
  *
  * An ARP reply carries no number, so an answer is dated by the oldest probe that it may belong to: one
  * that was sent within ARP_ANSWER_NS and has had no answer yet. It may thus be dated too early, never
- * too late. The ICMP echo beside it carries the probe's number and is dated exactly. Probes use the
+ * too late; a gateway that answers one request twice would break that, so an answer without a probe ends
+ * the belief in ARP for a minute. The ICMP echo beside it carries the probe's number and is dated exactly; while
+ * echoes are answered, ARP's answers only tell the gateway's address. Probes use the
  * sender address 0.0.0.0 (RFC 5227): nobody's ARP table changes by them, and answers to them cannot be
  * taken for answers to the kernel's own requests. */
 #include <arpa/inet.h>
@@ -20,6 +22,8 @@
 #define ETHERTYPE_IP      0x0800
 #define ETHERTYPE_ARP     0x0806
 #define ARP_ANSWER_NS     (2 * NS_PER_S) /* an ARP answer that takes longer is taken for lost */
+#define ARP_DOUBT_NS      (60 * NS_PER_S)
+#define EXACT_FRESH_NS    (NS_PER_S / 2)
 #define BROADCAST_EACH    8 /* one probe in so many is broadcast: the gateway's MAC may change */
 #define VIA_GATEWAY_LIMIT 1472
 
@@ -200,15 +204,19 @@ static bool foreign_vip(struct netcfg *h, const uint8_t mac[6], bool answer,
     return true;
 }
 
-/* The oldest probe that an ARP answer arriving now may belong to; false when none may. */
+/* The oldest probe that an ARP answer arriving now may belong to; false when none may, or when it
+ * is no evidence. */
 static bool oldest_probe(struct netcfg *h, uint64_t *sent_ns) {
     uint64_t now = clock_boot_ns();
+    bool found = false;
     if (h->probe_count - h->arp_oldest > PROBE_RING) h->arp_oldest = h->probe_count - PROBE_RING;
-    while (h->arp_oldest < h->probe_count) {
+    while (!found && h->arp_oldest < h->probe_count) {
         *sent_ns = h->probe_sent_ns[h->arp_oldest++ % PROBE_RING];
-        if (now - *sent_ns <= ARP_ANSWER_NS) return true;
+        found = now - *sent_ns <= ARP_ANSWER_NS;
     }
-    return false;
+    if (!found) h->arp_doubt_ns = now;
+    if (h->arp_doubt_ns && now - h->arp_doubt_ns < ARP_DOUBT_NS) return false;
+    return found && !(h->exact_ns && now - h->exact_ns < EXACT_FRESH_NS);
 }
 
 static bool is_ip4(const uint8_t ip[4], const struct netcfg_addr *a) {
@@ -263,6 +271,7 @@ static bool understand_icmp(struct netcfg *h, const uint8_t *p, size_t len, bool
     ev->kind = NETCFG_GATEWAY_ANSWER;
     ev->sent_ns = h->probe_sent_ns[e.number % PROBE_RING];
     ev->exact = true;
+    h->exact_ns = clock_boot_ns();
     return true;
 }
 

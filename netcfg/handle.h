@@ -20,6 +20,8 @@ struct netcfg {
     uint64_t probe_count;
     uint64_t probe_sent_ns[PROBE_RING]; /* of probe number i: slot i % PROBE_RING */
     uint64_t arp_oldest; /* number of the oldest probe whose ARP answer may still come */
+    uint64_t exact_ns;   /* when an echo was last answered; while that goes on ARP is no evidence */
+    uint64_t arp_doubt_ns; /* when an ARP answer came that no probe had asked for; 0: never */
     uint8_t gateway_mac[NETCFG_MAC_BYTES];
     bool gateway_known;
     uint64_t vip_probe_ns; /* when the newest VIP probe was sent; 0: none */

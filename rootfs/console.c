@@ -62,11 +62,29 @@ static void set_raw(struct screen *s, bool raw) {
 
 /* ---- the page ---- */
 
-/* One line of the page, cut to the screen's width. */
-static void add_line(struct buf *out, const char *line, size_t len) {
-    if (len > 0 && line[len - 1] == '\r') len--;
-    buf_add(out, line, len < PAGE_COLUMNS - 1 ? len : PAGE_COLUMNS - 1);
-    buf_add_str(out, "\033[K\r\n");
+/* How much of a text goes on one line of the screen: broken at a space when there is one. */
+static size_t line_part(const char *text, size_t len, size_t width) {
+    if (len <= width) return len;
+    for (size_t n = width; n > width / 2; n--) {
+        if (text[n] == ' ') return n;
+    }
+    return width;
+}
+
+/* One line of a report as one line of the page, or a few; returns how many. */
+static int add_line(struct buf *out, const char *text, size_t len, int limit) {
+    size_t indent = 0;
+    int n = 0;
+    while (n < limit && (len > 0 || n == 0)) {
+        size_t part = line_part(text, len, PAGE_COLUMNS - 1 - indent);
+        buf_printf(out, "%*s%.*s\033[K\r\n", (int)indent, "", (int)part, text);
+        text += part;
+        len -= part;
+        while (len > 0 && *text == ' ') text++, len--;
+        indent = 4;
+        n++;
+    }
+    return n;
 }
 
 static int add_lines(struct buf *out, const char *text, size_t len, int limit) {
@@ -74,10 +92,7 @@ static int add_lines(struct buf *out, const char *text, size_t len, int limit) {
     while (len > 0 && n < limit) {
         const char *end = memchr(text, '\n', len);
         size_t one = end ? (size_t)(end - text) : len;
-        if (one > 0) {
-            add_line(out, text, one);
-            n++;
-        }
+        if (one > 0) n += add_line(out, text, one, limit - n);
         size_t used = end ? one + 1 : one;
         text += used;
         len -= used;

@@ -237,6 +237,7 @@ _Noreturn static void be_init(void) {
     umask(022);
     log_set_name("init");
     mounts_early();
+    mounts_say_crashes();
     setenv("PATH", "/bin:/sbin", 1);
     setenv("HOME", "/root", 1);
     house_open(&m.house, "", true);

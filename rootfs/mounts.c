@@ -1,5 +1,6 @@
 #include "rootfs/mounts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static const struct {
     {"sysfs", "/sys", "", MS_NOSUID | MS_NODEV | MS_NOEXEC},
     {"devtmpfs", "/dev", "mode=0755", MS_NOSUID},
     {"devpts", "/dev/pts", "mode=0620,gid=5", MS_NOSUID | MS_NOEXEC},
+    {"pstore", "/sys/fs/pstore", "", MS_NOSUID | MS_NODEV | MS_NOEXEC},
     {"tmpfs", "/run", "mode=0755,size=64m", MS_NOSUID | MS_NODEV},
     {"tmpfs", "/tmp", "mode=1777,size=64m", MS_NOSUID | MS_NODEV},
 };
@@ -48,6 +50,19 @@ void mounts_early(void) {
         if (failed & 1 << i) log_error("cannot mount %s on %s", early[i].type, early[i].at);
     }
     klogctl(8, NULL, 4); /* the console is for people: errors only */
+}
+
+/* What the firmware kept of a kernel that died. The records stay: someone may want to read them. */
+void mounts_say_crashes(void) {
+    DIR *d = opendir("/sys/fs/pstore");
+    struct dirent *e;
+    int records = 0;
+    while (d && (e = readdir(d))) records += e->d_name[0] != '.';
+    if (d) closedir(d);
+    if (records > 0) {
+        log_warning("the firmware holds %d records of a kernel that crashed (/sys/fs/pstore)",
+                    records);
+    }
 }
 
 /* e2fsck's exit status is a sum; 1 and 2 mean that it has repaired what it found. */

@@ -155,9 +155,20 @@ static bool persist_changed(const char **err) {
     return false;
 }
 
+/* CONFIG GET dir shows where we are. */
+static void note_directory(void) {
+    char *cwd = getcwd(NULL, 0);
+    if (!cwd) return;
+    free(server.config.dir);
+    server.config.dir = cwd;
+}
+
 static bool dir_changed(const char **err) {
     static char text[200];
-    if (chdir(server.config.dir) == 0) return true;
+    if (chdir(server.config.dir) == 0) {
+        note_directory();
+        return true;
+    }
     snprintf(text, sizeof text, "Changing directory: %s", strerror(errno));
     *err = text;
     return false;
@@ -321,7 +332,10 @@ bool server_shutdown(bool save, bool force, char *err, size_t err_size) {
 static void enter_directory(void) {
     char text[300];
     struct config *c = &server.config;
-    if (chdir(c->dir) == 0 && access(".", W_OK | X_OK) == 0) return;
+    if (chdir(c->dir) == 0 && access(".", W_OK | X_OK) == 0) {
+        note_directory();
+        return;
+    }
     snprintf(text, sizeof text,
              "dir %s cannot be used: %s; make it, or name another one that this user may write",
              c->dir, strerror(errno));

@@ -149,7 +149,8 @@ struct reading {
 static bool read_section(struct reading *r, struct conf_line *line) {
     char *first = line->argv[0], *last = line->argv[line->argc - 1];
     size_t end = strlen(last);
-    if (line->argc > 2 || last[end - 1] != ']')
+    bool empty = end == 0 || (line->argc == 2 && end == 1); /* a NUL, or "[name ]" */
+    if (line->argc > 2 || empty || last[end - 1] != ']')
         return conf_complain(r->c, line, r->err,
                              "a section is written [name] or [name argument], alone on its line");
     last[end - 1] = '\0';

@@ -64,11 +64,33 @@ command_fn cmd_flushall;
 command_fn cmd_flushdb;
 command_fn cmd_swapdb;
 
+command_fn cmd_hdel;
+command_fn cmd_hexists;
+command_fn cmd_hget;
+command_fn cmd_hgetall;
+command_fn cmd_hincrby;
+command_fn cmd_hincrbyfloat;
+command_fn cmd_hkeys;
+command_fn cmd_hlen;
+command_fn cmd_hmget;
+command_fn cmd_hmset;
+command_fn cmd_hrandfield;
+command_fn cmd_hscan;
+command_fn cmd_hset;
+command_fn cmd_hsetnx;
+command_fn cmd_hstrlen;
+command_fn cmd_hvals;
+
 /* Shared by the families. */
 struct bytes;
 /* Replies the string at the key, or null; false after WRONGTYPE. */
 bool reply_string_at(struct call *c, struct bytes key);
 /* False after the error when a string of len + more bytes would be longer than allowed. */
 bool string_may_be(struct call *c, uint64_t len, uint64_t more);
+/* The hash at argv[1] (NULL: no key); false after WRONGTYPE. */
+struct entry;
+bool hash_for_writing(struct call *c, struct entry **e);
+/* e, or a new hash at argv[1], which the caller fills. */
+struct entry *hash_or_new(struct call *c, struct entry *e);
 
 #endif

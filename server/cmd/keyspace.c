@@ -1,18 +1,13 @@
 /* Commands about whole databases: KEYS, SCAN, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SWAPDB. */
-#include <ctype.h>
-#include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 
-#include "server/base/glob.h"
-#include "server/base/num.h"
 #include "server/cmd/call.h"
 #include "server/cmd/families.h"
+#include "server/cmd/scan.h"
 
 struct listing {
     struct call *c;
-    struct bytes pattern; /* p NULL: all */
-    struct bytes type;    /* p NULL: all */
+    const struct scan_options *o;
     size_t seen, listed;
 };
 
@@ -20,71 +15,35 @@ static void list_key(void *arg, struct entry *e) {
     struct listing *l = arg;
     struct bytes key = entry_key(e);
     l->seen++;
-    if (l->pattern.p && !glob_match(l->pattern, key, false)) return;
-    if (l->type.p && !bytes_is(l->type, kind_name(entry_kind(e)))) return;
+    if (!scan_matches(l->o, key)) return;
+    if (l->o->type.p && !bytes_is(l->o->type, kind_name(entry_kind(e)))) return;
     if (expiry_is_past(entry_expiry(e), l->c->now_ms)) return;
     reply_bulk(l->c, key);
     l->listed++;
 }
 
 void cmd_keys(struct call *c) {
-    struct listing l = {c, c->argv[1], {NULL, 0}, 0, 0};
-    if (bytes_equal(l.pattern, BYTES("*"))) l.pattern.p = NULL;
+    struct scan_options o = {0, c->argv[1], {NULL, 0}};
+    struct listing l = {c, &o, 0, 0};
+    if (bytes_equal(o.pattern, BYTES("*"))) o.pattern.p = NULL;
     size_t mark = resp_array_later(c->out);
     store_each(c->store, c->db, list_key, &l);
     resp_array_count(c->out, mark, l.listed);
 }
 
-static bool arg_cursor(struct call *c, int i, uint64_t *cursor) {
-    char text[32], *end;
-    struct bytes b = c->argv[i];
-    if (b.len < sizeof text && !(b.len && isspace((unsigned char)b.p[0]))) {
-        memcpy(text, b.p, b.len);
-        text[b.len] = '\0';
-        errno = 0;
-        *cursor = strtoull(text, &end, 10);
-        if (*end == '\0' && errno != ERANGE) return true;
-    }
-    reply_error(c, "ERR invalid cursor");
-    return false;
-}
-
 void cmd_scan(struct call *c) {
-    struct listing l = {c, {NULL, 0}, {NULL, 0}, 0, 0};
-    uint64_t cursor;
-    int64_t count = 10;
-    if (!arg_cursor(c, 1, &cursor)) return;
-    for (int i = 2; i < c->argc; i += 2) {
-        bool valued = i + 1 < c->argc;
-        if (valued && bytes_is(c->argv[i], "count")) {
-            if (!arg_int(c, i + 1, &count)) return;
-        } else if (valued && bytes_is(c->argv[i], "match")) {
-            l.pattern = c->argv[i + 1];
-            if (bytes_equal(l.pattern, BYTES("*"))) l.pattern.p = NULL;
-            continue;
-        } else if (valued && bytes_is(c->argv[i], "type")) {
-            l.type = c->argv[i + 1];
-            continue;
-        } else {
-            count = 0;
-        }
-        if (count >= 1) continue;
-        reply_error(c, ERR_SYNTAX);
-        return;
-    }
+    struct scan_options o;
+    uint64_t cursor, steps = 0;
+    if (!scan_cursor(c, 1, &cursor) || !scan_options(c, 2, true, &o)) return;
     struct buf keys = BUF_INIT, *out = c->out;
-    uint64_t most = count > INT64_MAX / 10 ? INT64_MAX : (uint64_t)count * 10, steps = 0;
-    char digits[NUM_I64_CHARS];
+    struct listing l = {c, &o, 0, 0};
+    uint64_t most = o.count > UINT64_MAX / 10 ? UINT64_MAX : o.count * 10;
     c->out = &keys;
     do {
         cursor = store_scan(c->store, c->db, cursor, list_key, &l);
-    } while (cursor && l.listed < (uint64_t)count && l.seen < most && ++steps < most);
+    } while (cursor && l.listed < o.count && l.seen < most && ++steps < most);
     c->out = out;
-    reply_array(c, 2);
-    reply_bulk(c, (struct bytes){digits, num_format_u64(digits, cursor)});
-    reply_array(c, l.listed);
-    resp_raw(c->out, keys.data ? buf_head(&keys) : "", buf_len(&keys));
-    buf_free(&keys);
+    scan_reply(c, cursor, &keys, l.listed);
 }
 
 /* Expired keys are passed over; where they may not be deleted, only so many times. */

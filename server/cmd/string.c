@@ -1,15 +1,12 @@
 /* The string commands. SET, GETEX and their kin are in set.c, bits in bits.c. */
 #include "server/store/string.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "server/base/num.h"
 #include "server/cmd/call.h"
 #include "server/cmd/families.h"
+#include "server/cmd/longdouble.h"
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
@@ -217,49 +214,22 @@ void cmd_decrby(struct call *c) {
     add_to(c, -by);
 }
 
-enum { LONG_DOUBLE_CHARS = 5 * 1024 };
-
-static bool parse_long_double(struct call *c, struct bytes b, long double *v) {
-    char text[LONG_DOUBLE_CHARS], *end;
-    if (b.len > 0 && b.len < sizeof text) {
-        memcpy(text, b.p, b.len);
-        text[b.len] = '\0';
-        errno = 0;
-        *v = strtold(text, &end);
-        bool lost = errno == ERANGE && (isinf(*v) || *v == 0);
-        if (!isspace((unsigned char)text[0]) && end == text + b.len && !lost && !isnan(*v))
-            return true;
-    }
-    reply_error(c, ERR_NOT_FLOAT);
-    return false;
-}
-
-/* Seventeen digits behind the point, without the zeros at their end. */
-static size_t format_long_double(char *out, size_t size, long double v) {
-    size_t n = (size_t)snprintf(out, size, "%.17Lf", v);
-    while (out[n - 1] == '0') n--;
-    if (out[n - 1] == '.') n--;
-    if (n == 2 && out[0] == '-' && out[1] == '0') {
-        out[0] = '0';
-        n = 1;
-    }
-    return n;
-}
-
 void cmd_incrbyfloat(struct call *c) {
     struct entry *e = call_write(c, c->argv[1]);
     struct digits d;
     long double v = 0, by;
     if (!call_is_kind(c, e, KIND_STRING)) return;
-    if (e && !parse_long_double(c, string_bytes(e, &d), &v)) return;
-    if (!parse_long_double(c, c->argv[2], &by)) return;
+    if ((e && !long_double_parse(string_bytes(e, &d), &v)) || !long_double_parse(c->argv[2], &by)) {
+        reply_error(c, ERR_NOT_FLOAT);
+        return;
+    }
     v += by;
     if (isnan(v) || isinf(v)) {
         reply_error(c, "ERR increment would produce NaN or Infinity");
         return;
     }
     char text[LONG_DOUBLE_CHARS];
-    struct bytes sum = {text, format_long_double(text, sizeof text, v)};
+    struct bytes sum = {text, long_double_format(text, v)};
     bool existed = e != NULL;
     e = string_put_plain(c->store, c->db, c->argv[1], sum, KEEP_EXPIRY, false);
     store_touch(c->store, e, c->now_ms);

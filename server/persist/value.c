@@ -1,9 +1,33 @@
 #include "server/persist/value.h"
 
 #include "server/base/log.h"
-#include "server/store/string.h"
+#include "server/store/hash.h"
 
 #include <stdio.h>
+
+struct saving {
+    struct buf *out;
+    bool compress;
+};
+
+static void save_pair(void *arg, struct bytes field, struct bytes value) {
+    const struct saving *s = arg;
+    rdb_put_string(s->out, field, s->compress);
+    rdb_put_string(s->out, value, s->compress);
+}
+
+static void save_hash(struct buf *out, const struct entry *e, bool compress) {
+    struct saving s = {out, compress};
+    struct bytes packed = hash_packed(e);
+    rdb_put_key(out, packed.p ? RDB_HASH_LISTPACK : RDB_HASH, entry_key(e), entry_expiry(e),
+                compress);
+    if (packed.p) {
+        rdb_put_string(out, packed, compress);
+        return;
+    }
+    rdb_put_len(out, hash_len(e));
+    hash_each(e, save_pair, &s);
+}
 
 void value_save(struct buf *out, const struct entry *e, bool compress) {
     struct digits d;
@@ -13,12 +37,13 @@ void value_save(struct buf *out, const struct entry *e, bool compress) {
         rdb_put_key(out, RDB_STRING, key, entry_expiry(e), compress);
         rdb_put_string(out, string_bytes(e, &d), compress);
         return;
+    case KIND_HASH: save_hash(out, e, compress); return;
     default: bug("values of kind %s cannot be saved yet", kind_name(entry_kind(e)));
     }
 }
 
 bool value_loads_type(int rdb_type) {
-    return rdb_type == RDB_STRING;
+    return rdb_type == RDB_STRING || rdb_type == RDB_HASH || rdb_type == RDB_HASH_LISTPACK;
 }
 
 void value_load_free(struct value_load *v) {
@@ -30,6 +55,15 @@ static bool refuse(struct value_load *v, const char *why, char *err, size_t err_
     snprintf(err, err_size, "the key \"%.*s\" (%s) %s", (int)(n < 64 ? n : 64),
              n ? buf_head(&v->key) : "", rdb_type_name(v->type), why);
     return false;
+}
+
+static struct bytes key_of(const struct value_load *v) {
+    size_t n = buf_len(&v->key);
+    return (struct bytes){n ? buf_head(&v->key) : "", n};
+}
+
+static int64_t expiry_of(const struct value_load *v) {
+    return v->expire_ms < 0 ? NO_EXPIRY : v->expire_ms;
 }
 
 bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_reader *r,
@@ -45,8 +79,18 @@ bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_
         if (store_find(v->store, v->db, r->a)) return refuse(v, "stands twice", err, err_size);
         return true;
     case RDB_VALUE:
-        store_put_string(v->store, v->db, (struct bytes){buf_head(&v->key), buf_len(&v->key)}, r->a,
-                         v->expire_ms < 0 ? NO_EXPIRY : v->expire_ms);
+        if (v->type == RDB_STRING)
+            store_put_string(v->store, v->db, key_of(v), r->a, expiry_of(v));
+        else if (!hash_new_packed(v->store, v->db, key_of(v), r->a, expiry_of(v)))
+            return refuse(v, "is no sound listpack of fields", err, err_size);
+        return true;
+    case RDB_BEGIN:
+        if (r->number == 0) return refuse(v, "is empty", err, err_size);
+        v->e = hash_new(v->store, v->db, key_of(v), expiry_of(v));
+        return true;
+    case RDB_ITEM:
+        if (!hash_set(v->store, v->db, v->e, r->a, r->b))
+            return refuse(v, "holds a field twice", err, err_size);
         return true;
     default: return true;
     }

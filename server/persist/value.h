@@ -16,6 +16,7 @@ struct value_load {
     struct buf key;
     int64_t expire_ms;
     int type;
+    struct entry *e; /* a value that comes in items */
 };
 bool value_loads_type(int rdb_type);
 void value_load_free(struct value_load *v);

@@ -13,9 +13,16 @@ enum walk_state {
     WALK_PASSED
 };
 
+/* What the elements of a table are, for those who take it apart or count it. */
+struct elem_type {
+    void (*free)(struct store *s, void *elem);
+    size_t (*size)(const void *elem);
+};
+
 /* The keys of one database. A flush puts a new space in its place, SWAPDB exchanges two. */
 struct space {
     struct dict dict;
+    const struct elem_type *elems; /* NULL: entries */
     enum walk_state walk;
     uint64_t walk_at; /* the walk's cursor in the dict's order */
     int walk_db;      /* the database's number at the walk's start */
@@ -56,6 +63,15 @@ size_t value_memory(const struct entry *e);
 /* A copy of the value for `to`, an entry of the same kind and form whose value is not written yet. */
 void value_copy(struct store *s, const struct entry *e, struct entry *to);
 void value_verify(const struct entry *e);
+/* Takes the elements of a table apart, in steps of store_work when they are many. d is empty afterwards. */
+void store_dismantle_later(struct store *s, struct dict *d, const struct elem_type *elems);
+
+/* Of each kind that is more than bytes. */
+void hash_free(struct store *s, struct entry *e);
+void hash_copy(struct store *s, const struct entry *e, struct entry *to);
+size_t hash_memory(const struct entry *e);
+void hash_verify(const struct entry *e);
+
 /* Frees an entry that no dict refers to any more. */
 void store_entry_free(struct store *s, struct entry *e);
 

@@ -25,9 +25,12 @@ void store_each(struct store *s, int db, store_each_fn *fn, void *arg) {
     dict_each(store_dict(s, db), each_elem, &each);
 }
 
-static uint64_t chance(void *arg) {
-    struct store *s = arg;
+uint64_t store_chance(struct store *s) {
     return prng_u64(&s->prng);
+}
+
+static uint64_t chance(void *arg) {
+    return store_chance(arg);
 }
 
 struct entry *store_random(struct store *s, int db) {

@@ -26,8 +26,11 @@ static struct space *space_new(struct store *s) {
 struct store *store_new(int databases, uint64_t seed) {
     must(databases > 0, "a store has a database");
     struct store *s = xcalloc(1, sizeof *s);
-    s->settings = (struct store_settings){
-        .string_max_bytes = 512 << 20, .lfu_log_factor = 10, .lfu_decay_min = 1};
+    s->settings = (struct store_settings){.string_max_bytes = 512 << 20,
+                                          .lfu_log_factor = 10,
+                                          .lfu_decay_min = 1,
+                                          .hash_max_packed = 512,
+                                          .hash_max_packed_bytes = 64};
     s->databases = databases;
     s->spaces = xcalloc((size_t)databases, sizeof *s->spaces);
     for (int i = 0; i < databases; i++) s->spaces[i] = space_new(s);
@@ -218,17 +221,39 @@ void store_swap(struct store *s, int db_a, int db_b) {
 
 struct dismantling {
     struct store *s;
+    const struct elem_type *elems;
     size_t left;
 };
 
-static void dismantle_entry(void *arg, void *elem) {
+static void dismantle_elem(void *arg, void *elem) {
     struct dismantling *d = arg;
-    store_entry_free(d->s, elem);
+    if (d->elems)
+        d->elems->free(d->s, elem);
+    else
+        store_entry_free(d->s, elem);
     if (d->left) d->left--;
 }
 
+void store_dismantle_later(struct store *s, struct dict *d, const struct elem_type *elems) {
+    enum { AT_ONCE = 1000 };
+    struct dismantling now = {s, elems, AT_ONCE};
+    if (d->count <= AT_ONCE) {
+        while (dict_dismantle(d, dismantle_elem, &now)) {
+        }
+        dict_release(d);
+        return;
+    }
+    struct space *sp = space_new(s);
+    sp->dict = *d;
+    sp->elems = elems;
+    sp->dead = true;
+    sp->next = s->dead;
+    s->dead = sp;
+    dict_init(d, d->type, d->memory);
+}
+
 bool store_work(struct store *s, size_t limit) {
-    struct dismantling d = {s, limit};
+    struct dismantling d = {s, NULL, limit};
     bool sweeping = s->walk.running && s->walk.sweeping && walk_sweep(s, limit);
     for (struct space **p = &s->dead; *p && d.left;) {
         struct space *sp = *p;
@@ -236,7 +261,8 @@ bool store_work(struct store *s, size_t limit) {
             p = &sp->next;
             continue;
         }
-        while (d.left && dict_dismantle(&sp->dict, dismantle_entry, &d)) {
+        d.elems = sp->elems;
+        while (d.left && dict_dismantle(&sp->dict, dismantle_elem, &d)) {
         }
         if (sp->dict.buckets) break;
         *p = sp->next;
@@ -257,6 +283,10 @@ struct check {
 static void check_entry(void *arg, void *elem) {
     struct check *c = arg;
     const struct entry *e = elem;
+    if (c->sp->elems) {
+        c->memory += mem_class(c->sp->elems->size(elem));
+        return;
+    }
     must(entry_kind(e) < KIND_COUNT, "a kind is known");
     must(c->s->walk.running || !(e->flags & ENTRY_WALKED), "no mark outlives its walk");
     value_verify(e);

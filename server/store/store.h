@@ -36,6 +36,7 @@ struct store_settings {
     uint64_t string_max_bytes; /* proto-max-bulk-len: 512 MB */
     bool lfu;                  /* maxmemory-policy is an LFU one: the access bits count, not date */
     unsigned lfu_log_factor, lfu_decay_min;
+    size_t hash_max_packed, hash_max_packed_bytes; /* hash-max-listpack-entries, -value */
     /* Takes a value apart elsewhere (the reclaim thread): must at some time call free_fn(value).
      * NULL: big values are freed at once. */
     void (*reclaim)(void *arg, void *value, void (*free_fn)(void *value));
@@ -114,6 +115,8 @@ typedef void store_each_fn(void *arg, struct entry *e);
 uint64_t store_scan(struct store *s, int db, uint64_t cursor, store_each_fn *fn, void *arg);
 /* All entries of a database; fn must not change the store. */
 void store_each(struct store *s, int db, store_each_fn *fn, void *arg);
+/* 64 random bits of the store's own generator, for commands that sample. */
+uint64_t store_chance(struct store *s);
 /* A random entry, NULL when the database is empty. */
 struct entry *store_random(struct store *s, int db);
 /* Up to n entries from a random place, cheap, for eviction's sampling; returns how many. */

@@ -42,6 +42,8 @@ void value_free(struct store *s, struct entry *e) {
     if (entry_form(e) == FORM_RAW) {
         struct raw *raw = entry_pointer(e);
         free_now_or_later(s, raw, raw_size(raw->cap));
+    } else if (entry_kind(e) == KIND_HASH) {
+        hash_free(s, e);
     }
 }
 
@@ -56,11 +58,14 @@ void value_copy(struct store *s, const struct entry *e, struct entry *to) {
         entry_set_pointer(to, raw_new(&s->memory, raw->data, raw->len, raw->len));
         return;
     }
-    default: bug("a form without a copy");
+    default: break;
     }
+    must(entry_kind(e) == KIND_HASH, "every kind has a copy");
+    hash_copy(s, e, to);
 }
 
 size_t value_memory(const struct entry *e) {
+    if (entry_kind(e) == KIND_HASH) return hash_memory(e);
     if (entry_form(e) != FORM_RAW) return 0;
     return mem_class(raw_size(((const struct raw *)entry_pointer(e))->cap));
 }
@@ -82,6 +87,8 @@ void value_verify(const struct entry *e) {
         must(raw->len <= raw->cap, "raw bytes fit their room");
         return;
     }
-    default: bug("a form without a verifier");
+    default: break;
     }
+    must(entry_kind(e) == KIND_HASH, "every kind has a verifier");
+    hash_verify(e);
 }

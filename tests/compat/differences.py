@@ -17,6 +17,11 @@ DIFFERENCES = [
         "what HELP prints is for people; Duet says it in its own words",
     ),
     (
+        "REFCOUNT of small integers",
+        lambda words, ours, theirs: _name(words) == b"OBJECT" and _sub(words) == b"REFCOUNT" and {ours, theirs} == {b":1\r\n", b":2147483647\r\n"},
+        "Duet shares no objects; it says of every small integer what redis-server says of most, but there COPY unshares",
+    ),
+    (
         "expired keys in DBSIZE",
         lambda words, ours, theirs: _name(words) == b"DBSIZE" and ours[:1] == theirs[:1] == b":" and abs(int(ours[1:]) - int(theirs[1:])) <= 4,
         "a key that has expired (SET ... PXAT 1) counts until somebody finds it, and each server looks for them in its own time",

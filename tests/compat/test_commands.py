@@ -15,7 +15,8 @@ from words import Words  # noqa: E402
 BATCH = 200
 SESSIONS, COMMANDS = (60, 50_000) if tap.FULL else (4, 40_000)  # every other session speaks RESP3
 CLOSE_MS = 5000  # stamps that are counted from now are read at two moments
-UNORDERED = {b"KEYS"}
+UNORDERED = {b"KEYS", b"HKEYS", b"HVALS"}
+PAIRS = {b"HGETALL"}
 TIMES = {b"TTL": 1000, b"PTTL": 1, b"EXPIRETIME": 1000, b"PEXPIRETIME": 1}
 
 
@@ -28,15 +29,39 @@ def same(words, ours, theirs):
         return False
     if name in UNORDERED:
         return sorted(ours[1]) == sorted(theirs[1])
+    if name == b"HSCAN" and (words[2] != b"0" or words.count(b"2000") == 0):
+        return ours[0][:2] == theirs[0][:2]  # one step hands out another part on each
     if name == b"SCAN" and words[1] != b"0":
         return ours[0][:2] == theirs[0][:2]  # another server's cursor means nothing
     if name == b"SCAN":
         return ours[1][0] == theirs[1][0] and sorted(ours[1][1]) == sorted(theirs[1][1])
+    if name in PAIRS:
+        return pairs(ours[1]) == pairs(theirs[1])
+    if name == b"HSCAN":
+        return ours[1][0] == theirs[1][0] and pairs(ours[1][1]) == pairs(theirs[1][1])
+    if name == b"HRANDFIELD":
+        return random_fields(words, ours, theirs)
     if name in TIMES:
         return min(ours[1], theirs[1]) >= 0 and abs(ours[1] - theirs[1]) * TIMES[name] <= CLOSE_MS
     if name == b"RANDOMKEY":
         return (ours[1] is None) == (theirs[1] is None)
     return False
+
+
+def pairs(flat):
+    return sorted(zip(flat[::2], flat[1::2]))
+
+
+def random_fields(words, ours, theirs):
+    """As many of them; all of them when all were asked for; no two alike when none may be."""
+    if len(words) < 3 or not isinstance(theirs[1], list) or not isinstance(ours[1], list):
+        return (ours[1] is None) == (theirs[1] is None)
+    if len(words) == 3 and int(words[2]) > 0 and len(set(ours[1])) != len(ours[1]):
+        return False
+    if words[2] == b"1000":
+        nested = [x if isinstance(x, list) else [x] for x in ours[1]], [x if isinstance(x, list) else [x] for x in theirs[1]]
+        return len(words) == 4 and sum(nested[0], []) != [] and len(ours[1]) == len(theirs[1]) or sorted(ours[1]) == sorted(theirs[1])
+    return len(ours[1]) == len(theirs[1])
 
 
 class Comparison:
@@ -79,10 +104,11 @@ def data(wire):
     for db in range(16):
         wire.call("SELECT", db)
         keys = wire.call("KEYS", "*")
-        ask = [c for k in keys for c in ((b"TYPE", k), (b"OBJECT", b"ENCODING", k), (b"GET", k), (b"PTTL", k))]
+        ask = [c for k in keys for c in ((b"TYPE", k), (b"OBJECT", b"ENCODING", k), (b"GET", k), (b"HGETALL", k), (b"PTTL", k))]
         replies = [v for _, v in wire.pipeline(ask)]
         for i, k in enumerate(keys):
-            kind, encoding, value, ttl = replies[4 * i:4 * i + 4]
+            kind, encoding, string, fields, ttl = replies[5 * i:5 * i + 5]
+            value = pairs(fields) if kind == b"+hash" else string
             found[db, k] = (kind, encoding, value, ttl >= 0)
     return found
 

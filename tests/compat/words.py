@@ -30,7 +30,7 @@ class Words:
         return self.rng.random() < share
 
     def key(self):
-        return self.pick(KEYS)
+        return self.pick(KEYS) if self.chance(0.97) else b"h%d" % self.rng.randint(0, 5)
 
     def int(self):
         r = self.rng.random()
@@ -152,6 +152,40 @@ class Words:
             return [verb, self.case(self.pick([b"WRAP", b"SAT", b"FAIL", b"FAIL", b"SAT", b"ROUND"]))]
         return [verb, kind, at] + ([] if verb.upper() == b"GET" else [self.int()])
 
+    def hash(self):
+        k, v, f = self.hash_key, self.value, self.field_name
+        name = self.pick([b"HSET", b"HSET", b"HSET", b"HMSET", b"HSETNX", b"HGET", b"HMGET", b"HGETALL", b"HDEL", b"HDEL", b"HEXISTS", b"HLEN",
+                          b"HKEYS", b"HVALS", b"HINCRBY", b"HINCRBYFLOAT", b"HSTRLEN", b"HRANDFIELD", b"HSCAN"])
+        if name in (b"HSET", b"HMSET"):
+            pairs = [w for _ in range(self.rng.randint(1, 4) if self.chance(0.97) else 140) for w in (f(), v())]
+            return [name, k()] + pairs
+        if name == b"HSETNX":
+            return [name, k(), f(), v()]
+        if name in (b"HGET", b"HEXISTS", b"HSTRLEN"):
+            return [name, k(), f()]
+        if name in (b"HMGET", b"HDEL"):
+            return [name, k()] + [f() for _ in range(self.rng.randint(1, 4))]
+        if name == b"HINCRBY":
+            return [name, k(), f(), self.int()]
+        if name == b"HINCRBYFLOAT":
+            return [name, k(), f(), self.float()]
+        if name == b"HRANDFIELD":
+            return [name, k()] + self.pick([[], [self.small()], [self.pick(INTS[:12])], [b"1000"], [b"1000", b"WITHVALUES"], [self.small(), b"withvalues"],
+                                            [b"3", b"VALUES"], [b"9223372036854775807", b"WITHVALUES"]])
+        if name == b"HSCAN":
+            tail = self.pick([[], [b"MATCH", self.pick(PATTERNS)], [b"TYPE", b"hash"], [b"COUNT", b"0"], [b"MATCH"]])
+            return [name, k(), self.pick([b"0", b"0", b"0", b"x"]), b"COUNT", b"2000"] + tail
+        return [name, k()]
+
+    def hash_key(self):
+        return b"h%d" % self.rng.randint(0, 5) if self.chance(0.93) else self.key()
+
+    def field_name(self):
+        r = self.rng.random()
+        if r < 0.8:
+            return b"f%d" % self.rng.randint(0, 12)
+        return b"%d" % self.rng.randint(-3, 900) if r < 0.95 else self.value()
+
     def lcs(self):
         tail = self.options([b"LEN", b"IDX", b"WITHMATCHLEN", b"MINMATCHLEN", b"MAX"], 3, ())
         return [b"LCS", self.key(), self.key()] + [w for o in tail for w in ([o, self.small()] if o.upper() == b"MINMATCHLEN" else [o])]
@@ -180,7 +214,7 @@ class Words:
             return [name, self.pick(PATTERNS)]
         if name == b"SCAN":
             tail = [w for _ in range(self.rng.randint(0, 3)) for w in self.pick([[b"MATCH", self.pick(PATTERNS)], [b"COUNT", b"1000"],
-                                                                                  [b"TYPE", b"string"], [b"TYPE", b"list"], [b"COUNT", b"0"],
+                                                                                  [b"TYPE", b"string"], [b"TYPE", b"hash"], [b"COUNT", b"0"],
                                                                                   [b"COUNT", b"x"], [b"FOO"], [b"MATCH"]])]
             return [name, self.pick([b"0", b"0", b"0", b"0", b"x", b"", b" 0", b"99999999999999999999999"]), b"COUNT", b"1000"] + tail
         if name.startswith(b"FLUSH"):
@@ -199,7 +233,7 @@ class Words:
             return [name, k(), self.date(1 if name == b"EXPIREAT" else 1000)] + flags
         return [name, k()]
 
-    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [lcs]
+    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [lcs]
 
     def command(self):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""

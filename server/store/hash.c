@@ -1,0 +1,330 @@
+/* See hash.h. An element of a big hash: field length, value length (a byte each, or 255 and four bytes), field,
+ * value. */
+#include "server/store/hash.h"
+
+#include <stdlib.h>
+
+#include "server/base/hash.h"
+#include "server/base/log.h"
+#include "server/store/dict_inside.h"
+#include "server/store/packed.h"
+
+/* ---- Elements of the table ------------------------------------------------------------------- */
+
+static size_t len_width(size_t len) {
+    return len < 255 ? 1 : 5;
+}
+
+static unsigned char *put_len(unsigned char *p, size_t len) {
+    uint32_t wide = (uint32_t)len;
+    if (len < 255) {
+        *p = (unsigned char)len;
+        return p + 1;
+    }
+    *p = 255;
+    memcpy(p + 1, &wide, 4);
+    return p + 5;
+}
+
+static const unsigned char *get_len(const unsigned char *p, size_t *len) {
+    uint32_t wide;
+    if (*p < 255) {
+        *len = *p;
+        return p + 1;
+    }
+    memcpy(&wide, p + 1, 4);
+    *len = wide;
+    return p + 5;
+}
+
+static struct bytes elem_field(const void *elem) {
+    size_t field_len, value_len;
+    const unsigned char *p = get_len(get_len(elem, &field_len), &value_len);
+    return (struct bytes){(const char *)p, field_len};
+}
+
+static struct bytes elem_value(const void *elem) {
+    size_t field_len, value_len;
+    const unsigned char *p = get_len(get_len(elem, &field_len), &value_len);
+    return (struct bytes){(const char *)p + field_len, value_len};
+}
+
+static size_t elem_size_of(struct bytes field, struct bytes value) {
+    return len_width(field.len) + len_width(value.len) + field.len + value.len;
+}
+
+static size_t elem_size(const void *elem) {
+    return elem_size_of(elem_field(elem), elem_value(elem));
+}
+
+static void *elem_new(struct store *s, struct bytes field, struct bytes value) {
+    void *elem = mem_new(&s->memory, elem_size_of(field, value));
+    unsigned char *p = put_len(put_len(elem, field.len), value.len);
+    memcpy(p, field.p, field.len);
+    memcpy(p + field.len, value.p, value.len);
+    return elem;
+}
+
+static void elem_free(struct store *s, void *elem) {
+    mem_free(&s->memory, elem, elem_size(elem));
+}
+
+static const struct dict_type fields = {elem_field, NULL};
+const struct elem_type hash_elems = {elem_free, elem_size};
+
+static struct dict *table_of(const struct entry *e) {
+    return entry_pointer(e);
+}
+
+static struct dict *table_new(struct store *s) {
+    struct dict *d = mem_new(&s->memory, sizeof *d);
+    dict_init(d, &fields, &s->memory);
+    return d;
+}
+
+static bool is_packed(const struct entry *e) {
+    return entry_form(e) == FORM_LISTPACK;
+}
+
+/* ---- Making ---------------------------------------------------------------------------------- */
+
+struct entry *hash_new(struct store *s, int db, struct bytes key, int64_t expiry_ms) {
+    struct entry *e = store_put(s, db, key, KIND_HASH, FORM_LISTPACK, 0, expiry_ms);
+    entry_set_pointer(e, packed_new(s));
+    return e;
+}
+
+/* Whether the pairs of a listpack fit the limits of small hashes. */
+static bool stays_packed(const struct store *s, size_t pairs, struct bytes field,
+                         struct bytes value) {
+    return pairs <= s->settings.hash_max_packed && field.len <= s->settings.hash_max_packed_bytes &&
+           value.len <= s->settings.hash_max_packed_bytes;
+}
+
+static void add_to_table(struct store *s, struct dict *d, struct bytes field, struct bytes value) {
+    dict_add(d, elem_new(s, field, value), dict_hash(field), false);
+}
+
+static void unpack(struct store *s, struct entry *e) {
+    uint8_t *lp = entry_pointer(e);
+    struct dict *d = table_new(s);
+    char field[LP_DIGITS], value[LP_DIGITS];
+    for (const uint8_t *f = lp_first(lp), *v; f; f = lp_next(lp, v)) {
+        v = lp_next(lp, f);
+        add_to_table(s, d, lp_get(f, field), lp_get(v, value));
+    }
+    packed_free(s, lp);
+    e->kind_form = KIND_HASH | FORM_TABLE << 4;
+    entry_set_pointer(e, d);
+}
+
+bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes listpack,
+                     int64_t expiry_ms) {
+    const uint8_t *lp = (const uint8_t *)listpack.p;
+    if (!lp_valid(lp, listpack.len) || lp_count(lp) == 0 || lp_count(lp) % 2) return false;
+    size_t n = 0;
+    bool fits = true, twice = false;
+    struct map *seen = map_new(false);
+    char digits[LP_DIGITS], value[LP_DIGITS];
+    for (const uint8_t *f = lp_first(lp), *v; f && !twice; f = lp_next(lp, v)) {
+        struct bytes field = lp_get(f, digits);
+        v = lp_next(lp, f);
+        fits &= stays_packed(s, ++n, field, lp_get(v, value));
+        twice = map_put(seen, field.p, field.len, seen) != NULL;
+    }
+    map_free(seen, NULL);
+    if (twice) return false;
+    struct entry *e = store_put(s, db, key, KIND_HASH, FORM_LISTPACK, 0, expiry_ms);
+    entry_set_pointer(e, packed_copy(s, lp));
+    if (!fits) unpack(s, e);
+    return true;
+}
+
+struct bytes hash_packed(const struct entry *e) {
+    if (!is_packed(e)) return (struct bytes){NULL, 0};
+    return (struct bytes){(const char *)packed_of(e), lp_total(packed_of(e))};
+}
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
+size_t hash_len(const struct entry *e) {
+    return is_packed(e) ? lp_count(packed_of(e)) / 2 : table_of(e)->count;
+}
+
+bool hash_get(const struct entry *e, struct bytes field, struct bytes *value, struct digits *d) {
+    if (is_packed(e)) {
+        const uint8_t *lp = packed_of(e), *at = lp_find(lp, lp_first(lp), field, 2);
+        if (at) *value = lp_get(lp_next(lp, at), d->text);
+        return at != NULL;
+    }
+    struct dict_place at;
+    const void *elem = dict_find(table_of(e), field, dict_hash(field), &at);
+    if (elem) *value = elem_value(elem);
+    return elem != NULL;
+}
+
+static bool set_packed(struct store *s, struct entry *e, struct bytes field, struct bytes value) {
+    const uint8_t *lp = packed_of(e), *at = lp_find(lp, lp_first(lp), field, 2);
+    struct bytes pair[] = {field, value};
+    if (at)
+        packed_splice(s, e, lp_next(lp, at), 1, &value, 1);
+    else
+        packed_splice(s, e, NULL, 0, pair, 2);
+    return !at;
+}
+
+static bool set_in_table(struct store *s, struct dict *d, struct bytes field, struct bytes value) {
+    struct dict_place at;
+    uint64_t hash = dict_hash(field);
+    void *elem = dict_find(d, field, hash, &at);
+    if (!elem) {
+        dict_add(d, elem_new(s, field, value), hash, false);
+        return true;
+    }
+    struct bytes old = elem_value(elem);
+    if (old.len == value.len) {
+        memcpy((char *)(uintptr_t)old.p, value.p, value.len);
+    } else {
+        dict_update(d, hash, at, elem_new(s, field, value), false);
+        elem_free(s, elem);
+    }
+    return false;
+}
+
+bool hash_set(struct store *s, int db, struct entry *e, struct bytes field, struct bytes value) {
+    must(entry_kind(e) == KIND_HASH, "the value is a hash");
+    store_before_change(s, db, e);
+    if (is_packed(e)) {
+        if (!stays_packed(s, 1, field, value)) unpack(s, e);
+    }
+    if (!is_packed(e)) return set_in_table(s, table_of(e), field, value);
+    bool added = set_packed(s, e, field, value);
+    if (hash_len(e) > s->settings.hash_max_packed) unpack(s, e);
+    return added;
+}
+
+bool hash_delete(struct store *s, int db, struct entry *e, struct bytes field) {
+    must(entry_kind(e) == KIND_HASH, "the value is a hash");
+    store_before_change(s, db, e);
+    if (is_packed(e)) {
+        const uint8_t *lp = packed_of(e), *at = lp_find(lp, lp_first(lp), field, 2);
+        if (at) packed_splice(s, e, at, 2, NULL, 0);
+        return at != NULL;
+    }
+    struct dict_place at;
+    uint64_t hash = dict_hash(field);
+    void *elem = dict_find(table_of(e), field, hash, &at);
+    if (!elem) return false;
+    dict_remove(table_of(e), hash, at);
+    elem_free(s, elem);
+    return true;
+}
+
+/* ---- All fields ------------------------------------------------------------------------------ */
+
+struct each {
+    hash_each_fn *fn;
+    void *arg;
+};
+
+static void each_elem(void *arg, void *elem) {
+    const struct each *each = arg;
+    each->fn(each->arg, elem_field(elem), elem_value(elem));
+}
+
+static void each_packed(const uint8_t *lp, hash_each_fn *fn, void *arg) {
+    char field[LP_DIGITS], value[LP_DIGITS];
+    for (const uint8_t *f = lp_first(lp), *v; f; f = lp_next(lp, v)) {
+        v = lp_next(lp, f);
+        fn(arg, lp_get(f, field), lp_get(v, value));
+    }
+}
+
+void hash_each(const struct entry *e, hash_each_fn *fn, void *arg) {
+    struct each each = {fn, arg};
+    if (is_packed(e))
+        each_packed(packed_of(e), fn, arg);
+    else
+        dict_each(table_of(e), each_elem, &each);
+}
+
+uint64_t hash_scan(const struct entry *e, uint64_t cursor, hash_each_fn *fn, void *arg) {
+    struct each each = {fn, arg};
+    if (!is_packed(e))
+        return dict_reverse64(
+            dict_each_in_group(table_of(e), dict_reverse64(cursor), each_elem, &each));
+    each_packed(packed_of(e), fn, arg);
+    return 0;
+}
+
+static uint64_t chance(void *arg) {
+    return store_chance(arg);
+}
+
+void hash_random(struct store *s, const struct entry *e, struct bytes *field, struct bytes *value,
+                 struct digits *df, struct digits *dv) {
+    if (!is_packed(e)) {
+        const void *elem = dict_random(table_of(e), chance, s);
+        *field = elem_field(elem);
+        *value = elem_value(elem);
+        return;
+    }
+    const uint8_t *lp = packed_of(e);
+    const uint8_t *at = lp_seek(lp, 2 * (int64_t)prng_below(&s->prng, hash_len(e)));
+    *field = lp_get(at, df->text);
+    *value = lp_get(lp_next(lp, at), dv->text);
+}
+
+/* ---- What the store asks of a kind ----------------------------------------------------------- */
+
+void hash_free(struct store *s, struct entry *e) {
+    if (is_packed(e)) {
+        packed_free(s, entry_pointer(e));
+        return;
+    }
+    struct dict *d = table_of(e);
+    store_dismantle_later(s, d, &hash_elems);
+    mem_free(&s->memory, d, sizeof *d);
+}
+
+struct copying {
+    struct store *s;
+    struct dict *to;
+};
+
+static void copy_elem(void *arg, void *elem) {
+    const struct copying *c = arg;
+    add_to_table(c->s, c->to, elem_field(elem), elem_value(elem));
+}
+
+void hash_copy(struct store *s, const struct entry *e, struct entry *to) {
+    if (is_packed(e)) {
+        entry_set_pointer(to, packed_copy(s, packed_of(e)));
+        return;
+    }
+    struct copying c = {s, table_new(s)};
+    dict_each(table_of(e), copy_elem, &c);
+    entry_set_pointer(to, c.to);
+}
+
+static void add_size(void *arg, void *elem) {
+    *(size_t *)arg += mem_class(elem_size(elem));
+}
+
+size_t hash_memory(const struct entry *e) {
+    if (is_packed(e)) return packed_memory(e);
+    size_t n = mem_class(sizeof(struct dict)) + dict_memory(table_of(e));
+    dict_each(table_of(e), add_size, &n);
+    return n;
+}
+
+void hash_verify(const struct entry *e) {
+    if (is_packed(e)) {
+        const uint8_t *lp = packed_of(e);
+        must(lp_valid(lp, lp_total(lp)), "a hash's listpack is sound");
+        must(lp_count(lp) % 2 == 0, "a hash has pairs");
+    } else {
+        dict_verify(table_of(e));
+    }
+    must(hash_len(e) > 0, "an empty hash has no key");
+}
