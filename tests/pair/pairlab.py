@@ -164,10 +164,15 @@ class Node:
         except (RuntimeError, ValueError, KeyError):
             return False
 
-    def role_changes(self):
-        """Sentences of the node's history about roles."""
-        events = json.loads(self.hactl("--json", "history", "256").stdout).get("events", [])
-        return [e["text"] for e in events if e["kind"] == "role"]
+    def events(self):
+        return json.loads(self.hactl("--json", "history", "256").stdout).get("events", [])
+
+    def last_event(self):
+        return max((e["number"] for e in self.events()), default=0)
+
+    def role_changes(self, since=0):
+        """Sentences of the node's history about roles, after the event of that number."""
+        return [e["text"] for e in self.events() if e["kind"] == "role" and e["number"] > since]
 
     def client(self, **kw):
         """A client at the node's own address."""
@@ -431,10 +436,10 @@ class Watch:
 
 
 def run(*tests):
-    """Runs tests one after the other on one pair; what one raises is a failed line with its first doc line, and the rest,
-    which stand on it, are not run. DUET_ONLY: only tests whose name holds this."""
+    """Runs tests one after the other on one pair (ten times in the long run); what one raises is a failed line with its first
+    doc line, and the rest, which stand on it, are not run. DUET_ONLY: only tests whose name holds this."""
     only = os.environ.get("DUET_ONLY", "")
-    for test in tests:
+    for test in tests * (10 if os.environ.get("DUET_FULL") == "1" else 1):
         if only not in test.__name__:
             continue
         tap.say("%s: %s" % (test.__name__, test.__doc__.splitlines()[0]))

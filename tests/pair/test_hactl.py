@@ -85,10 +85,34 @@ def without_had():
     tap.ok(p.returncode == 3 and "no permission" in p.stderr, "no permission: exit 3 and what to do")
 
 
+def had_itself():
+    """had checks its configuration without starting, and starts once a node"""
+    m = pair.settled()
+
+    def had(*argv):
+        return pair.lab.ns(m.name, tap.DUET, "had", *argv, check=False)
+
+    p = had("--root", m.root, "--check")
+    tap.ok(p.returncode == 0 and "good: node %s of pair 77" % m.name in p.stdout, "--check finds nothing in a good file")
+    bad = os.path.join(pair.work, "bad.conf")
+    with open(os.path.join(m.root, "etc", "duet.conf")) as f:
+        lines = f.read().replace("[instance 0]", "[ha]\nbeat-ms quick\n[instance 0]")
+    with open(bad, "w") as f:
+        f.write(lines)
+    line = lines.splitlines().index("beat-ms quick") + 1
+    p = had("--root", m.root, "--config", bad, "--check")
+    tap.ok(p.returncode == 1 and "bad.conf:%d: 'beat-ms' must be a number" % line in p.stderr, "a bad one is refused by file and line")
+    p = had("--root", m.root)
+    tap.ok(p.returncode == 1 and "another had serves this node" in p.stderr, "a second had on the same node is refused")
+    p = had("--speed")
+    tap.ok(p.returncode == 2 and "there is no option '--speed'" in p.stderr, "an unknown option is named")
+    tap.ok(pair.is_settled() is m, "and the pair never noticed")
+
+
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(status_tells_all_on_one_screen, reports_are_json_too, maintenance, what_it_refuses, without_had)
+        pairlab.run(status_tells_all_on_one_screen, reports_are_json_too, maintenance, what_it_refuses, had_itself, without_had)
     sys.exit(tap.done())
 
 
