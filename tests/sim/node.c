@@ -121,7 +121,7 @@ static void had_event(struct world *w, struct node *n, const struct msg *m) {
         if (m->life != n->had_life) return;
         ev.kind = HA_EV_SAVED;
         ev.saved.id = (uint32_t)m->a;
-        ev.saved.ok = true;
+        ev.saved.ok = m->on;
         break;
     default: ev.kind = HA_EV_SERVER_DIED; break;
     }
@@ -177,9 +177,11 @@ void node_deliver(struct world *w, struct node *n, const struct msg *m) {
 
 void node_saved(struct world *w, struct node *n, const struct msg *m) {
     if (!n->up || m->life != n->saving.life || m->a != n->saving.id) return;
-    n->record = n->saving.r;
+    struct msg done = *m;
+    done.on = !bad_disk(w, n, F_BADRECORD0);
+    if (done.on) n->record = n->saving.r;
     n->saving.id = 0;
-    to_had(w, n, m);
+    to_had(w, n, &done);
 }
 
 void had_died(struct world *w, struct node *n) {
@@ -231,7 +233,7 @@ void had_start(struct world *w, struct node *n) {
 
 static void unfinished_save(struct world *w, struct node *n) {
     if (n->saving.id == 0) return;
-    if (chance(w) < .5) n->record = n->saving.r;
+    if (chance(w) < .5 && !bad_disk(w, n, F_BADRECORD0)) n->record = n->saving.r;
     n->saving.id = 0;
 }
 

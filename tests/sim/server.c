@@ -249,7 +249,8 @@ static void on_tell(struct world *w, struct node *n, const struct msg *m) {
     int64_t at = w->t + (int64_t)(takes * 1e6); /* answers come in order */
     if (at < n->told_at) at = n->told_at;
     n->told_at = at;
-    if (a->tell.what == HA_TELL_FSYNC) {
+    bool failed = a->tell.what == HA_TELL_FSYNC && bad_disk(w, n, F_BADLOG0);
+    if (a->tell.what == HA_TELL_FSYNC && !failed) {
         struct msg *f = post(w, (double)(at - w->t) / 1e6, M_FSYNCED, n->i);
         f->a = (uint64_t)n->len;
         f->life = n->server_life;
@@ -259,7 +260,7 @@ static void on_tell(struct world *w, struct node *n, const struct msg *m) {
     r->b = (uint64_t)n->len * BYTES_A_WRITE;
     r->c = n->server_life;
     r->life = m->life;
-    r->on = true;
+    r->on = !failed;
 }
 
 void server_fsynced(struct node *n, const struct msg *m) {

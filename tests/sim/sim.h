@@ -18,7 +18,8 @@
 #define GATEWAY    2 /* as a place in the network, beside the nodes 0 and 1 */
 #define CLIENT     3
 
-/* Faults: the 33 kinds of the model, and the operator's switchover beside them. */
+/* Faults: the 33 kinds of the model, and beside them the operator's switchover, a log
+ * that cannot be fsynced (until the server is restarted), and a record that cannot be written. */
 enum fault_kind {
     F_CRASH0,
     F_CRASH1,
@@ -56,6 +57,10 @@ enum fault_kind {
     F_MODEL_KINDS, /* the model's end here */
     F_SWITCH0 = F_MODEL_KINDS,
     F_SWITCH1,
+    F_BADLOG0,
+    F_BADLOG1,
+    F_BADRECORD0,
+    F_BADRECORD1,
     F_KINDS,
     F_NONE = F_KINDS /* time passes */
 };
@@ -198,6 +203,8 @@ bool world_bad(const struct world *w);
 double chance(struct world *w); /* [0, 1) */
 double between(struct world *w, double low, double high);
 struct msg *post(struct world *w, double in_ms, enum msg_kind kind, int node);
+/* k: F_BADLOG0 or F_BADRECORD0. */
+bool bad_disk(const struct world *w, const struct node *n, enum fault_kind k);
 bool reachable(const struct world *w, int src, int dst, int path, enum msg_kind kind);
 struct msg *transmit(struct world *w, int src, int dst, int path,
                      enum msg_kind kind); /* NULL: lost */

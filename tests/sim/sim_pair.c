@@ -29,7 +29,7 @@ static int lasting(enum fault_kind k) {
     static const int off[] = {2000, 3000, 5000};
     if (k <= F_REPLACE1) return off[roll(3)];
     if (k == F_HADKILL0 || k == F_HADKILL1 || k == F_SERVERKILL0 || k == F_SERVERKILL1 ||
-        k >= F_SWITCH0)
+        k == F_SWITCH0 || k == F_SWITCH1)
         return 10;
     bool stops = k >= F_STALL0 && k <= F_SERVERSTOP1;
     return roll(10) < 6 || stops ? brief[roll(13)] : 5000;

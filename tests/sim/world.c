@@ -7,12 +7,13 @@
 #include "tests/sim/sim.h"
 
 static const char *const fault_names[F_KINDS + 1] = {
-    "crash:0",      "crash:1",      "replace:0", "replace:1",    "stall:0",      "stall:1",
-    "hadstop:0",    "hadstop:1",    "hadkill:0", "hadkill:1",    "serverstop:0", "serverstop:1",
-    "serverkill:0", "serverkill:1", "X",         "X0>",          "X1>",          "L0",
-    "L1",           "L0tx",         "L0rx",      "L1tx",         "L1rx",         "SW",
-    "GW",           "HBF",          "PART",      "PART0>",       "PART1>",       "loss:X",
-    "loss:L",       "slow:X",       "slow:L",    "switchover:0", "switchover:1", "nothing",
+    "crash:0",      "crash:1",      "replace:0",   "replace:1",    "stall:0",      "stall:1",
+    "hadstop:0",    "hadstop:1",    "hadkill:0",   "hadkill:1",    "serverstop:0", "serverstop:1",
+    "serverkill:0", "serverkill:1", "X",           "X0>",          "X1>",          "L0",
+    "L1",           "L0tx",         "L0rx",        "L1tx",         "L1rx",         "SW",
+    "GW",           "HBF",          "PART",        "PART0>",       "PART1>",       "loss:X",
+    "loss:L",       "slow:X",       "slow:L",      "switchover:0", "switchover:1", "badlog:0",
+    "badlog:1",     "badrecord:0",  "badrecord:1", "nothing",
 };
 
 const char *fault_name(enum fault_kind k) {
@@ -141,6 +142,10 @@ bool reachable(const struct world *w, int src, int dst, int path, enum msg_kind 
     return !(w->cut & cuts);
 }
 
+bool bad_disk(const struct world *w, const struct node *n, enum fault_kind k) {
+    return (w->cut & BIT(k + (enum fault_kind)n->i)) != 0;
+}
+
 struct msg *transmit(struct world *w, int src, int dst, int path, enum msg_kind kind) {
     int net = path == HA_PATH_CROSSOVER ? 0 : 1;
     double loss = w->base_loss + w->loss[net];
@@ -195,7 +200,8 @@ void reply_reached(struct world *w, struct node *n, const struct held *h) {
 
 static void fault(struct world *w, enum fault_kind k, bool on) {
     say(w, -1, "%s %s", on ? "fault" : "end of", fault_names[k]);
-    struct node *n = &w->node[k & 1];
+    struct node *n =
+        &w->node[k < F_MODEL_KINDS ? k & 1 : !(k & 1)]; /* 33 kinds stand before the others */
     switch (k) {
     case F_CRASH0:
     case F_CRASH1:
@@ -222,9 +228,14 @@ static void fault(struct world *w, enum fault_kind k, bool on) {
         break;
     case F_SWITCH0:
     case F_SWITCH1:
-        if (on && n->up && !n->had_stopped) had_command(w, &w->node[!(k & 1)], HA_CMD_SWITCHOVER);
+        if (on && n->up && !n->had_stopped) had_command(w, n, HA_CMD_SWITCHOVER);
         break;
     case F_NONE: break;
+    case F_BADLOG0:
+    case F_BADLOG1:
+        w->cut = on ? w->cut | BIT(k) : w->cut & ~BIT(k);
+        if (!on && n->up && n->server_up) server_kill(w, n); /* the disk is replaced */
+        break;
     case F_LOSSX: w->loss[0] = on ? .3 : 0; break;
     case F_LOSSL: w->loss[1] = on ? .3 : 0; break;
     case F_SLOWX: w->slow[0] = on; break;
@@ -290,7 +301,7 @@ static void dispatch(struct world *w, const struct msg *m) {
         break;
     case M_FLUSH:
         post(w, 1000, M_FLUSH, n->i);
-        if (n->up && server_answers(n)) n->disk_len = n->len;
+        if (n->up && server_answers(n) && !bad_disk(w, n, F_BADLOG0)) n->disk_len = n->len;
         break;
     case M_DRAIN_HAD: node_drain(w, n, true); break;
     case M_DRAIN_SERVER: node_drain(w, n, false); break;
