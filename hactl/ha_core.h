@@ -56,7 +56,7 @@ const char *ha_epoch_text(uint64_t epoch, char out[24]);
 
 /* ha_evidence.c */
 bool ha_digest(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
-bool ha_server_well(const struct ha_fsm *f, int64_t now);
+bool ha_server_well(const struct ha_fsm *f);
 bool ha_ranked(const struct ha_fsm *f);
 int ha_rank_against_peer(const struct ha_fsm *f); /* > 0: ours stands higher */
 bool ha_stands_lower(const struct ha_fsm *f);

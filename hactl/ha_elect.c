@@ -176,7 +176,7 @@ static bool peer_in_the_way(const struct ha_fsm *f, int64_t now, uint32_t init_m
 
 static bool proof(const struct ha_fsm *f, int64_t now, uint32_t init_ms) {
     return f->disk.epoch != 0 && f->disk.was_master && f->disk.peer_outdated &&
-           f->next.peer_outdated && !f->disk.benched && ha_server_well(f, now) && f->server.whole &&
+           f->next.peer_outdated && !f->disk.benched && ha_server_well(f) && f->server.whole &&
            f->known <= f->disk.epoch && !within(now, f->started_at, init_ms + 1) &&
            !peer_in_the_way(f, now, init_ms);
 }
@@ -340,7 +340,7 @@ static const char *force_refused(const struct ha_fsm *f, int64_t now) {
     if (within(now, f->heard_at, f->setup.timing.path_ms) && f->peer_known &&
         f->peer.state == HA_MASTER)
         return "the other node serves; use switchover there";
-    if (!ha_server_well(f, now)) return "this node's server is not up and well";
+    if (!ha_server_well(f)) return "this node's server is not up and well";
     if (f->disk.benched) return "this node is benched after a crash loop; clear that first";
     return NULL;
 }

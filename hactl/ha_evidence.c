@@ -86,11 +86,11 @@ bool ha_peer_whole(const struct ha_fsm *f) {
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-bool ha_server_well(const struct ha_fsm *f, int64_t now) {
+bool ha_server_well(const struct ha_fsm *f) {
     const struct ha_timing *t = &f->setup.timing;
     return f->server_up && !f->server.loading && !f->disk_bad &&
-           within(now, f->server_at, t->server_dead_ms) &&
-           within(now, f->executor_at, t->server_hung_ms) &&
+           f->server_silent_ns < ms(t->server_dead_ms) &&
+           f->executor_silent_ns < ms(t->server_hung_ms) &&
            f->server.fsync_age_ns < ms(t->fsync_max_ms);
 }
 
@@ -173,6 +173,14 @@ bool ha_grants_expired(const struct ha_fsm *f, int64_t now) {
     return now > f->grant_sent + life;
 }
 
+/* Only time in which this node itself ran counts: after a stall of the machine had may run before the server does. */
+static void watch_counter(struct ha_fsm *f, int64_t *at, int64_t *silent_ns, int64_t moved_at,
+                          int64_t now) {
+    int64_t ran = now - f->last_tick, most = 2 * ms(f->setup.timing.tick_ms);
+    *silent_ns = moved_at != *at ? 0 : *silent_ns + (ran < most ? ran : most);
+    *at = moved_at;
+}
+
 static void pass_time(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     const struct ha_timing *t = &f->setup.timing;
     if (!within(now, f->last_tick, t->fresh_ms + 1)) {
@@ -180,9 +188,9 @@ static void pass_time(struct ha_fsm *f, const struct ha_event *ev, int64_t now) 
         f->counts[HA_COUNT_GAPS]++;
         ha_log(f, "this node did not run for %lld ms", (long long)((now - f->last_tick) / HA_MS));
     }
+    watch_counter(f, &f->server_at, &f->server_silent_ns, ev->tick.server_at, now);
+    watch_counter(f, &f->executor_at, &f->executor_silent_ns, ev->tick.executor_at, now);
     f->last_tick = now;
-    f->server_at = ev->tick.server_at;
-    f->executor_at = ev->tick.executor_at;
     if (!within(now, f->gateway_at, t->fresh_ms + t->beat_ms + 1)) f->gateway_since = INT64_MAX;
     if (f->known > f->next.seen)
         ha_save(f, &f->next); /* the highest epoch seen survives a restart */

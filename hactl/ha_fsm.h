@@ -113,10 +113,11 @@ struct ha_fsm {
     uint32_t switch_op, switch_tell;
     uint64_t switch_offset;
     /* server */
-    struct ha_server server; /* last status */
-    bool server_up;          /* a status came since it last died */
-    int64_t server_at, executor_at;
-    int64_t server_since; /* first status of this boot */
+    struct ha_server server;                      /* last status */
+    bool server_up;                               /* a status came since it last died */
+    int64_t server_at, executor_at;               /* the two counters, as last seen */
+    int64_t server_silent_ns, executor_silent_ns; /* how long they have stood still while we ran */
+    int64_t server_since;                         /* first status of this boot */
     bool
         server_died; /* it restarted (or we cannot know) since it last acknowledged as our master */
     uint64_t whole_boot; /* the boot whose data were complete */

@@ -134,7 +134,7 @@ static bool may_yield(const struct ha_fsm *f) {
 bool g_hand_over(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     if (!may_yield(f) || without(f, HA_WITHOUT_RESTART)) return false;
     if (g_rebooted(f, ev, now)) return true;
-    return !ha_server_well(f, now) && ha_peer_fit(f, now) && !ha_maintenance(f);
+    return !ha_server_well(f) && ha_peer_fit(f, now) && !ha_maintenance(f);
 }
 
 /* As for a silence, only time in which this node itself ran counts: unanswered is not unasked. */
@@ -212,7 +212,7 @@ void d_void_permit(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 
 bool g_peer_restarted_too(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    if (!ha_peer_fresh(f, now) || !ha_server_well(f, now)) return false;
+    if (!ha_peer_fresh(f, now) || !ha_server_well(f)) return false;
     if (f->peer.state == HA_BOOT) return true;
     return f->server_died && f->peer.state == HA_SLAVE && !ha_peer_whole(f);
 }
@@ -220,14 +220,14 @@ bool g_peer_restarted_too(const struct ha_fsm *f, const struct ha_event *ev, int
 bool g_withdraw(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
     return f->permit != 0 && !within(now, f->yielded_at, f->setup.timing.dead_ms + 1) &&
-           ha_server_well(f, now) && !f->server_died;
+           ha_server_well(f) && !f->server_died;
 }
 
 /* Clause takeback: only on a heartbeat that echoes the withdrawal, says slave, and carries no
  * claim. */
 bool g_take_back(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    if (f->permit != 0 || f->server_died || !ha_server_well(f, now)) return false;
+    if (f->permit != 0 || f->server_died || !ha_server_well(f)) return false;
     if (without(f, HA_WITHOUT_TAKEBACK)) return true;
     return f->echo_at > f->withdrawn_at && within(now, f->echo_at, f->setup.timing.demote_ms) &&
            f->peer.state == HA_SLAVE && f->peer.claim == 0 && f->known <= f->disk.epoch;
@@ -248,7 +248,7 @@ void d_take_back(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 bool g_may_switch(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
     return f->switching == HA_SWITCH_NO && may_yield(f) && f->sync == HA_SYNC_IN &&
-           ha_peer_fit(f, now) && ha_server_well(f, now);
+           ha_peer_fit(f, now) && ha_server_well(f);
 }
 
 void d_switch_begin(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {

@@ -142,7 +142,7 @@ static unsigned flags_of(const struct ha_fsm *f, int64_t now) {
     if (may_grant(f, now)) flags |= HB_GRANT;
     if (f->in_sync && !ha_marking(f)) flags |= HB_IN_SYNC;
     if (ha_whole(f)) flags |= HB_WHOLE;
-    if (ha_server_well(f, now)) flags |= HB_HEALTHY;
+    if (ha_server_well(f)) flags |= HB_HEALTHY;
     if (!within(now, f->grant_at, f->setup.timing.grant_ms)) flags |= HB_VOID;
     if (f->disk.epoch != 0) flags |= HB_RECORD;
     if (f->server_up && f->server.empty) flags |= HB_EMPTY;

@@ -83,8 +83,8 @@ void d_said(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 }
 
 bool g_server_ill(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    (void)ev;
-    return f->in_sync && (!ha_server_well(f, now) || !ha_whole(f));
+    (void)ev, (void)now;
+    return f->in_sync && (!ha_server_well(f) || !ha_whole(f));
 }
 
 void d_lose_server(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -208,7 +208,7 @@ bool ha_vip_is_free(const struct ha_fsm *f, int64_t now) {
 }
 
 bool ha_may_take_over(const struct ha_fsm *f, int64_t now) {
-    return f->in_sync && !f->disk.benched && !ha_maintenance(f) && ha_server_well(f, now) &&
+    return f->in_sync && !f->disk.benched && !ha_maintenance(f) && ha_server_well(f) &&
            ha_whole(f) && within(now, f->grant_at, f->setup.timing.grant_ms);
 }
 
@@ -232,24 +232,24 @@ void d_promote_silence(struct ha_fsm *f, const struct ha_event *ev, int64_t now)
 /* ---- permits
  * ------------------------------------------------------------------------------------- */
 
-static bool permit_for_us(const struct ha_fsm *f, int64_t now) {
+static bool permit_for_us(const struct ha_fsm *f) {
     const struct heartbeat *p = &f->peer;
     bool life = f->disk.epoch != 0 && p->permit_boot == f->server.boot;
-    return p->permit > f->disk.epoch && ha_echoes_us(f) && ha_server_well(f, now) &&
-           !f->disk.benched && (life || without(f, HA_WITHOUT_THISLIFE));
+    return p->permit > f->disk.epoch && ha_echoes_us(f) && ha_server_well(f) && !f->disk.benched &&
+           (life || without(f, HA_WITHOUT_THISLIFE));
 }
 
 /* The master's word: you hold everything that I acknowledged. It overrules the outdated mark, not a
  * restart. */
 bool g_permitted(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    (void)ev;
-    return f->peer.epoch >= f->known && permit_for_us(f, now) && ha_whole(f);
+    (void)ev, (void)now;
+    return f->peer.epoch >= f->known && permit_for_us(f) && ha_whole(f);
 }
 
 /* In an election the permit rests on what both hold now. */
 bool g_peer_yields(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    (void)ev;
-    return permit_for_us(f, now);
+    (void)ev, (void)now;
+    return permit_for_us(f);
 }
 
 void d_promote_permit(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {

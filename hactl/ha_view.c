@@ -106,7 +106,7 @@ void ha_alarms(struct ha_fsm *f, int64_t now) {
                  ? "the gateway answers this node"
                  : "the gateway does not answer this node: check "
                    "the service network and the gateway");
-    bool well = young || ha_server_well(f, now);
+    bool well = young || ha_server_well(f);
     ha_alarm(f, HA_ALARM_SERVER, !well,
              well ? "this node's server is well"
                   : "this node's server is down, stopped, loading, or its disk does not answer");

@@ -278,6 +278,40 @@ static void test_failed_fsync(void) {
     is_int(f.sync, HA_SYNC_LOST, "and is not retried and forgotten");
 }
 
+/* The two counters: silence of the server counts only while we ran ourselves. */
+static void test_server_counters(void) {
+    settled_master();
+    struct ha_event ev = {.kind = HA_EV_TICK};
+    ev.tick.server_at = ev.tick.executor_at = now;
+    now += 300 * HA_MS;
+    hear(HA_PATH_CROSSOVER);
+    gateway();
+    step(&ev);
+    is_int(f.state, HA_MASTER,
+           "after a stall of both, the server is not blamed for running later than had");
+    for (int i = 0; i < 12; i++) {
+        now += 10 * HA_MS;
+        if (i % 4 == 0) hear(HA_PATH_CROSSOVER);
+        step(&ev);
+    }
+    is_int(f.state, HA_MASTER, "a server that is silent for less than 150 ms is only slow");
+    for (int i = 0; i < 4; i++) {
+        now += 10 * HA_MS;
+        hear(HA_PATH_CROSSOVER);
+        step(&ev);
+    }
+    is_int(f.state, HA_YIELDED, "silent for longer it is dead or stopped: handed over");
+    settled_master();
+    ev.tick.executor_at = now;
+    for (int i = 0; i < 1400; i++) {
+        now += 10 * HA_MS;
+        ev.tick.server_at = now;
+        if (i % 4 == 0) hear(HA_PATH_CROSSOVER), gateway();
+        step(&ev);
+    }
+    is_int(f.state, HA_MASTER, "an executor that is busy for 14 s is not dead");
+}
+
 static void test_told_outdated(void) {
     settled_master();
     peer.flags &= ~HB_HEALTHY;
@@ -608,6 +642,7 @@ int main(void) {
     test_claim();
     test_losing_the_slave();
     test_failed_fsync();
+    test_server_counters();
     test_told_outdated();
     test_takeover();
     test_permit();
