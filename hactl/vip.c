@@ -53,6 +53,8 @@ void vip_lease(struct vip *v, uint64_t now_ns, uint64_t until_ns) {
 static void announce_now(struct vip *v, uint64_t now_ns) {
     struct netcfg_error err = {""};
     if (v->until_ns <= now_ns) return; /* only the holder of the lease may say so */
+    /* It stands there, unless somebody else took it off or the interface was made anew. */
+    if (!note(v, netcfg_vip_add(v->net, &err), &err)) return;
     note(v, netcfg_vip_announce(v->net, &err), &err);
 }
 

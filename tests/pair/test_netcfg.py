@@ -442,6 +442,45 @@ def test_interface_appears():
     netcfg("a", "apply", conf_file("a"))
 
 
+def test_ipv6():
+    """an IPv6 service network: apply, guard, announcement, probes"""
+    lab.ip("g", "addr", "add", "fd00::1/64", "dev", "br0", "nodad")
+    text = """[network]
+service eth0 fd00::%d/64 peer fd00::%d
+crossover eth1 10.78.0.%d/30 peer 10.78.0.%d
+gateway fd00::1
+vip fd00::10/64
+"""
+    a, b = conf_file("a", text % (11, 12, 1, 2)), conf_file("b", text % (12, 11, 2, 1))
+    netcfg("a", "apply", a)
+    netcfg("b", "apply", b)
+    tap.equal(netcfg("a", "apply", a).stdout, "nothing to do\n", "a second apply finds nothing to do")
+
+    def answered():
+        return lab.ns("g", "ping", "-6", "-q", "-c", "1", "-W", "1", "fd00::10", check=False).returncode == 0
+
+    d, other = Drive("a", a), Drive("b", b)
+    d.do("guard")
+    d.do("add")
+    tap.ok(not answered(), "closed without a lease")
+    d.do("renew 30000")
+    tap.ok(tap.until(answered, 10, "ping"), "open with one")
+    d.do("gateway")
+    tap.ok(tap.until(lambda: d.saw("gateway .* exact"), 10, "the gateway's answer"), "the gateway answers")
+    other.do("probe")
+    tap.ok(tap.until(lambda: other.saw("foreign .* answer"), 10, "the answer"), "a probe finds the VIP's owner")
+    other.events.clear()
+    d.do("announce")
+    tap.ok(tap.until(lambda: other.saw("foreign .* claim"), 10, "the claim"), "the advertisement is heard")
+    tap.ok(not d.saw("foreign"), "and not taken for a foreign one by its sender")
+    d.do("drop")
+    tap.ok(not answered(), "dropped: silent at once")
+    d.do("remove")
+    d.do("unguard")
+    d.end()
+    other.end()
+
+
 if os.geteuid() != 0:
     print("ok - network namespaces # SKIP needs root", flush=True)
     sys.exit(0)
@@ -451,7 +490,7 @@ try:
     tap.main(test_apply, test_change, test_refusals, test_guard, test_own_packets, test_own_interface_only,
              test_announce, test_gateway, test_gateway_by_arp,
              test_delayed_answer, test_foreign, test_own_vip_is_not_foreign, test_via_gateway, test_link,
-             test_interface_appears)
+             test_interface_appears, test_ipv6)
 finally:
     lab.close()
     shutil.rmtree(work, ignore_errors=True)
