@@ -48,6 +48,9 @@ void control_close(void) {
 
 /* --- DUET STATUS --- */
 
+/* What will never be on disk is older than any limit: had hands over. */
+enum { FSYNC_FAILED_AGE_MS = 24 * 3600 * 1000 };
+
 struct fields {
     struct buf body;
     size_t count;
@@ -104,7 +107,7 @@ static void duet_status(struct call *c) {
     number(&f, "held_oldest_ms", oldest && now > oldest ? (now - oldest) / NS_PER_MS : 0);
     number(&f, "loading", server.loading || r.loading);
     number(&f, "boot_id", server.boot_id);
-    number(&f, "fsync_age_ms", p.fsync_age_ms);
+    number(&f, "fsync_age_ms", p.failed ? FSYNC_FAILED_AGE_MS : p.fsync_age_ms);
     number(&f, "fsync_failed", p.failed);
     number(&f, "log_stuck", p.stuck);
     number(&f, "clients", service_clients());

@@ -1,6 +1,7 @@
 /* The sockets that clients come in by: TCP on every `bind` address, and a unix socket. */
 #include "server/client.h"
 
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/base/sock.h"
@@ -51,13 +52,22 @@ static void take(int fd, bool unix_socket) {
         client_new(fd, false, unix_socket);
 }
 
+/* Out of descriptors or memory: it will be so for a while, and is said once a second. */
+static void accept_failed(void) {
+    static uint64_t said_ns;
+    uint64_t now = loop_now_ns(server.loop);
+    if (said_ns && now - said_ns < NS_PER_S) return;
+    said_ns = now;
+    log_warning("a client could not come in: %m");
+}
+
 static void on_accept(struct loop *l, void *arg, int revents) {
     const struct listener *from = arg;
     (void)l, (void)revents;
     for (int i = 0; i < ACCEPT_A_TURN; i++) {
         int fd = sock_accept(from->fd);
         if (fd < 0) {
-            if (errno != EAGAIN) log_warning("a client could not come in: %m");
+            if (errno != EAGAIN) accept_failed();
             return;
         }
         take(fd, from->unix_socket);

@@ -399,6 +399,7 @@ int server_main(int argc, char **argv) {
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     start(argc - 1, argv + 1);
     if (*server.config.pidfile && !file_write_pid(server.config.pidfile))
         log_warning("pidfile %s: %m", server.config.pidfile);
