@@ -252,6 +252,17 @@ bool dispatch_is_handshake(const struct command *cmd) {
 
 /* --- batches --- */
 
+/* The command that the words mean for this client. Every edition lets a slave's link begin, on a
+ * connection that does nothing else. */
+static const struct command *resolve(const struct client *c, int argc, const struct bytes *argv,
+                                     bool *bad_subcommand) {
+    unsigned edition = c->control ? 0 : server.edition;
+    const struct command *cmd = command_resolve(argc, argv, edition, bad_subcommand);
+    if (cmd || !c->handshake || edition == EDITION_OPEN) return cmd;
+    cmd = command_resolve(argc, argv, 0, bad_subcommand);
+    return cmd && dispatch_is_handshake(cmd) ? cmd : NULL;
+}
+
 static enum resp_state parse_one(struct client *c, const char *data, size_t len, size_t *at,
                                  int n) {
     struct resp_limits limits = {server.config.bulk_limit_bytes, !c->authenticated};
@@ -263,8 +274,7 @@ static enum resp_state parse_one(struct client *c, const char *data, size_t len,
     if (st != RESP_DONE) return st;
     r->argc = (int)(words.count - r->first);
     r->bad_subcommand = false;
-    r->cmd = command_resolve(r->argc, words.v + r->first, c->control ? 0 : server.edition,
-                             &r->bad_subcommand);
+    r->cmd = resolve(c, r->argc, words.v + r->first, &r->bad_subcommand);
     return st;
 }
 

@@ -331,6 +331,24 @@ def slave_lost():
             tap.equal(c.read(), b"OK", "until had says that it is alone")
 
 
+def editions():
+    """An edition hides commands, not the pair's link"""
+    for edition in ("master-slave", "ckv", "cluster"):
+        with Node("--edition", edition) as n:
+            master(n, alone=False)
+            s = in_sync(n)
+            tap.equal(n.status()["insync_link"], "1", edition + ": the pair's slave gets in sync")
+            with n.connect() as c:
+                c.send("SET", "a", "1")
+                tap.until(lambda: n.status()["held"] != "0", 5)
+                s.ack(int(n.status()["offset"]))
+                tap.equal(c.read(), b"OK", edition + ": and counts")
+                tap.ok((c.error("REPLCONF", "a", "b") or "").startswith("ERR unknown command"), edition + ": clients do not find REPLCONF")
+                tap.ok((c.error("CONFIG", "GET", "a") or "").startswith("ERR unknown command"), edition + ": nor CONFIG")
+            tap.equal(n.control("CONFIG", "GET", "edition")[1], edition.encode(), edition + ": the control socket reaches every command")
+            s.close()
+
+
 def pause_and_fsync():
     """DUET PAUSE, RESUME, FSYNC"""
     with Node() as n:
@@ -365,4 +383,4 @@ def pause_and_fsync():
 
 
 tap.main(roles, liveness, lease_lapses, stopped_and_continued, stop_before_reply, held, held_too_much, deposed, slave_lost,
-         pause_and_fsync)
+         editions, pause_and_fsync)
