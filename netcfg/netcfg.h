@@ -116,7 +116,8 @@ bool netcfg_vip_guard_install(struct netcfg *h, struct netcfg_error *err);
 /* Opens the guard for left_ms from now (0: as guard_drop). Each call replaces the deadline. It
  * rounds down to the kernel's clock tick, so that the guard never outlives the lease. */
 bool netcfg_vip_renew(struct netcfg *h, uint64_t left_ms, struct netcfg_error *err);
-/* Closes it at once. */
+/* Closes it, after a reset to every client of the VIP: once it is closed nothing can tell them, and one
+ * that waits for a reply would wait for its own timeout. The caller has ended the lease before. */
 bool netcfg_vip_guard_drop(struct netcfg *h, struct netcfg_error *err);
 /* Removes the tables (the node gives up the VIP for good: tests, `duet node` at its end). */
 bool netcfg_vip_guard_remove(struct netcfg *h, struct netcfg_error *err);

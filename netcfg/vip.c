@@ -7,6 +7,7 @@
 
 #include "netcfg/addr.h"
 #include "netcfg/handle.h"
+#include "netcfg/sever.h"
 
 static bool vip_configured(const struct netcfg *h, struct netcfg_error *err) {
     if (h->conf.vip.family != 0) return true;
@@ -67,6 +68,7 @@ bool netcfg_vip_renew(struct netcfg *h, uint64_t left_ms, struct netcfg_error *e
 }
 
 bool netcfg_vip_guard_drop(struct netcfg *h, struct netcfg_error *err) {
+    if (h->conf.vip.family != 0) sever_connections(&h->conf.vip);
     return netcfg_vip_renew(h, 0, err);
 }
 

@@ -160,11 +160,12 @@ class Machine:
         return connect_in(self.folder, self.name + ".console")
 
     def type(self, text):
+        """Keys for the serial line. Held until their echo is there: QEMU drops what the guest has not taken when
+        the connection ends."""
+        since = self.output_bytes()
         with self.console() as line:
             line.sendall(text.encode())
-            # QEMU drops what the guest has not taken when the connection ends; the echo shows that it has
-            since = self.output_bytes()
-            wait_for(lambda: self.output_bytes() > since, 2)
+            wait_for(lambda: text.strip() in self.output(since), 10)
 
     def monitor(self, command, **arguments):
         """One QMP command; its result. set_link cuts a cable, system_powerdown presses the button."""

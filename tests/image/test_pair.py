@@ -24,8 +24,8 @@ class Service:
         two.networks.forward(listener, VIP, PORT)
         self.port = listener.getsockname()[1]
 
-    def client(self):
-        return redis.Redis(port=self.port, socket_timeout=3, socket_connect_timeout=3)
+    def client(self, timeout_s=3):
+        return redis.Redis(port=self.port, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
 
 
 def value(number):
@@ -53,18 +53,20 @@ def missing(client, numbers):
 class Writer(threading.Thread):
     """Writes one key after the other, whatever happens, and notes which were acknowledged and when."""
 
-    def __init__(self, service, first):
+    def __init__(self, service, first, timeout_s):
         super().__init__(daemon=True)
         self.service, self.number, self.acknowledged, self.halt = service, first, [], threading.Event()
+        self.timeout_s, self.timeouts = timeout_s, 0  # requests that nobody ever answered or refused
 
     def run(self):
         client = None
         while not self.halt.is_set():
             try:
-                client = client or self.service.client()
+                client = client or self.service.client(self.timeout_s)
                 client.set("key:%d" % self.number, value(self.number))
                 self.acknowledged.append((time.monotonic(), self.number))
-            except redis.RedisError:
+            except redis.RedisError as e:
+                self.timeouts += isinstance(e, redis.TimeoutError)
                 client = None
                 time.sleep(0.01)
             self.number += 1
@@ -73,19 +75,19 @@ class Writer(threading.Thread):
         return next((at for at, _ in self.acknowledged if at > moment), None)
 
 
-def with_writer(service, first, during):
-    """(what during() gave, the numbers acknowledged meanwhile, longest gap in s)"""
-    writer = Writer(service, first)
+def with_writer(service, first, during, timeout_s=3):
+    """(the writer, the numbers acknowledged meanwhile, longest gap in s); during(writer) is what happens to it."""
+    writer = Writer(service, first, timeout_s)
     writer.start()
     tap.until(lambda: writer.acknowledged, UP_S, "the first write of a new client")
     try:
-        result = during(writer)
+        during(writer)
     finally:
         writer.halt.set()
-        writer.join(10)
+        writer.join(timeout_s + 10)
     times = [at for at, _ in writer.acknowledged]
     gap = max((b - a for a, b in zip(times, times[1:])), default=0)
-    return result, [n for _, n in writer.acknowledged], gap
+    return writer, [n for _, n in writer.acknowledged], gap
 
 
 def start_pair(two):
@@ -134,17 +136,27 @@ def redis_at(two, me):
     return lambda *words: two.ask(*words, address=SERVICE[me])
 
 
+def switched(machine):
+    """Asks on the console; a slave that came back a moment ago may not call itself in sync yet."""
+    since = machine.output_bytes()
+    machine.type("hactl switchover\r")
+    answer = machine.wait_output(r"switched over.*|(?s:switchover: |switchover (aborted|taken back|ended)|error).*", 60, since)
+    tap.say(answer[0].strip() if answer else "no answer to hactl switchover: %s" % machine.output(since)[-500:])
+    return answer and answer[0].startswith("switched over")
+
+
 def switchover(two, service, acknowledged):
     before = two.master()
 
     def ask_for_it(writer):
-        two.machines[before].type("hactl switchover\r")
+        tap.until(lambda: switched(two.machines[before]), UP_S, "a switchover that is not refused", step_s=1)
         tap.until(lambda: two.master() not in (None, before), UP_S, "the other machine is master", step_s=0.1)
         moment = time.monotonic()
         tap.until(lambda: writer.since(moment), UP_S, "a write after the switchover")
-    _, more, gap = with_writer(service, KEYS * 20, ask_for_it)
+    writer, more, gap = with_writer(service, KEYS * 20, ask_for_it, timeout_s=30)
     acknowledged.update(more)
     tap.ok(True, "hactl switchover on the console moves the role")
+    tap.equal(writer.timeouts, 0, "no client is left waiting for a master that is none any more")
     tap.say("longest pause of a client that writes, over the switchover: %.2f s" % gap)
     tap.until(two.in_sync, UP_S, "the pair in sync after the switchover", step_s=0.2)
     tap.equal(missing(service.client(), acknowledged), [], "all %d acknowledged keys are there" % len(acknowledged))
