@@ -129,6 +129,13 @@ static __int128 field_number(const struct field *f, uint64_t v) {
     return (int64_t)(v << (64 - f->bits)) >> (64 - f->bits);
 }
 
+/* SET with SAT of a number so far below a signed field that the distance to the field's highest
+ * value leaves 64 bits: Redis takes it for too high, and so must we. */
+static bool far_below(const struct field *f, __int128 v) {
+    return f->op == FIELD_SET && f->is_signed && f->bits < 64 && f->overflow == OVERFLOW_SAT &&
+           ((__int128)1 << (f->bits - 1)) - 1 - v > INT64_MAX;
+}
+
 /* Makes *v fit the field, wrapping or saturating it; true when it did not fit. */
 static bool field_fit(const struct field *f, __int128 *v) {
     __int128 max = ((__int128)1 << (f->is_signed ? f->bits - 1 : f->bits)) - 1;
@@ -148,6 +155,7 @@ static bool field_change(struct call *c, const struct field *f, char *data, size
         new += old;
     else if (!f->is_signed)
         new = (uint64_t)f->by;
+    if (far_below(f, new)) new = INT64_MAX;
     if (field_fit(f, &new) && f->overflow == OVERFLOW_FAIL) {
         reply_null(c);
         return false;

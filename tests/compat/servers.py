@@ -28,12 +28,20 @@ class Server:
         self.log = open(self.output, "wb")
         data = os.path.join(self.directory, "data")
         os.mkdir(data)
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", data, "--save", "", *options]
-        self.process = subprocess.Popen(command + words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.command = command + ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", data, "--save", "", *options]
         atexit.register(self.stop)
-        tap.until(lambda: not self.alive() or self.answers(), 20, "%s answering on port %d" % (name, self.port))
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        tap.until(lambda: not self.alive() or self.answers(), 20, "%s answering on port %d" % (self.name, self.port))
         if not self.alive():
-            raise RuntimeError("%s ended with status %s: %s" % (name, self.process.returncode, self.log_tail()))
+            raise RuntimeError("%s ended with status %s: %s" % (self.name, self.process.returncode, self.log_tail()))
+
+    def end(self):
+        """An orderly end, as SHUTDOWN's; start() begins again with the same directory."""
+        self.process.terminate()
+        self.process.wait(20)
 
     def answers(self):
         w = Wire(self.port)
