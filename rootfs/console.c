@@ -22,12 +22,14 @@
 
 int console_main(int argc, char **argv);
 
-#define PAGE_COLUMNS  80
-#define PAGE_LINES    24
-#define REDRAW_MS     5000
-#define IDLE_TURNS    24 /* two minutes after a command the page comes back */
-#define PROBLEM_LINES 4
-#define PAGE_BYTES    (256 << 10)
+#define PAGE_COLUMNS      80
+#define PAGE_LINES        24
+#define REDRAW_MS         5000
+#define IDLE_TURNS        24 /* two minutes after a command the page comes back */
+#define PROBLEM_LINES     4
+#define PAGE_BYTES        (256 << 10)
+#define HAD_LOG_LINES     6
+#define HACTL_UNREACHABLE 3 /* hactl's exit status when there is no had to ask */
 
 static const char usage[] =
     "usage: console [--root DIR] [--login]    status page and prompt on this terminal\n"
@@ -115,11 +117,14 @@ static void read_status(struct screen *s, struct buf *out) {
     char word[] = "status", *words[] = {word};
     int fd = memfd_create("status", MFD_CLOEXEC);
     if (fd < 0) return;
-    console_run_hactl(&s->console, words, 1, fd);
+    int status = console_run_hactl(&s->console, words, 1, fd);
     off_t size = lseek(fd, 0, SEEK_END);
     size_t want = size < 0 ? 0 : size > PAGE_BYTES ? PAGE_BYTES : (size_t)size;
     if (want > 0 && file_pread_all(fd, buf_room(out, want), want, 0)) buf_added(out, want);
     close(fd);
+    if (status != HACTL_UNREACHABLE) return;
+    buf_add_str(out, "The end of had's log:\n");
+    console_log_tail(&s->console, "had", HAD_LOG_LINES, out);
 }
 
 static void prompt(struct screen *s, struct buf *out) {

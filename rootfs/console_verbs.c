@@ -148,29 +148,40 @@ static int no_log(const char *name) {
     return 1;
 }
 
-static int verb_log(const struct console *c, char **w, int n) {
+static int open_log(const struct console *c, const char *name) {
+    static const char *const dirs[] = {"data/log", "run/log"};
     char path[600];
-    char *text = xmalloc(LOG_BYTES);
-    if (n != 2 || strchr(w[1], '/') || strlen(w[1]) > 40) {
-        free(text);
-        return no_log(n == 2 ? w[1] : "");
-    }
-    snprintf(path, sizeof path, "%s/%s.log", console_path(c, "data/log"), w[1]);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        snprintf(path, sizeof path, "%s/%s.log", console_path(c, "run/log"), w[1]);
+    int fd = -1;
+    for (size_t i = 0; fd < 0 && i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s.log", console_path(c, dirs[i]), name);
         fd = open(path, O_RDONLY | O_CLOEXEC);
     }
-    off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-    ssize_t got = fd < 0 ? -1 : pread(fd, text, LOG_BYTES, end > LOG_BYTES ? end - LOG_BYTES : 0);
-    if (fd >= 0) close(fd);
+    return fd;
+}
+
+bool console_log_tail(const struct console *c, const char *name, int lines, struct buf *out) {
+    int fd = open_log(c, name);
+    if (fd < 0) return false;
+    char *text = xmalloc(LOG_BYTES);
+    off_t end = lseek(fd, 0, SEEK_END);
+    ssize_t got = pread(fd, text, LOG_BYTES, end > LOG_BYTES ? end - LOG_BYTES : 0);
+    close(fd);
     ssize_t from = got;
-    for (int lines = 0; from > 0; from--) {
-        if (text[from - 1] == '\n' && from < got && ++lines == LOG_LINES) break;
+    for (int n = 0; from > 0; from--) {
+        if (text[from - 1] == '\n' && from < got && ++n == lines) break;
     }
-    if (got > 0) fwrite(text + from, 1, (size_t)(got - from), stdout);
+    if (got > 0) buf_add(out, text + from, (size_t)(got - from));
     free(text);
-    return got < 0 ? no_log(w[1]) : 0;
+    return got >= 0;
+}
+
+static int verb_log(const struct console *c, char **w, int n) {
+    struct buf out = BUF_INIT;
+    if (n != 2 || strchr(w[1], '/') || strlen(w[1]) > 40) return no_log(n == 2 ? w[1] : "");
+    if (!console_log_tail(c, w[1], LOG_LINES, &out)) return no_log(w[1]);
+    fwrite(buf_head(&out), 1, buf_len(&out), stdout);
+    buf_free(&out);
+    return 0;
 }
 
 static int verb_help(const struct console *c, char **w, int n);

@@ -14,6 +14,9 @@ struct console {
 int console_run_line(const struct console *c, const char *line, bool *leave);
 /* Runs `hactl ARG`, with its output on fd (-1: ours). Returns its exit status. */
 int console_run_hactl(const struct console *c, char *const *words, int count, int fd);
+/* Appends the last lines of a log; false when there is none. */
+struct buf;
+bool console_log_tail(const struct console *c, const char *name, int lines, struct buf *out);
 /* "ROOT/sub" in a static buffer. */
 const char *console_path(const struct console *c, const char *sub);
 

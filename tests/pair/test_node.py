@@ -292,6 +292,11 @@ def test_console():
     login_test(root)
     node.terminate()
     node.wait(SECONDS)
+    t = Terminal("--root", root)
+    t.until(r"end of had's log:\s+\S+Z had ")
+    tap.ok(True, "without had the page shows the end of its log")
+    t.type("exit\r")
+    t.ended()
 
 
 def login_test(root):
