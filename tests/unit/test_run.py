@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,23 @@ def hangs():
     tap.ok(status == 0 and gone(logs, "leaves"), "what a program leaves behind is ended")
 
 
+def interrupted():
+    """Ctrl-C ends what is under way"""
+    for name, programs, makefile, log in (
+            ("a program", {"hangs": HANGS.replace("timeout: 1", "patience")}, "stage-%:\n\t@true\n", "compat-hangs.log"),
+            ("a build", {"good": GOOD}, "stage-%:\n\t@sleep 600 & echo '# child' $$!; wait\n", "compat-build.log")):
+        tree = Tree(programs, makefile=makefile)
+        try:
+            process = subprocess.Popen([tree.dir + "/tests/run"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+            path = tree.dir + "/build/test-logs/" + log
+            text = tap.until(lambda: re.search(r"# child \d+", open(path).read()), 20, "a child in " + log)[0]
+            process.send_signal(signal.SIGINT)
+            tap.equal(process.wait(20), 130, "Ctrl-C ends the run in the middle of %s" % name)
+            tap.ok(gone({"x": text}, "x"), "and what that had started")
+        finally:
+            tree.close()
+
+
 def builds():
     """a stage that cannot be built is a failure"""
     status, out, _ = run_tree({"good": GOOD}, makefile="stage-%:\n\t@echo 'x.c:3: error: no such thing'; false\n")
@@ -106,4 +124,4 @@ def choice():
     tap.ok(status == 1 and "nothing to run" in out, "no test at all is a failure")
 
 
-tap.main(counts, deaths, hangs, builds, choice)
+tap.main(counts, deaths, hangs, interrupted, builds, choice)
