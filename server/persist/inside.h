@@ -99,6 +99,8 @@ void walks_open(struct persist *p);
 void walks_close(struct persist *p);
 /* A step of the first walk; false when there is none. */
 bool walks_tick(struct persist *p);
+/* Ends the walks whose sinks stand still while the loop does. */
+void walks_give_up_sockets(struct persist *p);
 void walks_progress(const struct persist *p, int64_t *done, int64_t *total);
 
 /* filewalk.c: a walk into a file */

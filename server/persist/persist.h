@@ -168,6 +168,8 @@ struct persist_sink {
     size_t (*room)(void *arg);
     /* The end, ok or given up with a reason; the walk is gone after it. */
     void (*end)(void *arg, bool ok, const char *reason);
+    /* It gets room only while the loop turns (a socket): a foreground SAVE gives such walks up. */
+    bool needs_loop;
 };
 struct persist_walk;
 /* Queued behind a walk that runs. */

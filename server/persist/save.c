@@ -49,6 +49,7 @@ bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size
     p->last_try_s = now_s();
     p->saving = file_walk_start(p, p->rdb_path, saving_begins, saved);
     if (!foreground) return true;
+    walks_give_up_sockets(p);
     while (p->saving) {
         if (!walks_tick(p)) worker_wait(p->bulk_worker);
         store_work(p->store,

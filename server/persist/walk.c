@@ -177,6 +177,16 @@ void persist_walk_cancel(struct persist_walk *w) {
     unlink_walk(w);
 }
 
+void walks_give_up_sockets(struct persist *p) {
+    for (struct persist_walk *w = p->walks, *next; w; w = next) {
+        struct persist_sink sink = w->sink;
+        next = w->next;
+        if (!sink.needs_loop) continue;
+        persist_walk_cancel(w);
+        sink.end(sink.arg, false, "a SAVE came between");
+    }
+}
+
 void walks_progress(const struct persist *p, int64_t *done, int64_t *total) {
     const struct persist_walk *w = p->walks;
     *done = w && w->running ? w->done : 0;

@@ -28,6 +28,7 @@ static void transfer_free(struct transfer *t) {
 static void copy_begin(void *arg, const struct persist_pos *pos) {
     struct transfer *t = arg;
     t->begun = true;
+    if (t->r->role == REPL_MASTER) t->r->db = -1; /* who reads no aux fields needs a SELECT */
     for (struct feed *f = t->r->feeds; f; f = f->next) {
         if (!shares(f, t)) continue;
         f->state = FEED_BULK;
@@ -107,7 +108,7 @@ void transfer_join(struct repl *r, struct feed *f) {
         memcpy(t->mark, mark, sizeof t->mark);
         t->next = r->transfers;
         r->transfers = t;
-        struct persist_sink sink = {t, copy_begin, copy_bytes, copy_room, copy_end};
+        struct persist_sink sink = {t, copy_begin, copy_bytes, copy_room, copy_end, true};
         t->walk = persist_walk_start(r->persist, &sink);
     }
     f->transfer = t;

@@ -160,6 +160,11 @@ def restarts():
         same(mc, s.connect(), "a slave by its options")
         for signo, how in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "stopped")):
             full = int(info(mc)["sync_full"])
+            with s.connect() as sc:
+                rewrites = int(info(sc)["aof_rewrites"])
+                sc.cmd("BGREWRITEAOF")
+                write_some(mc, 50, rng)
+                tap.until(lambda: int(info(sc)["aof_rewrites"]) > rewrites, 20)
             s.kill(signo)
             s.process.wait()
             write_some(mc, 100, rng)
@@ -346,6 +351,12 @@ def interrupted():
             mc.cmd("BGSAVE")
             tap.until(lambda: info(mc)["rdb_bgsave_in_progress"] == "0" and info(mc)["rdb_saves"] == "1", 30)
             tap.ok("did not move on" in m.log(), "it is given up after repl-timeout, and BGSAVE goes on")
+            wire.close()
+            wire = Wire(m.port, limit=100000)
+            mc.cmd("CONFIG", "SET", "repl-timeout", "60")
+            follow(tc, wire.port)
+            tap.ok(wire.stalled.wait(20), "a slave stops reading again")
+            tap.equal(mc.cmd("SAVE"), b"OK", "SAVE does not wait for it")
         wire.close()
 
 
