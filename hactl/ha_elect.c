@@ -2,8 +2,7 @@
  * promotion (rules 3, 5, 6). */
 #include "hactl/ha_core.h"
 
-/* ---- what kind of start is this?
- * ----------------------------------------------------------------- */
+/* ---- what kind of start is this? ------------------------------------------------------------- */
 
 /* The server knows: told MASTER of our epoch and not restarted since, only had restarted. */
 static bool still_master(const struct ha_fsm *f) {
@@ -55,8 +54,7 @@ void d_adopt(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     f->in_sync = false;
 }
 
-/* ---- a suspended master
- * --------------------------------------------------------------------------- */
+/* ---- a suspended master ---------------------------------------------------------------------- */
 
 /* Clause suspend: the peer's word is a heartbeat that echoes one sent after the suspension, says
  * slave, carries no claim. Time alone never ends it: an expired grant proves that the slave will
@@ -120,8 +118,7 @@ void d_resume_operator(struct ha_fsm *f, const struct ha_event *ev, int64_t now)
     ha_answer(f, ev->op.id, true, "this node serves again");
 }
 
-/* ---- elections
- * ------------------------------------------------------------------------------------- */
+/* ---- elections ------------------------------------------------------------------------------- */
 
 bool ha_holds_proof(const struct ha_fsm *f) {
     return f->disk.peer_outdated || f->next.peer_outdated ||
@@ -157,8 +154,7 @@ void d_elect(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     }
 }
 
-/* ---- promotion by oneself after boot
- * ----------------------------------------------------------------- */
+/* ---- promotion by oneself after boot --------------------------------------------------------- */
 
 static bool peer_has_nothing(const struct ha_fsm *f, int64_t now) {
     return ha_peer_fresh(f, now) && f->peer.state == HA_BOOT && !ha_peer_says(f, HB_RECORD) &&
@@ -215,8 +211,7 @@ void d_found_pair(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     ha_save(f, &r);
 }
 
-/* ---- the steps of a promotion (rule 5: write down, then act)
- * ------------------------------------------- */
+/* ---- the steps of a promotion (rule 5: write down, then act) --------------------------------- */
 
 static void step_note(struct ha_fsm *f) {
     struct ha_record r = f->next;
@@ -321,20 +316,18 @@ void d_promote_abort(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
  * here must not read as proof later. */
 bool g_outclaimed(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev, (void)now;
-    bool master = f->peer.state == HA_MASTER && f->peer.epoch >= f->claim;
-    return master || (f->peer.state == HA_PROMOTING && f->peer.claim > f->claim);
+    return max_u64(f->peer.epoch, f->peer.claim) >= f->claim;
 }
 
 void d_outclaimed(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    f->known = max_u64(f->known, f->peer.claim);
+    f->known = max_u64(f->known, f->peer.claim); /* nothing below it is promoted to again */
     d_promote_abort(f, ev, now);
     struct ha_record r = f->next;
     r.peer_outdated = false;
     ha_save(f, &r);
 }
 
-/* ---- operator
- * --------------------------------------------------------------------------------------------- */
+/* ---- operator -------------------------------------------------------------------------------- */
 
 static const char *force_refused(const struct ha_fsm *f, int64_t now) {
     if (within(now, f->heard_at, f->setup.timing.path_ms) && f->peer_known &&

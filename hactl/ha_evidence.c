@@ -158,6 +158,7 @@ bool ha_stands_lower(const struct ha_fsm *f) {
 
 uint64_t ha_next_epoch(const struct ha_fsm *f, unsigned node) {
     uint64_t top = max_u64(max_u64(f->known, f->disk.epoch), f->disk.seen);
+    top = max_u64(top, max_u64(f->next.epoch, f->next.seen)); /* an aborted one may still land */
     if (f->peer_known) top = max_u64(top, max_u64(f->peer.epoch, f->peer.known));
     return ha_epoch(ha_epoch_number(top) + 1, node);
 }

@@ -94,7 +94,7 @@ static const struct row rows[] = {
     {HA_PROMOTING, HA_EV_SAVED, g_step_failed, d_promote_abort, HA_BOOT, "the record cannot be written"},
     {HA_PROMOTING, HA_EV_SAVED, g_noted, d_tell_master, END, "5 the epoch is on disk, now the server"},
     {HA_PROMOTING, HA_EV_SERVER_DIED, NULL, d_promote_abort, HA_BOOT, "the server died"},
-    {HA_PROMOTING, HA_EV_HEARTBEAT, g_outclaimed, d_outclaimed, HA_BOOT, "6 the peer claims a higher epoch"},
+    {HA_PROMOTING, HA_EV_HEARTBEAT, g_outclaimed, d_outclaimed, HA_BOOT, "6 the peer has, or claims, a higher epoch"},
     {HA_PROMOTING, HA_EV_HEARTBEAT, NULL, NULL, END, "2 decided; a late word does not change it"},
     {HA_PROMOTING, HA_EV_TICK, NULL, NULL, END, "the record is being written"},
     {HA_PROMOTING, HA_EV_SERVER, NULL, NULL, END, "remembered"},
@@ -170,9 +170,7 @@ static const struct row rows[] = {
 enum { ROWS = sizeof rows / sizeof rows[0] };
 _Static_assert(ROWS < 256, "a row's number fits into ha_fsm.block");
 
-/* ---- dispatch
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- dispatch ----------------------------------------------------------------------------- */
 
 static unsigned trigger_of(const struct ha_event *ev) {
     return ev->kind == HA_EV_OPERATOR ? CMD(ev->op.command) : (unsigned)ev->kind;

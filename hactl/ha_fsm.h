@@ -23,9 +23,7 @@
 #include "hactl/ha_setup.h"
 #include "hactl/heartbeat.h"
 
-/* ---- the node
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the node ----------------------------------------------------------------------------- */
 
 /* How a master stands with its slave. Written by ha_master.c alone. */
 enum ha_sync {
@@ -156,8 +154,7 @@ void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
 /* Take the next action. false: none left. */
 bool ha_fsm_next(struct ha_fsm *f, struct ha_action *out);
 
-/* ---- for status and explain
- * ------------------------------------------------------------------------------------------- */
+/* ---- for status and explain ------------------------------------------------------------------ */
 
 struct ha_view {
     enum ha_state state;

@@ -242,8 +242,7 @@ void d_take_back(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     d_serve_vip(f, ev, now);
 }
 
-/* ---- planned switchover
- * -------------------------------------------------------------------------- */
+/* ---- planned switchover ---------------------------------------------------------------------- */
 
 bool g_may_switch(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;

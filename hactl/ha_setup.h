@@ -20,9 +20,7 @@ static inline unsigned ha_epoch_node(uint64_t epoch) {
     return (unsigned)(epoch & 255u);
 }
 
-/* ---- setup
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- setup -------------------------------------------------------------------------------- */
 
 /* All spans in milliseconds. demote < dead < grant is asserted by ha_timing_wrong(). */
 struct ha_timing {
@@ -82,9 +80,7 @@ struct ha_setup {
     uint32_t without;       /* HA_WITHOUT_*, tests only */
 };
 
-/* ---- what is on disk
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- what is on disk ---------------------------------------------------------------------- */
 
 /* The persistent record. The core keeps it twice: fsm.disk is what is known to be on disk, and only
  * that is acted upon; fsm.next is what has been handed out to be saved. */

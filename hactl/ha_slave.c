@@ -163,8 +163,7 @@ void d_steer(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     if (f->state == HA_MASTER) steer_master(f, now);
 }
 
-/* ---- taking over (rule 2)
- * ------------------------------------------------------------------------ */
+/* ---- taking over (rule 2) -------------------------------------------------------------------- */
 
 /* Clause watched: silence counts only while this node itself ran and the gateway answered
  * throughout. */
@@ -229,8 +228,7 @@ void d_promote_silence(struct ha_fsm *f, const struct ha_event *ev, int64_t now)
     ha_promote(f, ha_next_epoch(f, f->setup.node), now);
 }
 
-/* ---- permits
- * ------------------------------------------------------------------------------------- */
+/* ---- permits --------------------------------------------------------------------------------- */
 
 static bool permit_for_us(const struct ha_fsm *f) {
     const struct heartbeat *p = &f->peer;
@@ -277,6 +275,7 @@ bool g_peer_yields_slave(const struct ha_fsm *f, const struct ha_event *ev, int6
 
 void d_slave_elect(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    bool yields = electing_peer(f, now) && !ha_maintenance(f) && ha_stands_lower(f);
+    bool yields = electing_peer(f, now) && !ha_maintenance(f) && ha_stands_lower(f) &&
+                  !ha_holds_proof(f); /* its demotion is not on disk yet */
     ha_permit(f, yields ? ha_next_epoch(f, !f->setup.node) : 0, f->peer.server_boot);
 }
