@@ -117,7 +117,7 @@ build/duet: $(DUET_OBJ) $(MUSL_READY)
 	@echo link $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(DUET_OBJ) $(MUSL_A) -lm -lpthread
 
-build/obj/%.o: %.c build/version.h $(MUSL_READY)
+build/obj/%.o: %.c $(MUSL_READY) | build/version.h
 	@mkdir -p $(@D)
 	@echo cc $<
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -180,15 +180,15 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/test_%.c=build/tests/unit/%)
 SIM_BIN := $(SIM_SRC:tests/sim/sim_%.c=build/tests/sim/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=build/tests/fuzz/%)
 
-build/san/%.o: %.c build/version.h $(HOST_READY) | build/stamp/packages-test
+build/san/%.o: %.c $(HOST_READY) | build/version.h build/stamp/packages-test
 	@mkdir -p $(@D)
 	@echo clang $< '(san)'
 	$(Q)$(CLANG) $(SAN_CFLAGS) -MMD -MP -c -o $@ $<
-build/sim/%.o: %.c build/version.h $(HOST_READY) | build/stamp/packages-test
+build/sim/%.o: %.c $(HOST_READY) | build/version.h build/stamp/packages-test
 	@mkdir -p $(@D)
 	@echo clang $< '(sim)'
 	$(Q)$(CLANG) $(SIM_CFLAGS) -MMD -MP -c -o $@ $<
-build/fuzz/%.o: %.c build/version.h $(HOST_READY) | build/stamp/packages-test
+build/fuzz/%.o: %.c $(HOST_READY) | build/version.h build/stamp/packages-test
 	@mkdir -p $(@D)
 	@echo clang $< '(fuzz)'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
