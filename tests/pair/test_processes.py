@@ -1,4 +1,4 @@
-"""Processes: FAULTS 7 (server killed), 8 (had killed), 9 (server stopped and continued), 10 (had stopped)."""
+"""Processes: FAULTS 7 (server killed), 8 (had killed), 9 (server stopped and continued), 10 (had stopped), 11 (the slave stalls)."""
 
 import os
 import signal
@@ -54,6 +54,41 @@ def fault_8_had_is_killed():
     pair.settled()
     tap.ok(True, "8: one node serves, the other one is in sync")
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "8: no acknowledged write is lost")
+
+
+def fault_8_the_slaves_had_is_killed():
+    """8: the slave's had is killed: the master goes on"""
+    master = pair.settled()
+    epoch = master.status()["node"]["epoch"]
+    load = pairlab.Writer(pair, "slavehad")
+    load.wait_for(100)
+    pid = master.other.signal("had", signal.SIGKILL)
+    load.wait_for(200)
+    load.stop()
+    tap.say("longest gap of a client: %.0f ms" % load.gap_ms())
+    tap.ok(master.other.pid("had") != pid and pair.settled(master) is master, "8: it is started again, the slave is in sync")
+    tap.equal(master.status()["node"]["epoch"], epoch, "8: in the same epoch")
+    tap.equal(load.missing(pair.client(socket_timeout=10)), [], "8: no acknowledged write is lost")
+
+
+def fault_11_the_slave_stalls():
+    """11: the whole slave stalls for two seconds: the master goes on alone, the slave comes back into sync"""
+    master = pair.settled()
+    load = pairlab.Writer(pair, "slavestall")
+    load.wait_for(100)
+    pids = master.other.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    tap.until(lambda: master.status()["node"]["alone"], pairlab.SETTLE_S, "the master is alone")
+    load.wait_for(50)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    load.wait_for(50)
+    load.stop()
+    tap.say("longest gap of a client: %.0f ms" % load.gap_ms())
+    tap.ok(pair.settled(master) is master, "11: continued, the slave is in sync again, the master did not change")
+    with master.other.client() as c:
+        tap.equal(load.missing(c), [], "11: and the slave holds every acknowledged write")
 
 
 def raw_write(node, key):
@@ -134,6 +169,7 @@ def main():
     global pair
     with pairlab.Pair() as pair:
         pairlab.run(fault_7_the_server_is_killed, fault_7_the_slaves_server_is_killed, fault_8_had_is_killed,
+                    fault_8_the_slaves_had_is_killed, fault_11_the_slave_stalls,
                     fault_9_the_server_is_stopped_and_continued, fault_10_had_is_stopped)
     sys.exit(tap.done())
 
