@@ -1,5 +1,5 @@
-/* Families that answer for what is not there: ACL beyond one user, cluster mode, the slow log and
- * the latency monitor (issue by issue these move to files of their own). */
+/* Families that answer for what is not there: ACL beyond one user, cluster mode and the
+ * latency monitor (they move to files of their own as they come). */
 #include "server/server.h"
 
 static void acl_whoami(struct call *c) {
@@ -24,22 +24,6 @@ static void no_cluster(struct call *c) {
     reply_error(c, "ERR This instance has cluster support disabled");
 }
 
-static void slowlog_get(struct call *c) {
-    int64_t n = 10;
-    if (c->argc > 2 &&
-        !arg_int_range(c, 2, -1, INT64_MAX, "ERR count should be greater than or equal to -1", &n))
-        return;
-    reply_array(c, 0);
-}
-
-static void slowlog_len(struct call *c) {
-    reply_int(c, 0);
-}
-
-static void reply_only_ok(struct call *c) {
-    reply_ok(c);
-}
-
 static void reply_nothing(struct call *c) {
     reply_array(c, 0);
 }
@@ -55,9 +39,6 @@ void register_stub_commands(void) {
     command_set_function("cluster", no_cluster);
     command_set_function("readonly", no_cluster);
     command_set_function("readwrite", no_cluster);
-    command_set_function("slowlog|get", slowlog_get);
-    command_set_function("slowlog|len", slowlog_len);
-    command_set_function("slowlog|reset", reply_only_ok);
     command_set_function("latency|latest", reply_nothing);
     command_set_function("latency|reset", reply_zero);
 }

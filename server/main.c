@@ -13,6 +13,7 @@
 #include "server/dispatch.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/slowlog.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -291,6 +292,7 @@ static void register_commands(void) {
     register_server_commands();
     register_repl_commands();
     register_transaction_commands();
+    register_slowlog_commands();
     register_stub_commands();
     command_set_function("duet", control_duet);
     server.command_stats = xcalloc((size_t)command_count(), sizeof *server.command_stats);

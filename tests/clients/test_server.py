@@ -2,6 +2,7 @@
 """duet server as a process: options and files, its end, limits, many clients, bad ones."""
 
 import os
+import re
 import resource
 import signal
 import socket
@@ -273,6 +274,28 @@ def transactions():
             tap.equal(e.cmd("GET", "x"), b"2", "and so does the log")
 
 
+def slow_commands():
+    """SLOWLOG"""
+    with servers.Server("--slowlog-log-slower-than", "5000", "--enable-debug-command", "yes") as s, s.connect() as c:
+        c.cmd("CLIENT", "SETNAME", "me")
+        c.send_raw(servers.encode("SET", "a", "1") * 10 + servers.encode("DEBUG", "SLEEP", "0.02") + servers.encode("GET", "a"))
+        for _ in range(12):
+            c.read()
+        entries = [e for e in c.cmd("SLOWLOG", "GET", "-1") if e[3][0] == b"DEBUG"]
+        tap.equal([e[3] for e in entries], [[b"DEBUG", b"SLEEP", b"0.02"]], "a slow command is kept, among quick ones of its pipeline")
+        tap.ok(entries[0][2] >= 20000 and entries[0][5] == b"me", "with its time and its client")
+        c.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "3")
+        for _ in range(5):
+            c.cmd("PING")
+        tap.equal(c.cmd("SLOWLOG", "LEN"), 3, "at most slowlog-max-len are kept")
+        c.error("MGET")
+        c.cmd("MGET", *["x" * 200] * 40)
+        words = c.cmd("SLOWLOG", "GET", "1")[0][3]
+        tap.equal((len(words), words[1][128:], words[31]), (32, b"... (72 more bytes)", b"... (10 more arguments)"), "long ones are cut")
+        tap.ok(c.cmd("SLOWLOG", "RESET") == b"OK" and c.cmd("SLOWLOG", "LEN") <= 1, "SLOWLOG RESET forgets them")
+        tap.ok(re.search(rb"cmdstat_debug:calls=1,usec=\d{5}", c.cmd("INFO", "commandstats")), "INFO commandstats has the time too")
+
+
 def expiry():
     """Keys go in time"""
     with servers.Server() as s, s.connect() as c:
@@ -296,5 +319,5 @@ def unix_socket():
             tap.equal(os.stat(path).st_mode & 0o777, 0o700, "with the permissions asked for")
 
 
-tap.main(bad_options, configuration, its_end, as_nobody, bad_input, unread_replies, many_clients, clients, transactions, expiry,
+tap.main(bad_options, configuration, its_end, as_nobody, bad_input, unread_replies, many_clients, clients, transactions, slow_commands, expiry,
          unix_socket)
