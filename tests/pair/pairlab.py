@@ -12,6 +12,7 @@ import atexit
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -32,6 +33,7 @@ PORT = 6379
 CLIENT = "10.77.0.2"
 SETTLE_S = 30  # generous: the machine that runs tests may be slow
 CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 LOSSES = (redis.exceptions.RedisError, OSError)
 
 
@@ -79,7 +81,7 @@ class Node:
         shutil.rmtree(run, ignore_errors=True)
         log = open(os.path.join(self.root, "node.log"), "ab")
         self.process = self.lab.spawn(self.name, tap.DUET, "node", "--root", self.root, stdin=subprocess.DEVNULL,
-                                      stdout=log, stderr=log, start_new_session=True)
+                                      stdout=log, stderr=log, start_new_session=True, preexec_fn=end_with_parent)
         log.close()
 
     def power_cut(self):
@@ -194,10 +196,24 @@ class Node:
         return "\n".join(texts)
 
 
+def clear_left_behind():
+    """Namespaces of tests that were killed: their names carry the process id of a process that is gone."""
+    for line in netlab.run("ip", "netns", "list").stdout.splitlines():
+        m = re.match(r"duet(\d+)[abg]\b", line)
+        if m and not os.path.exists("/proc/" + m.group(1)):
+            netlab.run("ip", "netns", "del", line.split()[0], check=False)
+
+
+def end_with_parent():
+    """In a child before it becomes another program: a test that is killed takes its nodes with it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Lab(netlab.Lab):
     """Clients have an address of their own beside the gateway's, so that the gateway can die alone."""
 
     def build(self):
+        clear_left_behind()
         super().build()
         self.ip("g", "addr", "add", CLIENT + "/24", "dev", "br0")
         self.ip("g", "route", "replace", "10.77.0.0/24", "dev", "br0", "src", CLIENT)
