@@ -30,6 +30,26 @@ static const struct {
     {"tmpfs", "/tmp", "mode=1777,size=64m", MS_NOSUID | MS_NODEV},
 };
 
+/* A kernel that has lost its way is worth less than the peer: it restarts, and the peer takes over. Files
+ * that this kernel lacks are passed over. */
+static const struct {
+    const char *file, *value;
+} settings[] = {
+    {"/proc/sys/kernel/panic", "5"},
+    {"/proc/sys/kernel/panic_on_oops", "1"},
+};
+
+static void write_settings(void) {
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        int fd = open(settings[i].file, O_WRONLY | O_CLOEXEC);
+        if (fd < 0) continue;
+        if (!file_write_all(fd, settings[i].value, strlen(settings[i].value))) {
+            log_warning("cannot write %s: %s", settings[i].file, strerror(errno));
+        }
+        close(fd);
+    }
+}
+
 static void use_console(void) {
     int fd = open("/dev/console", O_RDWR | O_NOCTTY);
     if (fd < 0) return;
@@ -49,6 +69,7 @@ void mounts_early(void) {
     for (size_t i = 0; i < sizeof early / sizeof early[0]; i++) {
         if (failed & 1 << i) log_error("cannot mount %s on %s", early[i].type, early[i].at);
     }
+    write_settings();
     klogctl(8, NULL, 4); /* the console is for people: errors only */
 }
 
