@@ -162,9 +162,15 @@ def switchover(two, service, acknowledged):
     tap.equal(missing(service.client(), acknowledged), [], "all %d acknowledged keys are there" % len(acknowledged))
 
 
-def test_life_of_a_pair():
-    """a pair from the image: keys, power cut, return, switchover"""
-    options = {"a": {"firmware": "bios", "disk_kind": "virtio"}, "b": {"firmware": "uefi", "disk_kind": "ahci", "nic": "e1000e"}}
+# What each machine is made of: (firmware, disk, network card). The long run adds the other combinations.
+MACHINES = [(("bios", "virtio", "virtio-net-pci"), ("uefi", "ahci", "e1000e"))]
+if tap.FULL:
+    MACHINES += [(("uefi", "nvme", "virtio-net-pci"), ("bios", "ahci", "e1000")),
+                 (("uefi", "virtio", "e1000e"), ("bios", "nvme", "e1000"))]
+
+
+def life_of_a_pair(kinds):
+    options = {me: dict(zip(("firmware", "disk_kind", "nic"), kind)) for me, kind in zip("ab", kinds)}
     with pair(options=options) as two:
         start_pair(two)
         service, acknowledged = Service(two), set(range(KEYS))
@@ -175,6 +181,13 @@ def test_life_of_a_pair():
         old = power_cut(two, service, acknowledged)
         rejoin(two, service, old, acknowledged)
         switchover(two, service, acknowledged)
+
+
+def test_life_of_a_pair():
+    """a pair from the image: keys, power cut, return, switchover"""
+    for kinds in MACHINES:
+        tap.say("a: %s; b: %s" % tuple(", ".join(kind) for kind in kinds))
+        life_of_a_pair(kinds)
 
 
 tap.main(test_life_of_a_pair)
