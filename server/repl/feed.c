@@ -4,6 +4,7 @@
 #include "server/repl/inside.h"
 
 #include "server/base/clock.h"
+#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/base/num.h"
@@ -14,8 +15,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { SPANS = 16, LOG_READ_BYTES = 1 << 20, READ_BYTES = 16 * 1024, IN_MAX_BYTES = 64 * 1024 };
+enum {
+    SPANS = 16,
+    LOG_READ_BYTES = 1 << 20,
+    READ_BYTES = 16 * 1024,
+    FILE_READ_BYTES = 256 * 1024,
+    IN_MAX_BYTES = 64 * 1024
+};
 
 void feed_end(struct feed *f, const char *why) {
     if (f->dead) return;
@@ -121,10 +129,30 @@ static bool read_log(struct feed *f) {
     return n != 0;
 }
 
+/* Moves a copy's file on, a piece at a time. False: the socket is full or gone. */
+static bool write_file(struct feed *f) {
+    while (f->file_at < f->file_size) {
+        uint64_t left = f->file_size - f->file_at;
+        size_t n = left < FILE_READ_BYTES ? (size_t)left : FILE_READ_BYTES;
+        if (!file_pread_all(f->file, buf_room(&f->out, n), n, (off_t)f->file_at)) {
+            feed_end(f, "its copy cannot be read back");
+            return false;
+        }
+        buf_added(&f->out, n);
+        f->file_at += n;
+        if (!write_out(f)) return false;
+    }
+    close(f->file);
+    f->file = -1;
+    f->state = FEED_ONLINE;
+    f->ack_ns = clock_boot_ns();
+    return true;
+}
+
 void feed_flush(struct feed *f) {
     struct repl *r = f->r;
     uint64_t end = r->logged; /* a slave is never ahead of our own log */
-    bool open = !f->dead && write_out(f);
+    bool open = !f->dead && write_out(f) && (f->state != FEED_FILE || write_file(f));
     for (int i = 0; open && f->state == FEED_ONLINE && f->sent < end; i++) {
         if (i == 64) {
             r->feed_again = true; /* others, and commands, have their turn */
@@ -161,6 +189,7 @@ struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, 
     f->r = r;
     if (conf) f->conf = *conf;
     f->stream = s;
+    f->file = -1;
     f->ack_ns = clock_boot_ns();
     move_bytes(&f->out, unsent);
     move_bytes(&f->in, unread);
@@ -192,6 +221,7 @@ static void feed_free(struct feed *f) {
     struct repl *r = f->r;
     log_notice("replication: slave %s (port %u) is gone: %s", f->conf.host, f->conf.port, f->dead);
     transfer_left(f);
+    if (f->file >= 0) close(f->file);
     if (r->pair == f) r->pair = NULL;
     loop_io_free(f->io);
     stream_free(f->stream);
@@ -407,7 +437,8 @@ void repl_drop_slaves(struct repl *r, const char *reason) {
 }
 
 size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max) {
-    static const char *const states[] = {"wait_bgsave", "send_bulk", "send_bulk", "online"};
+    static const char *const states[] = {"wait_bgsave", "send_bulk", "send_bulk", "send_bulk",
+                                         "online"};
     size_t n = 0;
     for (const struct feed *f = r->feeds; f; f = f->next) {
         if (f->dead) continue;

@@ -21,7 +21,8 @@ struct repl_conf {
     uint64_t session;
 };
 
-enum feed_state { FEED_WAIT, FEED_BULK, FEED_BULK_END, FEED_ONLINE };
+/* FEED_FILE: its copy is sent from a file, for slaves that must be told its length first. */
+enum feed_state { FEED_WAIT, FEED_BULK, FEED_BULK_END, FEED_FILE, FEED_ONLINE };
 
 /* A slave's connection (feed.c). */
 struct feed {
@@ -38,15 +39,23 @@ struct feed {
     uint64_t acked, synced;
     uint64_t ack_ns;           /* of the last acknowledgement */
     struct transfer *transfer; /* while WAIT or BULK */
+    int file;                  /* while FILE, else -1 */
+    uint64_t file_at, file_size;
 };
 
 /* A full synchronisation: one walk for all slaves that came before it began (transfer.c). */
 struct transfer {
     struct transfer *next;
     struct repl *r;
-    struct persist_walk *walk; /* NULL once it has ended */
+    struct persist_walk *walk;
     bool begun;
     char mark[40];
+    /* For slaves that do not know the form with a mark: the walk goes into a file without a name
+     * first, whose length is then known. */
+    bool spooled;
+    int file;
+    uint64_t size;
+    bool failed;
 };
 
 struct repl {

@@ -1,14 +1,17 @@
 /* Full synchronisation of slaves: the snapshot walk goes straight to their sockets, in the form
- * that ends with a mark. Slaves that come before the walk begins share it. The walk goes at the
+ * that ends with a mark (to old ones over a file, since they want its length first). Slaves that come before the walk begins share it. The walk goes at the
  * pace of the slowest; what changes meanwhile must be written out first and piles up in that
  * slave's buffer, up to slave_limit_bytes: then it is given up with a reason. */
 #include "server/repl/inside.h"
 
+#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/base/rand.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ROOM_BYTES = 4 * 1024 * 1024 };
 
@@ -22,7 +25,14 @@ static void transfer_free(struct transfer *t) {
     *at = t->next;
     for (struct feed *f = t->r->feeds; f; f = f->next)
         if (f->transfer == t) f->transfer = NULL;
+    if (t->file >= 0) close(t->file);
     free(t);
+}
+
+static void open_file(struct transfer *t) {
+    t->file = open(t->r->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    t->failed = t->file < 0;
+    if (t->failed) log_warning("replication: no file for a copy in %s: %m", t->r->dir);
 }
 
 static void copy_begin(void *arg, const struct persist_pos *pos) {
@@ -36,16 +46,24 @@ static void copy_begin(void *arg, const struct persist_pos *pos) {
         if (f->psync)
             buf_printf(&f->out, "+FULLRESYNC %s %llu\r\n", pos->id,
                        (unsigned long long)pos->offset);
-        buf_add_str(&f->out, "$EOF:");
-        buf_add(&f->out, t->mark, sizeof t->mark);
-        buf_add_str(&f->out, "\r\n");
+        if (!t->spooled) {
+            buf_add_str(&f->out, "$EOF:");
+            buf_add(&f->out, t->mark, sizeof t->mark);
+            buf_add_str(&f->out, "\r\n");
+        }
         feed_flush(f);
     }
+    if (t->spooled) open_file(t);
     log_notice("replication: a full copy begins at offset %llu", (unsigned long long)pos->offset);
 }
 
 static void copy_bytes(void *arg, const void *p, size_t n) {
     struct transfer *t = arg;
+    if (t->spooled) {
+        t->failed = t->failed || !file_write_all(t->file, p, n);
+        t->size += n;
+        return;
+    }
     for (struct feed *f = t->r->feeds; f; f = f->next) {
         if (!shares(f, t)) continue;
         buf_add(&f->out, p, n);
@@ -76,9 +94,18 @@ static void copy_end(void *arg, bool ok, const char *reason) {
     struct transfer *t = arg;
     for (struct feed *f = t->r->feeds; f; f = f->next) {
         if (!shares(f, t)) continue;
-        if (!ok) {
-            log_warning("replication: a full copy was given up: %s", reason ? reason : "no reason");
+        if (!ok || t->failed) {
+            log_warning("replication: a full copy was given up: %s",
+                        reason ? reason : "its file could not be written");
             feed_end(f, "its full copy was given up");
+            continue;
+        }
+        if (t->spooled) {
+            buf_printf(&f->out, "$%llu\r\n", (unsigned long long)t->size);
+            f->state = FEED_FILE;
+            f->file = dup(t->file);
+            f->file_size = t->size;
+            feed_flush(f);
             continue;
         }
         buf_add(&f->out, t->mark, sizeof t->mark);
@@ -92,17 +119,13 @@ static void copy_end(void *arg, bool ok, const char *reason) {
 
 void transfer_join(struct repl *r, struct feed *f) {
     f->state = FEED_WAIT;
-    if (!f->conf.eof && f->psync) {
-        buf_add_str(&f->out, "-ERR a slave must announce capa eof to be copied\r\n");
-        feed_flush(f);
-        feed_end(f, "it does not know the form with a mark at the end (capa eof)");
-        return;
-    }
     struct transfer *t = r->transfers;
-    while (t && t->begun) t = t->next;
+    while (t && (t->begun || t->spooled == f->conf.eof)) t = t->next;
     if (!t) {
         t = xcalloc(1, sizeof *t);
         t->r = r;
+        t->file = -1;
+        t->spooled = !f->conf.eof;
         char mark[sizeof t->mark + 1];
         rand_hex(mark, sizeof t->mark);
         memcpy(t->mark, mark, sizeof t->mark);

@@ -360,6 +360,42 @@ def interrupted():
         wire.close()
 
 
+def old_slave(words):
+    """What an old slave or tool sees: a copy whose length is told first, then the stream."""
+    with duet() as m:
+        mc = m.connect()
+        for i in range(2000):
+            mc.cmd("SET", "k%d" % i, os.urandom(200))
+        before = everything(mc)
+        c = m.connect()
+        c.send(*words)
+        line = c._line().lstrip(b"\n")
+        if words[0] == "PSYNC":
+            tap.ok(line.startswith(b"+FULLRESYNC "), "PSYNC without capa eof is answered by FULLRESYNC")
+            line = c._line().lstrip(b"\n")
+        size = int(line[1:])
+        while len(c.buf) < size:
+            c._more()
+        copy, c.buf = c.buf[:size], c.buf[size:]
+        mc.cmd("SET", "later", 1)
+        stream = [c.read()]
+        while stream[-1] != [b"SET", b"later", b"1"]:
+            stream.append(c.read())
+        tap.ok([b"SELECT", b"0"] in stream, "%s: the stream follows the copy, with its database" % words[0])
+        with redis() as r:
+            r.stop()
+            with open(os.path.join(r.directory, "dump.rdb"), "wb") as f:
+                f.write(copy)
+            r.start()
+            tap.ok(everything(r.connect()) == before, "%s: a real Redis loads the copy" % words[0])
+
+
+def old_slaves():
+    """slaves that do not know the form with a mark"""
+    old_slave(["PSYNC", "?", "-1"])
+    old_slave(["SYNC"])
+
+
 def hostile():
     """a master that sends nonsense, and one that holds what cannot be loaded"""
     with duet() as s, redis() as m:
@@ -392,4 +428,4 @@ def hostile():
         same(mc, sc, "and is followed once the key is gone")
 
 
-tap.main(duet_duet, duet_redis, redis_duet, redis_disk_duet, chain, restarts, cuts, copy_under_load, interrupted, hostile)
+tap.main(duet_duet, duet_redis, redis_duet, redis_disk_duet, chain, restarts, cuts, copy_under_load, interrupted, old_slaves, hostile)
