@@ -42,6 +42,10 @@ void durable_fail(struct persist *p, const char *what, int error) {
     d->failed = true;
 }
 
+static bool at_once(const struct persist *p) {
+    return p->eager || p->o.fsync == PERSIST_FSYNC_ALWAYS;
+}
+
 static void answer_waiters(struct persist *p) {
     struct durable *d = &p->sync;
     for (struct waiter **at = &d->waiters, *w; (w = *at);) {
@@ -80,8 +84,7 @@ static void sync_done(void *arg, int error) {
     }
     free(j);
     answer_waiters(p);
-    if (!d->running && !d->failed && (d->waiters || p->o.fsync == PERSIST_FSYNC_ALWAYS))
-        durable_start(p);
+    if (!d->running && !d->failed && (d->waiters || at_once(p))) durable_start(p);
     persist_changed(p);
 }
 
@@ -114,7 +117,7 @@ void durable_retire(struct persist *p, int old_fd, uint64_t end) {
 void durable_wrote(struct persist *p) {
     struct durable *d = &p->sync;
     if (!d->dirty_since_ns) d->dirty_since_ns = clock_boot_ns();
-    if (p->o.fsync == PERSIST_FSYNC_ALWAYS) durable_start(p);
+    if (at_once(p)) durable_start(p);
 }
 
 void durable_second(struct persist *p) {

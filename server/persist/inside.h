@@ -43,6 +43,7 @@ struct persist {
     struct aof aof;
     /* The log on disk is whole: base (or none) and increments; false until a first rewrite ends. */
     bool log_ready;
+    bool eager; /* fsync as `always` does, besides the policy */
     struct durable sync;
 
     struct loader *loader; /* while loading */

@@ -296,6 +296,11 @@ void persist_set_fsync(struct persist *p, enum persist_fsync f) {
     durable_second(p);
 }
 
+void persist_set_eager(struct persist *p, bool on) {
+    p->eager = on;
+    if (on) durable_start(p);
+}
+
 void persist_set_save_points(struct persist *p, const struct persist_save_point *save,
                              size_t count) {
     must(count <= sizeof p->o.save / sizeof p->o.save[0], "save points fit");

@@ -195,6 +195,8 @@ bool persist_loads_type(int rdb_type);
 /* ---- Settings that CONFIG SET changes, and what INFO and DUET STATUS show. */
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size);
 void persist_set_fsync(struct persist *p, enum persist_fsync f);
+/* Fsync after every write as `always` does, whatever the policy says (durability disk). */
+void persist_set_eager(struct persist *p, bool on);
 void persist_set_save_points(struct persist *p, const struct persist_save_point *save,
                              size_t count);
 void persist_set_rewrite(struct persist *p, unsigned percent, uint64_t min_bytes);

@@ -53,6 +53,7 @@ static void set_options(struct repl *r, const struct repl_options *o) {
     r->master_auth = o->master_auth && o->master_auth[0] ? xstrdup(o->master_auth) : NULL;
     r->o.master_user = r->master_user;
     r->o.master_auth = r->master_auth;
+    if (r->persist) persist_set_eager(r->persist, r->o.node && r->o.durability == REPL_DISK);
     if (r->o.node && r->o.ping_period_ms > 1000)
         r->o.ping_period_ms = 1000; /* the pair's link is watched closely */
 }
@@ -60,10 +61,10 @@ static void set_options(struct repl *r, const struct repl_options *o) {
 struct repl *repl_open(const struct repl_options *o, struct persist *p, struct store *store,
                        struct loop *loop, const struct repl_world *world) {
     struct repl *r = xcalloc(1, sizeof *r);
+    r->persist = p;
     set_options(r, o);
     r->dir = xstrdup(o->dir);
     r->o.dir = r->dir;
-    r->persist = p;
     r->store = store;
     r->loop = loop;
     r->world = *world;
