@@ -130,11 +130,21 @@ void ha_timing_fast(struct ha_timing *t) {
     t->demote_ms = 100;
     t->dead_ms = 150;
     t->grant_ms = 400;
-    t->path_ms = 80;
-    t->fresh_ms = 60;
     t->gateway_lost_ms = 120;
     t->gateway_seen_ms = 60;
     t->probe_ms = 12;
+    ha_timing_derive(t);
+}
+
+void ha_timing_derive(struct ha_timing *t) {
+    uint32_t path_ms = 4 * t->beat_ms, fresh_ms = 3 * t->beat_ms;
+    uint32_t rest_ms = 2 * t->beat_ms;    /* the newest echo is so old when silence begins */
+    if (path_ms + rest_ms > t->demote_ms) /* else the lease ends before the gateway's word counts */
+        path_ms = t->demote_ms > rest_ms ? t->demote_ms - rest_ms : 0;
+    if (fresh_ms + t->beat_ms / 2 > path_ms)
+        fresh_ms = path_ms > t->beat_ms / 2 ? path_ms - t->beat_ms / 2 : 0;
+    t->path_ms = path_ms;
+    t->fresh_ms = fresh_ms;
 }
 
 const char *ha_timing_wrong(const struct ha_timing *t) {
@@ -144,6 +154,10 @@ const char *ha_timing_wrong(const struct ha_timing *t) {
                "grow in "
                "this order";
     if (t->demote_ms <= t->fresh_ms) return "demote-time-ms must be longer than three beats";
+    if (t->demote_ms < t->path_ms + 2 * t->beat_ms)
+        return "demote-time-ms must outlast the age at which a path is down by two beats: else a "
+               "master "
+               "whose slave dies stops before the gateway's answers count";
     if (t->dead_ms < t->demote_ms + 2 * t->beat_ms)
         return "dead-time-ms must be longer than demote-time-ms by two beats";
     if (t->grant_ms < t->dead_ms + 2 * t->beat_ms)

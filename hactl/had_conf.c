@@ -107,8 +107,6 @@ static bool set_beat(void *target, const struct conf *c, const struct conf_line 
     int64_t ms;
     if (!number(c, l, 10, 1000, &ms, err)) return false;
     t->beat_ms = (uint32_t)ms;
-    t->path_ms = 4 * t->beat_ms;
-    t->fresh_ms = 3 * t->beat_ms;
     return true;
 }
 
@@ -265,6 +263,7 @@ bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error
     if (!netcfg_read(c, &out->net, err)) return false;
     if (!conf_apply(c, "ha", NULL, profile_rows, &r, err)) return false;
     if (!conf_apply(c, "ha", NULL, ha_rows, &r, err)) return false;
+    ha_timing_derive(&out->setup.timing);
     if (!read_instances(out, c, err)) return false;
     if (!complete(c, &r, err)) return false;
     if (!out->name[0])

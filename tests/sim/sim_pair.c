@@ -396,6 +396,31 @@ static int ablate(uint64_t seeds) {
     return good ? 0 : 1;
 }
 
+/* ---- availability: one fault at one node or on one link never stops writes for long, in the simulation's time ---- */
+
+#define GAP_LIMIT_MS                                                                               \
+    1800 /* grant-time, 3 beats, and the slowest fsync and record that the simulated disk knows */
+
+static bool short_gaps(uint64_t seeds) {
+    struct tally worst = {0};
+    char what[120], faults[200];
+    for (int k = 0; k < F_MODEL_KINDS; k++) {
+        enum fault_kind kind = (enum fault_kind)k;
+        if (kind == F_SW) continue; /* no client reaches anybody */
+        for (uint64_t n = 0; n < seeds; n++) {
+            struct schedule s = make(&kind, 1, n);
+            one(&s, &worst);
+        }
+    }
+    spell(&worst.worst, faults);
+    printf("# single faults: the longest time without an acknowledged write is %.0f ms (seed %llu, "
+           "%s)\n",
+           (double)worst.gap / 1e6, (unsigned long long)worst.worst.seed, faults);
+    snprintf(what, sizeof what, "%swrites go on soon after any single fault",
+             rules.fast ? "profile fast: " : "");
+    return line(worst.gap < GAP_LIMIT_MS * HA_MS, what);
+}
+
 /* ---- weather: what is not a fault changes no role ----------------------------------------------------------------------- */
 
 static bool weather(const char *name, struct rules r, int minutes, bool may_stop) {
@@ -438,6 +463,7 @@ static const char help[] =
     "  sim_pair --double SEEDS          every ordered pair of the model's kinds; what is not safe\n"
     "  sim_pair --ablate [SEEDS]        what each clause is for\n"
     "  sim_pair --triples N             three faults at a time, beyond what is promised\n"
+    "  sim_pair --gaps                  how long a single fault stops writes\n"
     "  sim_pair --weather [MINUTES]     loss, jitter and stalls that change no role\n"
     "before these: --without CLAUSE, --nohairpin (no path through the gateway), --fast (profile "
     "fast)\n";
@@ -458,9 +484,11 @@ static int doubles(uint64_t seeds, uint64_t seed) {
 
 static int everything(uint64_t count, uint64_t seed, int jobs, unsigned factor) {
     int bad = campaign(count, seed, jobs);
+    bad |= !short_gaps(20 * factor);
     rules.fast = true;
     printf("# profile fast\n");
     bad |= campaign(count / 6, seed, jobs);
+    bad |= !short_gaps(20 * factor);
     rules.fast = false;
     return bad | ablate(40 * factor) | all_weather(60 * (int)factor);
 }
@@ -499,6 +527,7 @@ int main(int argc, char **argv) {
         return doubles(strtoull(argv[i + 1], NULL, 0), seed);
     if (!strcmp(argv[i], "--triples") && i + 1 < argc)
         return triples(strtoull(argv[i + 1], NULL, 0), seed);
+    if (!strcmp(argv[i], "--gaps")) return !short_gaps(100);
     if (!strcmp(argv[i], "--weather")) return all_weather(i + 1 < argc ? atoi(argv[i + 1]) : 60);
     if (!strcmp(argv[i], "--ablate"))
         return ablate(i + 1 < argc ? strtoull(argv[i + 1], NULL, 0) : 60);

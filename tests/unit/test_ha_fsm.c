@@ -176,6 +176,11 @@ static void test_times(void) {
     ok(ha_timing_wrong(&t) == NULL, "the default times agree with each other");
     ha_timing_fast(&t);
     ok(ha_timing_wrong(&t) == NULL, "so do the fast ones");
+    ok(t.path_ms == 60 && t.fresh_ms == 50,
+       "where demote-time leaves no room for 4 beats it is less");
+    t.path_ms = 80;
+    ok(ha_timing_wrong(&t) != NULL, "the gateway's word must count before the lease ends");
+    ha_timing_derive(&t);
     t.demote_ms = t.dead_ms;
     ok(ha_timing_wrong(&t) != NULL, "demote-time must be shorter than dead-time");
     ha_timing_default(&t);

@@ -33,7 +33,7 @@ static void a_good_one(void) {
     is_str(conf.name, "duet-b", "name");
     ok(conf.secret[0] == 0x5a && conf.secret[31] == 0x5a, "secret");
     is_int(conf.setup.timing.beat_ms, 25, "a time overrules the profile wherever it stands");
-    is_int(conf.setup.timing.path_ms, 100, "what follows from the beat follows");
+    is_int(conf.setup.timing.path_ms, 50, "what follows from beat and demote-time follows");
     is_int(conf.instance_count, 2, "instances are counted");
     ok(conf.instances[0].port == 6379 && conf.instances[1].port == 7000, "ports");
     is_int(conf.instances[1].number, 3, "numbers");
