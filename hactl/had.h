@@ -35,9 +35,11 @@ struct had {
     struct had_sock *sock;
     struct had_events events;
     struct had_alarm alarms[HA_ALARMS];
-    uint8_t foreign_mac[6]; /* of the last machine that claimed the VIP */
-    bool locked, real_time; /* memory, scheduling */
-    bool leaving;           /* was told to end and hands over first */
+    uint8_t foreign_mac[6];  /* of the last machine that claimed the VIP */
+    bool locked, real_time;  /* memory, scheduling */
+    bool leaving;            /* was told to end and hands over first */
+    struct ha_event waiting; /* a switchover that waits for the slave's word */
+    int64_t waiting_until;   /* 0: none waits */
 };
 
 /* ---- had_core.c: events in, actions out ---- */
@@ -52,6 +54,9 @@ void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb);
 extern const struct guard_calls had_guard_calls;
 extern const struct instance_set_calls had_server_calls;
 void had_on_tick(struct loop *l, void *arg);
+/* A command of the operator; the core answers it. A switchover waits up to a second for a slave that
+ * is just coming into sync. */
+void had_core_command(struct had *h, const struct ha_event *ev);
 /* A master that is told to end hands over first, when it can. False: there is nothing to wait for;
  * else the loop stops when the outcome is known. */
 bool had_core_leave(struct had *h);

@@ -13,6 +13,7 @@
 
 #define LEAVE_ID         UINT32_MAX /* the operator's command that had gives itself */
 #define LEAVE_TIMEOUT_MS 1000
+#define WAIT_FOR_SYNC    (1000 * HA_MS)
 
 /* ---- actions ---- */
 
@@ -115,6 +116,30 @@ void had_core_start(struct had *h, const struct ha_record *record) {
     h->stepping = false;
 }
 
+/* Holding, catching up, noting it; or the slave itself says so with its next beat. */
+static bool slave_comes_into_sync(const struct ha_fsm *f) {
+    if (f->state != HA_MASTER) return false;
+    if (f->in_sync) return !(f->peer.flags & HB_IN_SYNC);
+    return f->sync == HA_SYNC_HOLD || f->sync == HA_SYNC_CATCH_UP || f->sync == HA_SYNC_NOTE_IN;
+}
+
+void had_core_command(struct had *h, const struct ha_event *ev) {
+    bool later = ev->op.command == HA_CMD_SWITCHOVER && slave_comes_into_sync(&h->fsm);
+    if (!later || h->waiting_until) {
+        had_feed(h, ev);
+        return;
+    }
+    h->waiting = *ev;
+    h->waiting_until = (int64_t)clock_boot_ns() + WAIT_FOR_SYNC;
+}
+
+static void feed_waiting(struct had *h) {
+    if (!h->waiting_until) return;
+    if (slave_comes_into_sync(&h->fsm) && (int64_t)clock_boot_ns() < h->waiting_until) return;
+    h->waiting_until = 0;
+    had_feed(h, &h->waiting);
+}
+
 bool had_core_leave(struct had *h) {
     struct ha_event ev = {
         .kind = HA_EV_OPERATOR,
@@ -190,6 +215,7 @@ void had_on_tick(struct loop *l, void *arg) {
     struct had *h = arg;
     (void)l;
     feed_tick(h);
+    feed_waiting(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
 }

@@ -36,7 +36,7 @@ static enum had_verdict command(struct request *r, enum ha_command what, uint32_
     snprintf(line, sizeof line, "command of the operator: %s", ha_command_name(what));
     log_notice("%s", line);
     had_events_add(&r->had->events, "operator", line);
-    had_feed(r->had, &ev);
+    had_core_command(r->had, &ev);
     return HAD_LATER;
 }
 

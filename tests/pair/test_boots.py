@@ -30,6 +30,18 @@ def an_orderly_shutdown_hands_over():
     tap.ok(pair.settled(new) is new, "started again, it follows in sync")
 
 
+def a_switchover_at_once():
+    """a switchover asked for in the moment in which the slave comes into sync waits for it"""
+    old = pair.settled()
+    old.other.power_cut()
+    tap.until(lambda: old.status()["node"]["alone"], pairlab.SETTLE_S, "the master is alone")
+    old.other.power_on()
+    tap.until(lambda: old.status()["sync"]["phase"] not in ("solo", "given-up"), pairlab.SETTLE_S, "a slave", 0.002)
+    told = old.hactl("switchover", check=False)
+    tap.ok(told.returncode == 0 and "switched over" in told.stdout, "it is not refused for a beat too early") or tap.say(told.stderr)
+    tap.ok(pair.settled(old.other) is old.other, "the roles are changed")
+
+
 def fault_3_both_lose_power():
     """3: both lose power at once and both return"""
     load = pairlab.Writer(pair, "both")
@@ -168,7 +180,7 @@ def fault_74_maintenance():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(an_orderly_shutdown_hands_over, fault_3_both_lose_power, fault_4_only_the_stale_one_returns,
+        pairlab.run(an_orderly_shutdown_hands_over, a_switchover_at_once, fault_3_both_lose_power, fault_4_only_the_stale_one_returns,
                     fault_4_the_operator_forces_it, fault_5_a_power_bounce, fault_11_the_machine_stalls,
                     fault_37_the_vip_is_taken, fault_74_maintenance)
     sys.exit(tap.done())
