@@ -248,13 +248,22 @@ void feeds_drop(struct repl *r, const char *why) {
     for (struct feed *f = r->feeds; f; f = f->next) feed_end(f, why);
 }
 
+/* The pair's slave hears its master once a second by a newline beside the stream. A PING in the
+ * stream would be bytes that the other node may lack after a failover: a full copy for nothing. */
+static void sign_of_life(struct feed *f) {
+    if (f->dead || f->sent != f->r->logged || buf_len(&f->out)) return; /* it hears enough */
+    buf_add(&f->out, "\n", 1);
+    feed_flush(f);
+}
+
 void feeds_second(struct repl *r, uint64_t now_ns) {
     uint64_t timeout_ns = (uint64_t)r->o.timeout_ms * NS_PER_MS;
     bool online = false;
     for (struct feed *f = r->feeds; f; f = f->next) {
         bool silent = now_ns > f->ack_ns && now_ns - f->ack_ns > timeout_ns;
         if (f->state == FEED_ONLINE) {
-            online = true;
+            online = online || !f->conf.pair;
+            if (f->conf.pair) sign_of_life(f);
             if (f->psync && silent) feed_end(f, "it acknowledged nothing for repl-timeout");
         } else if (f->state == FEED_WAIT && !f->dead) {
             buf_add(&f->out, "\n", 1); /* keeps its patience while the walk is queued */

@@ -364,6 +364,10 @@ static bool apply_one(void *arg, int db, int argc, const struct bytes *argv) {
 static bool take_stream(struct link *k) {
     struct repl *r = k->r;
     size_t unit;
+    if (buf_head(&k->in)[0] == '\n') { /* the pair's master lives; no part of the stream */
+        buf_eat(&k->in, 1);
+        return true;
+    }
     enum cmdstream_state st =
         cmdstream_find(&k->commands, buf_head(&k->in), buf_len(&k->in), &unit);
     if (st == CMDSTREAM_MORE) return false;

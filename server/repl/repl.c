@@ -54,8 +54,6 @@ static void set_options(struct repl *r, const struct repl_options *o) {
     r->o.master_user = r->master_user;
     r->o.master_auth = r->master_auth;
     if (r->persist) persist_set_eager(r->persist, r->o.node && r->o.durability == REPL_DISK);
-    if (r->o.node && r->o.ping_period_ms > 1000)
-        r->o.ping_period_ms = 1000; /* the pair's link is watched closely */
 }
 
 struct repl *repl_open(const struct repl_options *o, struct persist *p, struct store *store,

@@ -98,6 +98,11 @@ def link():
         b.follow(1, a)
         tap.equal(c.read(), b"OK", "and released when it is back")
         tap.equal(a.info()["sync_full"], "1", "which it was by its log, without a copy")
+        tap.until(lambda: together(a, b), 10)
+        offset, session, start = a.status()["offset"], a.status()["session"], int(a.info()["uptime_in_seconds"])
+        tap.until(lambda: int(a.info()["uptime_in_seconds"]) > start + 6, 30)  # a silent link is given up after 5 s
+        tap.ok(together(a, b) and a.status()["session"] == session, "an idle link stands")
+        tap.equal(a.status()["offset"], offset, "without a byte in the stream")
 
 
 def promotion():
