@@ -24,7 +24,7 @@ static void config_set_(struct call *c) {
         return;
     }
     config_set(&server.config, c->argv + 2, c->argc - 2, c->out);
-    store_settings(server.store)->string_max_bytes = server.config.bulk_limit_bytes;
+    server_settle_store();
     server_refresh();
 }
 

@@ -24,6 +24,11 @@ struct config_save_point {
 enum { CONFIG_SAVE_MAX = 8, CONFIG_BIND_MAX = 16 };
 
 /* Strings are malloc'ed and never NULL; "" is "not given". */
+/* Policies are numbered as Redis lists them. */
+static inline bool config_policy_is_lfu(int policy) {
+    return policy == 1 || policy == 5;
+}
+
 struct config {
     /* network */
     char *bind[CONFIG_BIND_MAX];
@@ -43,7 +48,10 @@ struct config {
     int edition;
     /* memory */
     uint64_t maxmemory;
-    int maxmemory_policy;
+    int maxmemory_policy; /* as the rows' names stand in config_table.c; config_policy_is_lfu */
+    int64_t lfu_log_factor, lfu_decay_min;
+    /* values: from how many elements or bytes on a small form becomes the big one */
+    int64_t hash_packed_entries, hash_packed_bytes;
     /* persistence */
     bool appendonly, rdb_compression, rdb_checksum, stop_writes_on_save_error;
     int appendfsync;

@@ -242,8 +242,8 @@ const struct config_row config_rows[] = {
     ENUM("pair-node", NULL, pair_node, CONFIG_FIXED, "none", pair_nodes, E_NONE),
 
     /* Shape limits of small collections: read by the value kinds as they land. */
-    KEPT("hash-max-listpack-entries", "hash-max-ziplist-entries", "512"),
-    KEPT("hash-max-listpack-value", "hash-max-ziplist-value", "64"),
+    INT("hash-max-listpack-entries", "hash-max-ziplist-entries", hash_packed_entries, 0, "512", 0, INT64_MAX, E_GENERAL),
+    INT("hash-max-listpack-value", "hash-max-ziplist-value", hash_packed_bytes, 0, "64", 0, INT64_MAX, E_GENERAL),
     KEPT("list-max-listpack-size", "list-max-ziplist-size", "-2"),
     KEPT("list-compress-depth", NULL, "0"),
     KEPT("set-max-intset-entries", NULL, "512"),
@@ -256,8 +256,8 @@ const struct config_row config_rows[] = {
     KEPT("lua-time-limit", "busy-reply-threshold", "5000"),
     KEPT("maxmemory-samples", NULL, "5"),
     KEPT("maxmemory-eviction-tenacity", NULL, "10"),
-    KEPT("lfu-log-factor", NULL, "10"),
-    KEPT("lfu-decay-time", NULL, "1"),
+    INT("lfu-log-factor", NULL, lfu_log_factor, 0, "10", 0, INT_MAX, E_GENERAL),
+    INT("lfu-decay-time", NULL, lfu_decay_min, 0, "1", 0, INT_MAX, E_GENERAL),
     KEPT("active-expire-effort", NULL, "1"),
     KEPT("latency-monitor-threshold", NULL, "0"),
     KEPT("latency-tracking", NULL, "yes"),

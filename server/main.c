@@ -56,6 +56,17 @@ static void refresh_failure(void) {
     server.write_failure = failure;
 }
 
+void server_settle_store(void) {
+    const struct config *c = &server.config;
+    struct store_settings *set = store_settings(server.store);
+    set->string_max_bytes = c->bulk_limit_bytes;
+    set->lfu = config_policy_is_lfu(c->maxmemory_policy);
+    set->lfu_log_factor = (unsigned)c->lfu_log_factor;
+    set->lfu_decay_min = (unsigned)c->lfu_decay_min;
+    set->hash_max_packed = (size_t)c->hash_packed_entries;
+    set->hash_max_packed_bytes = (size_t)c->hash_packed_bytes;
+}
+
 void server_refresh(void) {
     const struct config *c = &server.config;
     enum repl_role first = pair_on() ? REPL_NONE : REPL_MASTER;
@@ -268,7 +279,7 @@ static void open_data(void) {
     rand_bytes(&seed, sizeof seed);
     hash_set_key(key);
     server.store = store_new((int)c->databases, seed);
-    store_settings(server.store)->string_max_bytes = c->bulk_limit_bytes;
+    server_settle_store();
     persist_defaults(&o);
     o.dir = ".";
     o.rdb_name = c->dbfilename;

@@ -77,6 +77,8 @@ static inline bool server_paused(void) {
 bool server_loading(void);
 /* Reads role, link and failures anew: after anything that may have changed them. */
 void server_refresh(void);
+/* The directives that the store must know, after they changed. */
+void server_settle_store(void);
 /* Orderly end: log fsynced, slaves fed. save: an RDB file first. False with a reason when it may
  * not end; otherwise the loop stops. */
 bool server_shutdown(bool save, bool force, char *err, size_t err_size);
