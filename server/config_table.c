@@ -246,7 +246,7 @@ const struct config_row config_rows[] = {
     INT("hash-max-listpack-value", "hash-max-ziplist-value", hash_packed_bytes, 0, "64", 0, INT64_MAX, E_GENERAL),
     KEPT("list-max-listpack-size", "list-max-ziplist-size", "-2"),
     KEPT("list-compress-depth", NULL, "0"),
-    KEPT("set-max-intset-entries", NULL, "512"),
+    INT("set-max-intset-entries", NULL, set_packed_entries, 0, "512", 0, INT64_MAX, E_GENERAL),
     KEPT("zset-max-listpack-entries", "zset-max-ziplist-entries", "128"),
     KEPT("zset-max-listpack-value", "zset-max-ziplist-value", "64"),
     KEPT("hll-sparse-max-bytes", NULL, "3000"),

@@ -63,6 +63,7 @@ void server_settle_store(void) {
     set->lfu = config_policy_is_lfu(c->maxmemory_policy);
     set->lfu_log_factor = (unsigned)c->lfu_log_factor;
     set->lfu_decay_min = (unsigned)c->lfu_decay_min;
+    set->set_max_packed = (size_t)c->set_packed_entries;
     set->hash_max_packed = (size_t)c->hash_packed_entries;
     set->hash_max_packed_bytes = (size_t)c->hash_packed_bytes;
 }

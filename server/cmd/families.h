@@ -81,6 +81,24 @@ command_fn cmd_hsetnx;
 command_fn cmd_hstrlen;
 command_fn cmd_hvals;
 
+command_fn cmd_sadd;
+command_fn cmd_scard;
+command_fn cmd_sdiff;
+command_fn cmd_sdiffstore;
+command_fn cmd_sinter;
+command_fn cmd_sintercard;
+command_fn cmd_sinterstore;
+command_fn cmd_sismember;
+command_fn cmd_smembers;
+command_fn cmd_smismember;
+command_fn cmd_smove;
+command_fn cmd_spop;
+command_fn cmd_srandmember;
+command_fn cmd_srem;
+command_fn cmd_sscan;
+command_fn cmd_sunion;
+command_fn cmd_sunionstore;
+
 /* Shared by the families. */
 struct bytes;
 /* Replies the string at the key, or null; false after WRONGTYPE. */

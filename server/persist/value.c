@@ -2,6 +2,7 @@
 
 #include "server/base/log.h"
 #include "server/store/hash.h"
+#include "server/store/set.h"
 
 #include <stdio.h>
 
@@ -31,6 +32,24 @@ static void save_hash(struct buf *out, const struct entry *e, bool compress) {
     hash_each(e, save_pair, &s);
 }
 
+static bool save_member(void *arg, struct bytes member) {
+    const struct saving *s = arg;
+    rdb_put_string(s->out, member, s->compress);
+    return true;
+}
+
+static void save_set(struct buf *out, const struct entry *e, bool compress) {
+    struct saving s = {out, compress};
+    struct bytes packed = set_packed(e);
+    rdb_put_key(out, packed.p ? RDB_SET_INTSET : RDB_SET, entry_key(e), entry_expiry(e), compress);
+    if (packed.p) {
+        rdb_put_string(out, packed, compress);
+        return;
+    }
+    rdb_put_len(out, set_len(e));
+    set_each(e, save_member, &s);
+}
+
 void value_save(struct buf *out, const struct entry *e, bool compress) {
     struct digits d;
     struct bytes key = entry_key(e);
@@ -40,12 +59,14 @@ void value_save(struct buf *out, const struct entry *e, bool compress) {
         rdb_put_string(out, string_bytes(e, &d), compress);
         return;
     case KIND_HASH: save_hash(out, e, compress); return;
+    case KIND_SET: save_set(out, e, compress); return;
     default: bug("values of kind %s cannot be saved yet", kind_name(entry_kind(e)));
     }
 }
 
 bool value_loads_type(int rdb_type) {
-    return rdb_type == RDB_STRING || rdb_type == RDB_HASH || rdb_type == RDB_HASH_LISTPACK;
+    return rdb_type == RDB_STRING || rdb_type == RDB_HASH || rdb_type == RDB_HASH_LISTPACK ||
+           rdb_type == RDB_SET || rdb_type == RDB_SET_INTSET;
 }
 
 void value_load_free(struct value_load *v) {
@@ -92,16 +113,22 @@ bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_
     case RDB_VALUE:
         if (v->type == RDB_STRING) {
             if (!put_string(v, r->a)) return refuse(v, STANDS_TWICE, err, err_size);
-        } else if (!hash_new_packed(v->store, v->db, key_of(v), r->a, expiry_of(v)))
+        } else if (v->type == RDB_SET_INTSET) {
+            if (!set_new_packed(v->store, v->db, key_of(v), r->a, expiry_of(v)))
+                return refuse(v, "is no sound set of integers", err, err_size);
+        } else if (!hash_new_packed(v->store, v->db, key_of(v), r->a, expiry_of(v))) {
             return refuse(v, "is no sound listpack of fields", err, err_size);
+        }
         return true;
     case RDB_BEGIN:
         if (r->number == 0) return refuse(v, "is empty", err, err_size);
-        v->e = hash_new(v->store, v->db, key_of(v), expiry_of(v));
+        v->e = v->type == RDB_SET ? set_new(v->store, v->db, key_of(v), expiry_of(v))
+                                  : hash_new(v->store, v->db, key_of(v), expiry_of(v));
         return true;
     case RDB_ITEM:
-        if (!hash_set(v->store, v->db, v->e, r->a, r->b))
-            return refuse(v, "holds a field twice", err, err_size);
+        if (!(v->type == RDB_SET ? set_add(v->store, v->db, v->e, r->a)
+                                 : hash_set(v->store, v->db, v->e, r->a, r->b)))
+            return refuse(v, "holds a member twice", err, err_size);
         return true;
     default: return true;
     }

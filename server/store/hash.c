@@ -70,7 +70,7 @@ static void elem_free(struct store *s, void *elem) {
 }
 
 static const struct dict_type fields = {elem_field, NULL};
-const struct elem_type hash_elems = {elem_free, elem_size};
+static const struct elem_type hash_elems = {elem_free, elem_size};
 
 static struct dict *table_of(const struct entry *e) {
     return entry_pointer(e);

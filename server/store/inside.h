@@ -71,6 +71,10 @@ void hash_free(struct store *s, struct entry *e);
 void hash_copy(struct store *s, const struct entry *e, struct entry *to);
 size_t hash_memory(const struct entry *e);
 void hash_verify(const struct entry *e);
+void set_free(struct store *s, struct entry *e);
+void set_copy(struct store *s, const struct entry *e, struct entry *to);
+size_t set_memory(const struct entry *e);
+void set_verify(const struct entry *e);
 
 /* Frees an entry that no dict refers to any more. */
 void store_entry_free(struct store *s, struct entry *e);

@@ -29,6 +29,7 @@ struct store *store_new(int databases, uint64_t seed) {
     s->settings = (struct store_settings){.string_max_bytes = 512 << 20,
                                           .lfu_log_factor = 10,
                                           .lfu_decay_min = 1,
+                                          .set_max_packed = 512,
                                           .hash_max_packed = 512,
                                           .hash_max_packed_bytes = 64};
     s->databases = databases;

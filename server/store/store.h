@@ -36,6 +36,7 @@ struct store_settings {
     uint64_t string_max_bytes; /* proto-max-bulk-len: 512 MB */
     bool lfu;                  /* maxmemory-policy is an LFU one: the access bits count, not date */
     unsigned lfu_log_factor, lfu_decay_min;
+    size_t set_max_packed;                         /* set-max-intset-entries */
     size_t hash_max_packed, hash_max_packed_bytes; /* hash-max-listpack-entries, -value */
     /* Takes a value apart elsewhere (the reclaim thread): must at some time call free_fn(value).
      * NULL: big values are freed at once. */

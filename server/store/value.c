@@ -9,6 +9,23 @@ enum {
     RECLAIM_BYTES = 64 * 1024
 }; /* what is bigger is freed elsewhere when there is a reclaimer */
 
+/* The kinds that are more than bytes. */
+struct collection {
+    void (*free)(struct store *s, struct entry *e);
+    void (*copy)(struct store *s, const struct entry *e, struct entry *to);
+    size_t (*memory)(const struct entry *e);
+    void (*verify)(const struct entry *e);
+};
+
+static const struct collection *collection(const struct entry *e) {
+    static const struct collection kinds[KIND_COUNT] = {
+        [KIND_SET] = {set_free, set_copy, set_memory, set_verify},
+        [KIND_HASH] = {hash_free, hash_copy, hash_memory, hash_verify},
+    };
+    const struct collection *k = &kinds[entry_kind(e)];
+    return k->free ? k : NULL;
+}
+
 const char *kind_name(enum value_kind kind) {
     static const char *const names[KIND_COUNT] = {"string", "list", "set",
                                                   "zset",   "hash", "stream"};
@@ -42,8 +59,8 @@ void value_free(struct store *s, struct entry *e) {
     if (entry_form(e) == FORM_RAW) {
         struct raw *raw = entry_pointer(e);
         free_now_or_later(s, raw, raw_size(raw->cap));
-    } else if (entry_kind(e) == KIND_HASH) {
-        hash_free(s, e);
+    } else if (collection(e)) {
+        collection(e)->free(s, e);
     }
 }
 
@@ -60,12 +77,12 @@ void value_copy(struct store *s, const struct entry *e, struct entry *to) {
     }
     default: break;
     }
-    must(entry_kind(e) == KIND_HASH, "every kind has a copy");
-    hash_copy(s, e, to);
+    must(collection(e), "every kind has a copy");
+    collection(e)->copy(s, e, to);
 }
 
 size_t value_memory(const struct entry *e) {
-    if (entry_kind(e) == KIND_HASH) return hash_memory(e);
+    if (collection(e)) return collection(e)->memory(e);
     if (entry_form(e) != FORM_RAW) return 0;
     return mem_class(raw_size(((const struct raw *)entry_pointer(e))->cap));
 }
@@ -89,6 +106,6 @@ void value_verify(const struct entry *e) {
     }
     default: break;
     }
-    must(entry_kind(e) == KIND_HASH, "every kind has a verifier");
-    hash_verify(e);
+    must(collection(e), "every kind has a verifier");
+    collection(e)->verify(e);
 }

@@ -16,7 +16,7 @@ from words import Words  # noqa: E402
 BATCH = 200
 SESSIONS, COMMANDS = (60, 50_000) if tap.FULL else (4, 40_000)  # every other session speaks RESP3
 CLOSE_MS = 5000  # stamps that are counted from now are read at two moments
-UNORDERED = {b"KEYS", b"HKEYS", b"HVALS"}
+UNORDERED = {b"KEYS", b"HKEYS", b"HVALS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"SPOP"}
 PAIRS = {b"HGETALL"}
 TIMES = {b"TTL": 1000, b"PTTL": 1, b"EXPIRETIME": 1000, b"PEXPIRETIME": 1}
 
@@ -36,15 +36,15 @@ def same(words, ours, theirs):
         return False
     if name in UNORDERED:
         return sorted(ours[1]) == sorted(theirs[1])
-    if name in (b"SCAN", b"HSCAN") and not whole_scan(words):
+    if name in (b"SCAN", b"HSCAN", b"SSCAN") and not whole_scan(words):
         return ours[0][:2] == theirs[0][:2]  # a cursor means nothing to another server, nor is a step the same part there
-    if name == b"SCAN":
+    if name in (b"SCAN", b"SSCAN"):
         return ours[1][0] == theirs[1][0] and sorted(ours[1][1]) == sorted(theirs[1][1])
     if name in PAIRS:
         return pairs(ours[1]) == pairs(theirs[1])
     if name == b"HSCAN":
         return ours[1][0] == theirs[1][0] and pairs(ours[1][1]) == pairs(theirs[1][1])
-    if name == b"HRANDFIELD":
+    if name in (b"HRANDFIELD", b"SRANDMEMBER"):
         return random_fields(words, ours, theirs)
     if name in TIMES:
         return min(ours[1], theirs[1]) >= 0 and abs(ours[1] - theirs[1]) * TIMES[name] <= CLOSE_MS
@@ -55,6 +55,8 @@ def same(words, ours, theirs):
 
 def random_fields(words, ours, theirs):
     """As many of them; all of them when all were asked for; no two alike when none may be."""
+    if ours[1] == theirs[1] == []:
+        return True
     if len(words) < 3 or not isinstance(theirs[1], list) or not isinstance(ours[1], list):
         return (ours[1] is None) == (theirs[1] is None)
     if len(words) == 3 and int(words[2]) > 0 and len(set(ours[1])) != len(ours[1]):

@@ -42,6 +42,10 @@ def follow(master, slave, seed):
     compare(master, slave, "the first copy of %s is the same in %s" % (master.name, slave.name))
     run(wire, words, COMMANDS)
     wire.call("SELECT", 0)
+    wire.call("SADD", "chance", *range(3000), "word")
+    for count in (1, 700, 20):
+        wire.call("SPOP", "chance", count)
+    tap.equal((wire.call("SPOP", "chance") is not None, wire.call("SCARD", "chance")), (True, 3001 - 722), "SPOP takes as many as it was asked for")
     wire.call("SET", "last", "word")
     tap.until(lambda: slave.wire().call("GET", "last") == b"word", 30, "the stream to have come through")
     compare(master, slave, "after the stream of commands too")

@@ -30,7 +30,7 @@ class Words:
         return self.rng.random() < share
 
     def key(self):
-        return self.pick(KEYS) if self.chance(0.97) else b"h%d" % self.rng.randint(0, 5)
+        return self.pick(KEYS) if self.chance(0.97) else self.pick([b"h", b"s"]) + b"%d" % self.rng.randint(0, 5)
 
     def int(self):
         r = self.rng.random()
@@ -177,6 +177,44 @@ class Words:
             return [name, k(), self.pick([b"0", b"0", b"0", b"x"]), b"COUNT", b"2000"] + tail
         return [name, k()]
 
+    def set(self):
+        k, m = self.set_key, self.member
+        name = self.pick([b"SADD", b"SADD", b"SADD", b"SADD", b"SREM", b"SREM", b"SISMEMBER", b"SMISMEMBER", b"SCARD", b"SMEMBERS", b"SMOVE", b"SINTER",
+                          b"SUNION", b"SDIFF", b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE", b"SINTERCARD", b"SRANDMEMBER", b"SPOP", b"SSCAN"])
+        if name in (b"SADD", b"SREM", b"SMISMEMBER"):
+            return [name, k()] + [m() for _ in range(self.rng.randint(1, 5) if self.chance(0.98) or name != b"SADD" else 300)]
+        if name == b"SISMEMBER":
+            return [name, k(), m()]
+        if name == b"SMOVE":
+            return [name, k(), k(), m()]
+        if name in (b"SINTER", b"SUNION", b"SDIFF", b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE"):
+            return [name] + [k() for _ in range(self.rng.randint(1, 4))]
+        if name == b"SINTERCARD":
+            n = self.rng.randint(1, 3)
+            tail = self.pick([[], [b"LIMIT", self.small()], [b"LIMIT"], [b"MAX", b"1"]])
+            return [name, b"%d" % n if self.chance(0.9) else self.small()] + [k() for _ in range(n)] + tail
+        if name == b"SRANDMEMBER":
+            return [name, k()] + self.pick([[], [self.small()], [b"1000"], [b"x"], [b"-9223372036854775808"]])
+        if name == b"SPOP":  # what it takes must not be chance here
+            return [name, k()] + self.pick([[b"1000"], [b"0"], [b"-1"], [b"x"], [b"1000", b"1"]]) if self.chance(0.5) else [b"SCARD", k()]
+        if name == b"SSCAN":
+            tail = self.pick([[], [b"MATCH", self.pick(PATTERNS)], [b"TYPE", b"set"], [b"COUNT", b"0"], [b"MATCH"]])
+            return [name, k(), self.pick([b"0", b"0", b"0", b"x"]), b"COUNT", b"2000"] + tail
+        return [name, k()]
+
+    def set_key(self):
+        return b"s%d" % self.rng.randint(0, 6) if self.chance(0.94) else self.key()
+
+    def member(self):
+        r = self.rng.random()
+        if r < 0.5:
+            return b"%d" % self.rng.randint(-5, 30)
+        if r < 0.7:
+            return b"%d" % self.rng.randint(0, 2000)
+        if r < 0.8:
+            return self.int()
+        return b"m%d" % self.rng.randint(0, 12) if r < 0.9 else self.value()
+
     def hash_key(self):
         return b"h%d" % self.rng.randint(0, 5) if self.chance(0.93) else self.key()
 
@@ -233,7 +271,7 @@ class Words:
             return [name, k(), self.date(1 if name == b"EXPIREAT" else 1000)] + flags
         return [name, k()]
 
-    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [lcs]
+    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [lcs]
 
     def command(self):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""
@@ -242,6 +280,8 @@ class Words:
         odd = self.value()
         if odd.isdigit() and len(odd) < 9 and words[0] in TIMED:
             odd = b"123456789"  # no key shall end during the test: the two servers would notice at two moments
+        if words[0] == b"SPOP":
+            return words
         if r < 0.02 and len(words) > 1:
             words.pop()
         elif r < 0.04:

@@ -1,0 +1,275 @@
+/* See set.h. An element of a big set: its length (a byte, or 255 and four bytes), then its bytes. */
+#include "server/store/set.h"
+
+#include "server/base/log.h"
+#include "server/base/num.h"
+#include "server/proto/intset.h"
+#include "server/store/dict_inside.h"
+#include "server/store/inside.h"
+
+/* ---- Elements of the table ------------------------------------------------------------------- */
+
+static struct bytes elem_member(const void *elem) {
+    const unsigned char *p = elem;
+    uint32_t wide;
+    if (*p < 255) return (struct bytes){(const char *)p + 1, *p};
+    memcpy(&wide, p + 1, 4);
+    return (struct bytes){(const char *)p + 5, wide};
+}
+
+static size_t elem_size_of(struct bytes member) {
+    return (member.len < 255 ? 1 : 5) + member.len;
+}
+
+static size_t elem_size(const void *elem) {
+    return elem_size_of(elem_member(elem));
+}
+
+static void *elem_new(struct store *s, struct bytes member) {
+    unsigned char *elem = mem_new(&s->memory, elem_size_of(member));
+    uint32_t wide = (uint32_t)member.len;
+    *elem = (unsigned char)(member.len < 255 ? member.len : 255);
+    if (member.len >= 255) memcpy(elem + 1, &wide, 4);
+    memcpy(elem + (member.len < 255 ? 1 : 5), member.p, member.len);
+    return elem;
+}
+
+static void elem_free(struct store *s, void *elem) {
+    mem_free(&s->memory, elem, elem_size(elem));
+}
+
+static const struct dict_type members = {elem_member, NULL};
+static const struct elem_type set_elems = {elem_free, elem_size};
+
+static struct dict *table_of(const struct entry *e) {
+    return entry_pointer(e);
+}
+
+static struct dict *table_new(struct store *s) {
+    struct dict *d = mem_new(&s->memory, sizeof *d);
+    dict_init(d, &members, &s->memory);
+    return d;
+}
+
+static void add_to_table(struct store *s, struct dict *d, struct bytes member) {
+    dict_add(d, elem_new(s, member), dict_hash(member), false);
+}
+
+/* ---- Intsets --------------------------------------------------------------------------------- */
+
+static bool is_packed(const struct entry *e) {
+    return entry_form(e) == FORM_INTSET;
+}
+
+static const uint8_t *ints_of(const struct entry *e) {
+    return entry_pointer(e);
+}
+
+static bool as_int(struct bytes member, int64_t *v) {
+    return member.len <= 20 && num_parse_i64(member.p, member.len, v);
+}
+
+static void ints_resize(struct store *s, struct entry *e, size_t from, size_t to) {
+    if (mem_class(from) == mem_class(to)) return;
+    s->memory += mem_class(to) - mem_class(from);
+    entry_set_pointer(e, xrealloc(entry_pointer(e), mem_class(to)));
+}
+
+static bool ints_add(struct store *s, struct entry *e, int64_t v) {
+    size_t at, total = intset_total(ints_of(e));
+    if (intset_find(ints_of(e), v, &at)) return false;
+    ints_resize(s, e, total, intset_total_with(ints_of(e), v));
+    intset_insert(entry_pointer(e), at, v);
+    return true;
+}
+
+static bool ints_remove(struct store *s, struct entry *e, int64_t v) {
+    size_t at, total = intset_total(ints_of(e));
+    if (!intset_find(ints_of(e), v, &at)) return false;
+    intset_remove(entry_pointer(e), at);
+    ints_resize(s, e, total, intset_total(ints_of(e)));
+    return true;
+}
+
+static void unpack(struct store *s, struct entry *e) {
+    uint8_t *is = entry_pointer(e);
+    struct dict *d = table_new(s);
+    struct digits text;
+    for (size_t i = 0; i < intset_count(is); i++)
+        add_to_table(s, d, (struct bytes){text.text, num_format_i64(text.text, intset_at(is, i))});
+    mem_free(&s->memory, is, intset_total(is));
+    e->kind_form = KIND_SET | FORM_TABLE << 4;
+    entry_set_pointer(e, d);
+}
+
+/* ---- Making ---------------------------------------------------------------------------------- */
+
+struct entry *set_new(struct store *s, int db, struct bytes key, int64_t expiry_ms) {
+    struct entry *e = store_put(s, db, key, KIND_SET, FORM_INTSET, 0, expiry_ms);
+    uint8_t *is = mem_new(&s->memory, INTSET_EMPTY_BYTES);
+    intset_init(is);
+    entry_set_pointer(e, is);
+    return e;
+}
+
+bool set_new_packed(struct store *s, int db, struct bytes key, struct bytes intset,
+                    int64_t expiry_ms) {
+    const uint8_t *is = (const uint8_t *)intset.p;
+    if (!intset_valid(is, intset.len) || intset_count(is) == 0) return false;
+    struct entry *e = store_put(s, db, key, KIND_SET, FORM_INTSET, 0, expiry_ms);
+    entry_set_pointer(e, memcpy(mem_new(&s->memory, intset.len), is, intset.len));
+    if (intset_count(is) > s->settings.set_max_packed) unpack(s, e);
+    return true;
+}
+
+struct bytes set_packed(const struct entry *e) {
+    if (!is_packed(e)) return (struct bytes){NULL, 0};
+    return (struct bytes){(const char *)ints_of(e), intset_total(ints_of(e))};
+}
+
+/* ---- Members --------------------------------------------------------------------------------- */
+
+size_t set_len(const struct entry *e) {
+    return is_packed(e) ? intset_count(ints_of(e)) : table_of(e)->count;
+}
+
+bool set_has(const struct entry *e, struct bytes member) {
+    struct dict_place place;
+    size_t at;
+    int64_t v;
+    if (is_packed(e)) return as_int(member, &v) && intset_find(ints_of(e), v, &at);
+    return dict_find(table_of(e), member, dict_hash(member), &place) != NULL;
+}
+
+bool set_add(struct store *s, int db, struct entry *e, struct bytes member) {
+    int64_t v;
+    must(entry_kind(e) == KIND_SET, "the value is a set");
+    store_before_change(s, db, e);
+    if (is_packed(e) && as_int(member, &v)) {
+        bool added = ints_add(s, e, v);
+        if (set_len(e) > s->settings.set_max_packed) unpack(s, e);
+        return added;
+    }
+    if (is_packed(e)) unpack(s, e);
+    struct dict_place at;
+    uint64_t hash = dict_hash(member);
+    if (dict_find(table_of(e), member, hash, &at)) return false;
+    dict_add(table_of(e), elem_new(s, member), hash, false);
+    return true;
+}
+
+bool set_remove(struct store *s, int db, struct entry *e, struct bytes member) {
+    int64_t v;
+    must(entry_kind(e) == KIND_SET, "the value is a set");
+    store_before_change(s, db, e);
+    if (is_packed(e)) return as_int(member, &v) && ints_remove(s, e, v);
+    struct dict_place at;
+    uint64_t hash = dict_hash(member);
+    void *elem = dict_find(table_of(e), member, hash, &at);
+    if (!elem) return false;
+    dict_remove(table_of(e), hash, at);
+    elem_free(s, elem);
+    return true;
+}
+
+/* ---- All members ----------------------------------------------------------------------------- */
+
+struct each {
+    set_each_fn *fn;
+    void *arg;
+    bool stopped;
+};
+
+static void each_elem(void *arg, void *elem) {
+    struct each *each = arg;
+    if (!each->stopped && !each->fn(each->arg, elem_member(elem))) each->stopped = true;
+}
+
+static void each_int(const uint8_t *is, set_each_fn *fn, void *arg) {
+    struct digits d;
+    for (size_t i = 0; i < intset_count(is); i++)
+        if (!fn(arg, (struct bytes){d.text, num_format_i64(d.text, intset_at(is, i))})) return;
+}
+
+void set_each(const struct entry *e, set_each_fn *fn, void *arg) {
+    struct each each = {fn, arg, false};
+    uint64_t at = 0;
+    if (is_packed(e)) {
+        each_int(ints_of(e), fn, arg);
+        return;
+    }
+    do {
+        at = dict_each_in_group(table_of(e), at, each_elem, &each);
+    } while (at && !each.stopped);
+}
+
+uint64_t set_scan(const struct entry *e, uint64_t cursor, set_each_fn *fn, void *arg) {
+    struct each each = {fn, arg, false};
+    if (!is_packed(e))
+        return dict_reverse64(
+            dict_each_in_group(table_of(e), dict_reverse64(cursor), each_elem, &each));
+    each_int(ints_of(e), fn, arg);
+    return 0;
+}
+
+static uint64_t chance(void *arg) {
+    return store_chance(arg);
+}
+
+struct bytes set_random(struct store *s, const struct entry *e, struct digits *d) {
+    if (!is_packed(e)) return elem_member(dict_random(table_of(e), chance, s));
+    int64_t v = intset_at(ints_of(e), prng_below(&s->prng, set_len(e)));
+    return (struct bytes){d->text, num_format_i64(d->text, v)};
+}
+
+/* ---- What the store asks of a kind ----------------------------------------------------------- */
+
+void set_free(struct store *s, struct entry *e) {
+    if (is_packed(e)) {
+        mem_free(&s->memory, entry_pointer(e), intset_total(ints_of(e)));
+        return;
+    }
+    struct dict *d = table_of(e);
+    store_dismantle_later(s, d, &set_elems);
+    mem_free(&s->memory, d, sizeof *d);
+}
+
+struct copying {
+    struct store *s;
+    struct dict *to;
+};
+
+static void copy_elem(void *arg, void *elem) {
+    const struct copying *c = arg;
+    add_to_table(c->s, c->to, elem_member(elem));
+}
+
+void set_copy(struct store *s, const struct entry *e, struct entry *to) {
+    if (is_packed(e)) {
+        size_t n = intset_total(ints_of(e));
+        entry_set_pointer(to, memcpy(mem_new(&s->memory, n), ints_of(e), n));
+        return;
+    }
+    struct copying c = {s, table_new(s)};
+    dict_each(table_of(e), copy_elem, &c);
+    entry_set_pointer(to, c.to);
+}
+
+static void add_size(void *arg, void *elem) {
+    *(size_t *)arg += mem_class(elem_size(elem));
+}
+
+size_t set_memory(const struct entry *e) {
+    if (is_packed(e)) return mem_class(intset_total(ints_of(e)));
+    size_t n = mem_class(sizeof(struct dict)) + dict_memory(table_of(e));
+    dict_each(table_of(e), add_size, &n);
+    return n;
+}
+
+void set_verify(const struct entry *e) {
+    if (is_packed(e))
+        must(intset_valid(ints_of(e), intset_total(ints_of(e))), "a set's integers are sound");
+    else
+        dict_verify(table_of(e));
+    must(set_len(e) > 0, "an empty set has no key");
+}
