@@ -280,8 +280,8 @@ class Words:
         odd = self.value()
         if odd.isdigit() and len(odd) < 9 and words[0] in TIMED:
             odd = b"123456789"  # no key shall end during the test: the two servers would notice at two moments
-        if words[0] == b"SPOP":
-            return words
+        if words[0] in (b"SPOP", b"SRANDMEMBER", b"HRANDFIELD"):
+            return words  # a count of minus two thousand million would be answered by as many members
         if r < 0.02 and len(words) > 1:
             words.pop()
         elif r < 0.04:
