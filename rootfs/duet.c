@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "build/version.h"
+
 #define APPLET(name) int name(int argc, char **argv)
 APPLET(server_main);
 APPLET(had_main);
@@ -40,7 +42,8 @@ static const struct applet *find(const char *name) {
 }
 
 static void help(FILE *out) {
-    fprintf(out, "usage: duet APPLET [ARGUMENT...]     (duet APPLET --help tells more)\n\n");
+    fprintf(out,
+            "usage: duet APPLET [ARGUMENT...] | --version     (duet APPLET --help tells more)\n\n");
     for (size_t i = 0; i < applet_count; i++) {
         fprintf(out, "  %-8s  %s\n", applets[i].name, applets[i].help);
     }
@@ -56,6 +59,7 @@ int main(int argc, char **argv) {
         help(argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
     }
+    if (strcmp(argv[1], "--version") == 0) return printf("duet %s\n", DUET_VERSION) < 0;
     a = find(argv[1]);
     if (a) return a->main(argc - 1, argv + 1);
     fprintf(stderr, "duet: there is no applet '%s'; these are there:\n\n", argv[1]);

@@ -2,6 +2,7 @@
  * it already answers what may be answered, then serves until it is told to end. */
 #include "server/server.h"
 
+#include "build/version.h"
 #include "server/base/clock.h"
 #include "server/base/conf.h"
 #include "server/base/file.h"
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -412,6 +414,8 @@ int server_main(int argc, char **argv) {
         config_help();
         return 0;
     }
+    if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-v")))
+        return printf("Duet server %s\n", DUET_VERSION) < 0;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     start(argc - 1, argv + 1);

@@ -38,4 +38,11 @@ def portable():
         tap.ok(place.encode() + b"/" not in content, "build/duet does not name the folder it was built in")
 
 
-tap.main(static, portable)
+def version():
+    """the binary says its version"""
+    for words in (["--version"], ["server", "--version"], ["hactl", "version"]):
+        p = subprocess.run([tap.DUET] + words, capture_output=True, text=True, timeout=10)
+        tap.ok(p.returncode == 0 and p.stdout.lower().startswith("duet ") and len(p.stdout.split()) >= 2, "duet %s says the version" % " ".join(words))
+
+
+tap.main(static, portable, version)
