@@ -94,7 +94,7 @@ void register_command_commands(void);
 void register_server_commands(void);
 void register_repl_commands(void);
 void register_transaction_commands(void);
-void register_stub_commands(void);
+void register_absent_commands(void);
 
 /* A directive's present value as a word; good until the next call. */
 const char *config_word(const char *name);

@@ -54,7 +54,7 @@ replconf foo ;; replconf a b ;; replconf listening-port 1 ;; replconf capa eof ;
 wait 0 1 ;; wait a 1 ;; wait 0 -1 ;; wait 0 a ;; wait 1 10 ;; wait 0
 psync ;; psync ? a ;; failover ;; failover abort
 slowlog get a ;; slowlog get -2 ;; slowlog len ;; slowlog reset ;; slowlog foo ;; slowlog len x
-acl whoami ;; acl list ;; acl foo ;; cluster info ;; readonly ;; readwrite ;; latency latest ;; latency foo ;; latency reset
+acl whoami ;; acl list ;; config set requirepass geheim ;; acl list ;; config set requirepass "" ;; acl foo ;; cluster info ;; readonly ;; readwrite ;; latency latest ;; latency foo ;; latency reset
 multi ;; multi ;; exec ;; exec ;; discard ;; multi ;; discard ;; discard
 multi ;; set k 1 ;; incr k ;; get k ;; exec ;; get k
 multi ;; foo ;; set k 9 ;; exec ;; get k
