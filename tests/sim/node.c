@@ -35,7 +35,10 @@ static void tell(struct world *w, struct node *n, const struct ha_action *a) {
         m->life = n->had_life;
         return;
     }
-    m = post(w, between(w, .05, .3), M_TELL, n->i);
+    /* One socket: a command never passes the one before. */
+    double in_ms = between(w, .05, .3), after_ms = (double)(n->tell_at - w->t + 1) / 1e6;
+    m = post(w, in_ms > after_ms ? in_ms : after_ms, M_TELL, n->i);
+    n->tell_at = m->t;
     m->a = a->tell.id;
     m->c = n->server_life;
     m->life = n->had_life;

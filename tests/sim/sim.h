@@ -158,7 +158,8 @@ struct node {
     uint32_t server_life;
     uint64_t boot, session, role, epoch;
     int path;
-    int64_t loading_until, resend, next_sync, next_ping, link_heard, told_at, pause_until;
+    int64_t loading_until, resend, next_sync, next_ping, link_heard, pause_until;
+    int64_t tell_at, told_at; /* newest command on its way to the server; newest answer of it */
     bool alone, whole, linked;
     uint32_t *data;
     int len, acked;
