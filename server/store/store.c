@@ -253,22 +253,31 @@ void store_dismantle_later(struct store *s, struct dict *d, const struct elem_ty
     dict_init(d, d->type, d->memory);
 }
 
+/* A flushed table that may go; one that a walk has still to pass lives until then. */
+static struct space *next_dead(const struct store *s) {
+    struct space *sp = s->dead;
+    while (sp && (sp->walk == WALK_WAITING || sp->walk == WALK_INSIDE)) sp = sp->next;
+    return sp;
+}
+
+/* Its place is looked for anew: big values in it have put their own tables before it meanwhile. */
+static void bury(struct store *s, struct space *sp) {
+    struct space **p = &s->dead;
+    while (*p != sp) p = &(*p)->next;
+    *p = sp->next;
+    dict_release(&sp->dict);
+    free(sp);
+}
+
 bool store_work(struct store *s, size_t limit) {
     struct dismantling d = {s, NULL, limit};
+    struct space *sp;
     bool sweeping = s->walk.running && s->walk.sweeping && walk_sweep(s, limit);
-    for (struct space **p = &s->dead; *p && d.left;) {
-        struct space *sp = *p;
-        if (sp->walk == WALK_WAITING || sp->walk == WALK_INSIDE) { /* lives until it is walked */
-            p = &sp->next;
-            continue;
-        }
+    while (d.left && (sp = next_dead(s)) != NULL) {
         d.elems = sp->elems;
         while (d.left && dict_dismantle(&sp->dict, dismantle_elem, &d)) {
         }
-        if (sp->dict.buckets) break;
-        *p = sp->next;
-        dict_release(&sp->dict);
-        free(sp);
+        if (!sp->dict.buckets) bury(s, sp);
     }
     return sweeping || !d.left;
 }
