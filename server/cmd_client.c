@@ -11,6 +11,16 @@
 
 #define BAD_NAME "ERR Client names cannot contain spaces, newlines or special characters."
 
+/* A timeout in milliseconds that can still be added to a time in ns; else replies the error. */
+static bool arg_timeout_ms(struct call *c, int i, int64_t *ms) {
+    if (!num_parse_i64(c->argv[i].p, c->argv[i].len, ms) || *ms > INT64_MAX / 2000000) {
+        reply_error(c, "ERR timeout is not an integer or out of range");
+        return false;
+    }
+    if (*ms < 0) reply_error(c, "ERR timeout is negative");
+    return *ms >= 0;
+}
+
 static void client_id(struct call *c) {
     const struct client *me = c->client;
     reply_int(c, (int64_t)me->id);
@@ -224,14 +234,7 @@ static void client_pause(struct call *c) {
             return;
         }
     }
-    if (!num_parse_i64(c->argv[2].p, c->argv[2].len, &ms) || ms > INT64_MAX / 2000000) {
-        reply_error(c, "ERR timeout is not an integer or out of range");
-        return;
-    }
-    if (ms < 0) {
-        reply_error(c, "ERR timeout is negative");
-        return;
-    }
+    if (!arg_timeout_ms(c, 2, &ms)) return;
     uint64_t until = clock_boot_ns() + (uint64_t)ms * NS_PER_MS;
     if (until > server.pause_until_ns) server.pause_until_ns = until;
     server.pause_all = server.pause_all || all;
@@ -332,14 +335,7 @@ static void cmd_wait(struct call *c) {
         return;
     }
     if (!arg_int(c, 1, &count)) return;
-    if (!num_parse_i64(c->argv[2].p, c->argv[2].len, &ms) || ms > INT64_MAX / 2000000) {
-        reply_error(c, "ERR timeout is not an integer or out of range");
-        return;
-    }
-    if (ms < 0) {
-        reply_error(c, "ERR timeout is negative");
-        return;
-    }
+    if (!arg_timeout_ms(c, 2, &ms)) return;
     int synced;
     uint64_t offset = me->write_offset == UINT64_MAX ? repl_offset(server.repl) : me->write_offset;
     int acked = repl_count_acked(server.repl, offset, &synced);
