@@ -16,9 +16,9 @@
 #include <stdlib.h>
 
 enum {
-    READ_BYTES = 64 * 1024,     /* one read takes at most this much from an idle client */
-    READ_MIN_BYTES = 16 * 1024, /* room for the rest of an unfinished request */
-    READ_MAX_BYTES = 4 << 20    /* even when it announced more: the room grows as bytes come */
+    READ_BYTES = 64 * 1024,             /* one read takes at most this much from an idle client */
+    READ_MIN_BYTES = STREAM_ROOM_BYTES, /* room for the rest of an unfinished request */
+    READ_MAX_BYTES = 4 << 20 /* even when it announced more: the room grows as bytes come */
 };
 
 static char scratch[READ_BYTES]; /* shared by all clients, used within one read only */
@@ -85,6 +85,8 @@ static void read_fresh(struct client *c) {
 static void on_io(struct loop *l, void *arg, int revents) {
     struct client *c = arg;
     (void)l;
+    revents = stream_event(c->stream, revents);
+    if (!revents) client_update_io(c);
     if (revents & LOOP_WRITE) output_writable(c);
     if (!(revents & LOOP_READ) || !c->stream || c->stall || c->close_after_reply) return;
     if (buf_len(&c->in))
@@ -98,13 +100,14 @@ void client_update_io(struct client *c) {
     int want = 0;
     if (!c->stall && !c->close_after_reply) want |= LOOP_READ;
     if (c->blocked_write) want |= LOOP_WRITE;
-    loop_io_want(c->io, want);
+    loop_io_want(c->io, stream_watch(c->stream, want));
 }
 
-struct client *client_new(int fd, bool control, bool unix_socket) {
+struct client *client_new(struct stream *s, bool control, bool unix_socket) {
+    int fd = stream_fd(s);
     struct client *c = xcalloc(1, sizeof *c);
     c->id = ++server.next_client_id;
-    c->stream = stream_plain(fd);
+    c->stream = s;
     c->control = control;
     c->unix_socket = unix_socket;
     c->handshake = true;

@@ -76,8 +76,8 @@ struct client {
     int sync_result; /* 0: not yet, 1: on disk, 2: failed */
 };
 
-/* Takes over a connected descriptor. */
-struct client *client_new(int fd, bool control, bool unix_socket);
+/* Takes over a connected stream. */
+struct client *client_new(struct stream *s, bool control, bool unix_socket);
 /* Closes the connection now; the struct goes when nothing points to it any more. Safe at any time,
  * also from inside the client's own command. */
 void client_close(struct client *c);

@@ -7,6 +7,7 @@
 #include "server/base/loop.h"
 #include "server/base/num.h"
 #include "server/base/sock.h"
+#include "server/base/stream.h"
 #include "server/client.h"
 #include "server/output.h"
 #include "server/server.h"
@@ -22,7 +23,7 @@ static const char *socket_path;
 static void on_accept(struct loop *l, void *arg, int revents) {
     (void)l, (void)arg, (void)revents;
     int fd;
-    while ((fd = sock_accept(listen_fd)) >= 0) client_new(fd, true, true);
+    while ((fd = sock_accept(listen_fd)) >= 0) client_new(stream_plain(fd), true, true);
 }
 
 bool control_open(const char *path, char *err, size_t err_size) {

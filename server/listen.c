@@ -5,6 +5,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/base/sock.h"
+#include "server/base/stream.h"
 #include "server/pair.h"
 #include "server/server.h"
 
@@ -49,7 +50,7 @@ static void take(int fd, bool unix_socket) {
                           "clients on this machine are served. Set requirepass, or protected-mode "
                           "no, to serve others.\r\n");
     else
-        client_new(fd, false, unix_socket);
+        client_new(stream_plain(fd), false, unix_socket);
 }
 
 /* Out of descriptors or memory: it will be so for a while, and is said once a second. */
