@@ -6,80 +6,43 @@
 
 #include "server/base/hash.h"
 #include "server/base/log.h"
-#include "server/store/dict_inside.h"
 #include "server/store/packed.h"
+#include "server/store/table.h"
 
 /* ---- Elements of the table ------------------------------------------------------------------- */
 
-static size_t len_width(size_t len) {
-    return len < 255 ? 1 : 5;
-}
-
-static unsigned char *put_len(unsigned char *p, size_t len) {
-    uint32_t wide = (uint32_t)len;
-    if (len < 255) {
-        *p = (unsigned char)len;
-        return p + 1;
-    }
-    *p = 255;
-    memcpy(p + 1, &wide, 4);
-    return p + 5;
-}
-
-static const unsigned char *get_len(const unsigned char *p, size_t *len) {
-    uint32_t wide;
-    if (*p < 255) {
-        *len = *p;
-        return p + 1;
-    }
-    memcpy(&wide, p + 1, 4);
-    *len = wide;
-    return p + 5;
-}
-
 static struct bytes elem_field(const void *elem) {
     size_t field_len, value_len;
-    const unsigned char *p = get_len(get_len(elem, &field_len), &value_len);
+    const unsigned char *p = elem_get_len(elem_get_len(elem, &field_len), &value_len);
     return (struct bytes){(const char *)p, field_len};
 }
 
 static struct bytes elem_value(const void *elem) {
     size_t field_len, value_len;
-    const unsigned char *p = get_len(get_len(elem, &field_len), &value_len);
+    const unsigned char *p = elem_get_len(elem_get_len(elem, &field_len), &value_len);
     return (struct bytes){(const char *)p + field_len, value_len};
 }
 
-static size_t elem_size_of(struct bytes field, struct bytes value) {
-    return len_width(field.len) + len_width(value.len) + field.len + value.len;
+static size_t size_of(struct bytes field, struct bytes value) {
+    return elem_len_width(field.len) + elem_len_width(value.len) + field.len + value.len;
 }
 
 static size_t elem_size(const void *elem) {
-    return elem_size_of(elem_field(elem), elem_value(elem));
+    return size_of(elem_field(elem), elem_value(elem));
 }
 
-static void *elem_new(struct store *s, struct bytes field, struct bytes value) {
-    void *elem = mem_new(&s->memory, elem_size_of(field, value));
-    unsigned char *p = put_len(put_len(elem, field.len), value.len);
+static void *pair_new(struct store *s, struct bytes field, struct bytes value) {
+    void *elem = elem_new(s, size_of(field, value));
+    unsigned char *p = elem_put_len(elem_put_len(elem, field.len), value.len);
     memcpy(p, field.p, field.len);
     memcpy(p + field.len, value.p, value.len);
     return elem;
 }
 
-static void elem_free(struct store *s, void *elem) {
-    mem_free(&s->memory, elem, elem_size(elem));
-}
+static const struct elem_type fields = {{elem_field, NULL}, elem_size};
 
-static const struct dict_type fields = {elem_field, NULL};
-static const struct elem_type hash_elems = {elem_free, elem_size};
-
-static struct dict *table_of(const struct entry *e) {
+static struct table *table_of(const struct entry *e) {
     return entry_pointer(e);
-}
-
-static struct dict *table_new(struct store *s) {
-    struct dict *d = mem_new(&s->memory, sizeof *d);
-    dict_init(d, &fields, &s->memory);
-    return d;
 }
 
 static bool is_packed(const struct entry *e) {
@@ -101,21 +64,21 @@ static bool stays_packed(const struct store *s, size_t pairs, struct bytes field
            value.len <= s->settings.hash_max_packed_bytes;
 }
 
-static void add_to_table(struct store *s, struct dict *d, struct bytes field, struct bytes value) {
-    dict_add(d, elem_new(s, field, value), dict_hash(field), false);
+static void add_to_table(struct store *s, struct table *t, struct bytes field, struct bytes value) {
+    table_add(t, pair_new(s, field, value), dict_hash(field));
 }
 
 static void unpack(struct store *s, struct entry *e) {
     uint8_t *lp = entry_pointer(e);
-    struct dict *d = table_new(s);
+    struct table *t = table_new(s, &fields);
     char field[LP_DIGITS], value[LP_DIGITS];
     for (const uint8_t *f = lp_first(lp), *v; f; f = lp_next(lp, v)) {
         v = lp_next(lp, f);
-        add_to_table(s, d, lp_get(f, field), lp_get(v, value));
+        add_to_table(s, t, lp_get(f, field), lp_get(v, value));
     }
     packed_free(s, lp);
     e->kind_form = KIND_HASH | FORM_TABLE << 4;
-    entry_set_pointer(e, d);
+    entry_set_pointer(e, t);
 }
 
 bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes listpack,
@@ -148,7 +111,7 @@ struct bytes hash_packed(const struct entry *e) {
 /* ---- Fields ---------------------------------------------------------------------------------- */
 
 size_t hash_len(const struct entry *e) {
-    return is_packed(e) ? lp_count(packed_of(e)) / 2 : table_of(e)->count;
+    return is_packed(e) ? lp_count(packed_of(e)) / 2 : table_len(table_of(e));
 }
 
 bool hash_get(const struct entry *e, struct bytes field, struct bytes *value, struct digits *d) {
@@ -158,7 +121,7 @@ bool hash_get(const struct entry *e, struct bytes field, struct bytes *value, st
         return at != NULL;
     }
     struct dict_place at;
-    const void *elem = dict_find(table_of(e), field, dict_hash(field), &at);
+    const void *elem = table_find(table_of(e), field, dict_hash(field), &at);
     if (elem) *value = elem_value(elem);
     return elem != NULL;
 }
@@ -173,21 +136,19 @@ static bool set_packed(struct store *s, struct entry *e, struct bytes field, str
     return !at;
 }
 
-static bool set_in_table(struct store *s, struct dict *d, struct bytes field, struct bytes value) {
+static bool set_in_table(struct store *s, struct table *t, struct bytes field, struct bytes value) {
     struct dict_place at;
     uint64_t hash = dict_hash(field);
-    void *elem = dict_find(d, field, hash, &at);
+    void *elem = table_find(t, field, hash, &at);
     if (!elem) {
-        dict_add(d, elem_new(s, field, value), hash, false);
+        table_add(t, pair_new(s, field, value), hash);
         return true;
     }
     struct bytes old = elem_value(elem);
-    if (old.len == value.len) {
+    if (old.len == value.len)
         memcpy((char *)(uintptr_t)old.p, value.p, value.len);
-    } else {
-        dict_update(d, hash, at, elem_new(s, field, value), false);
-        elem_free(s, elem);
-    }
+    else
+        table_replace(s, t, hash, at, elem, pair_new(s, field, value));
     return false;
 }
 
@@ -213,10 +174,9 @@ bool hash_delete(struct store *s, int db, struct entry *e, struct bytes field) {
     }
     struct dict_place at;
     uint64_t hash = dict_hash(field);
-    void *elem = dict_find(table_of(e), field, hash, &at);
+    void *elem = table_find(table_of(e), field, hash, &at);
     if (!elem) return false;
-    dict_remove(table_of(e), hash, at);
-    elem_free(s, elem);
+    table_remove(s, table_of(e), hash, at, elem);
     return true;
 }
 
@@ -245,26 +205,20 @@ void hash_each(const struct entry *e, hash_each_fn *fn, void *arg) {
     if (is_packed(e))
         each_packed(packed_of(e), fn, arg);
     else
-        dict_each(table_of(e), each_elem, &each);
+        dict_each(&table_of(e)->dict, each_elem, &each);
 }
 
 uint64_t hash_scan(const struct entry *e, uint64_t cursor, hash_each_fn *fn, void *arg) {
     struct each each = {fn, arg};
-    if (!is_packed(e))
-        return dict_reverse64(
-            dict_each_in_group(table_of(e), dict_reverse64(cursor), each_elem, &each));
+    if (!is_packed(e)) return table_scan(table_of(e), cursor, each_elem, &each);
     each_packed(packed_of(e), fn, arg);
     return 0;
-}
-
-static uint64_t chance(void *arg) {
-    return store_chance(arg);
 }
 
 void hash_random(struct store *s, const struct entry *e, struct bytes *field, struct bytes *value,
                  struct digits *df, struct digits *dv) {
     if (!is_packed(e)) {
-        const void *elem = dict_random(table_of(e), chance, s);
+        const void *elem = table_random(s, table_of(e));
         *field = elem_field(elem);
         *value = elem_value(elem);
         return;
@@ -278,44 +232,21 @@ void hash_random(struct store *s, const struct entry *e, struct bytes *field, st
 /* ---- What the store asks of a kind ----------------------------------------------------------- */
 
 void hash_free(struct store *s, struct entry *e) {
-    if (is_packed(e)) {
+    if (is_packed(e))
         packed_free(s, entry_pointer(e));
-        return;
-    }
-    struct dict *d = table_of(e);
-    store_dismantle_later(s, d, &hash_elems);
-    mem_free(&s->memory, d, sizeof *d);
-}
-
-struct copying {
-    struct store *s;
-    struct dict *to;
-};
-
-static void copy_elem(void *arg, void *elem) {
-    const struct copying *c = arg;
-    add_to_table(c->s, c->to, elem_field(elem), elem_value(elem));
+    else
+        table_free(s, table_of(e));
 }
 
 void hash_copy(struct store *s, const struct entry *e, struct entry *to) {
-    if (is_packed(e)) {
+    if (is_packed(e))
         entry_set_pointer(to, packed_copy(s, packed_of(e)));
-        return;
-    }
-    struct copying c = {s, table_new(s)};
-    dict_each(table_of(e), copy_elem, &c);
-    entry_set_pointer(to, c.to);
-}
-
-static void add_size(void *arg, void *elem) {
-    *(size_t *)arg += mem_class(elem_size(elem));
+    else
+        entry_set_pointer(to, table_copy(s, table_of(e)));
 }
 
 size_t hash_memory(const struct entry *e) {
-    if (is_packed(e)) return packed_memory(e);
-    size_t n = mem_class(sizeof(struct dict)) + dict_memory(table_of(e));
-    dict_each(table_of(e), add_size, &n);
-    return n;
+    return is_packed(e) ? packed_memory(e) : table_memory(table_of(e));
 }
 
 void hash_verify(const struct entry *e) {
@@ -324,7 +255,7 @@ void hash_verify(const struct entry *e) {
         must(lp_valid(lp, lp_total(lp)), "a hash's listpack is sound");
         must(lp_count(lp) % 2 == 0, "a hash has pairs");
     } else {
-        dict_verify(table_of(e));
+        table_verify(table_of(e));
     }
     must(hash_len(e) > 0, "an empty hash has no key");
 }

@@ -13,9 +13,9 @@ enum walk_state {
     WALK_PASSED
 };
 
-/* What the elements of a table are, for those who take it apart or count it. */
+/* What the elements of a table are (table.h): each one allocation of `size` bytes. */
 struct elem_type {
-    void (*free)(struct store *s, void *elem);
+    struct dict_type keys;
     size_t (*size)(const void *elem);
 };
 

@@ -4,55 +4,35 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/proto/intset.h"
-#include "server/store/dict_inside.h"
-#include "server/store/inside.h"
+#include "server/store/table.h"
 
 /* ---- Elements of the table ------------------------------------------------------------------- */
 
 static struct bytes elem_member(const void *elem) {
-    const unsigned char *p = elem;
-    uint32_t wide;
-    if (*p < 255) return (struct bytes){(const char *)p + 1, *p};
-    memcpy(&wide, p + 1, 4);
-    return (struct bytes){(const char *)p + 5, wide};
-}
-
-static size_t elem_size_of(struct bytes member) {
-    return (member.len < 255 ? 1 : 5) + member.len;
+    size_t len;
+    const unsigned char *p = elem_get_len(elem, &len);
+    return (struct bytes){(const char *)p, len};
 }
 
 static size_t elem_size(const void *elem) {
-    return elem_size_of(elem_member(elem));
+    size_t len = elem_member(elem).len;
+    return elem_len_width(len) + len;
 }
 
-static void *elem_new(struct store *s, struct bytes member) {
-    unsigned char *elem = mem_new(&s->memory, elem_size_of(member));
-    uint32_t wide = (uint32_t)member.len;
-    *elem = (unsigned char)(member.len < 255 ? member.len : 255);
-    if (member.len >= 255) memcpy(elem + 1, &wide, 4);
-    memcpy(elem + (member.len < 255 ? 1 : 5), member.p, member.len);
+static void *member_new(struct store *s, struct bytes member) {
+    void *elem = elem_new(s, elem_len_width(member.len) + member.len);
+    memcpy(elem_put_len(elem, member.len), member.p, member.len);
     return elem;
 }
 
-static void elem_free(struct store *s, void *elem) {
-    mem_free(&s->memory, elem, elem_size(elem));
-}
+static const struct elem_type members = {{elem_member, NULL}, elem_size};
 
-static const struct dict_type members = {elem_member, NULL};
-static const struct elem_type set_elems = {elem_free, elem_size};
-
-static struct dict *table_of(const struct entry *e) {
+static struct table *table_of(const struct entry *e) {
     return entry_pointer(e);
 }
 
-static struct dict *table_new(struct store *s) {
-    struct dict *d = mem_new(&s->memory, sizeof *d);
-    dict_init(d, &members, &s->memory);
-    return d;
-}
-
-static void add_to_table(struct store *s, struct dict *d, struct bytes member) {
-    dict_add(d, elem_new(s, member), dict_hash(member), false);
+static void add_to_table(struct store *s, struct table *t, struct bytes member) {
+    table_add(t, member_new(s, member), dict_hash(member));
 }
 
 /* ---- Intsets --------------------------------------------------------------------------------- */
@@ -93,13 +73,13 @@ static bool ints_remove(struct store *s, struct entry *e, int64_t v) {
 
 static void unpack(struct store *s, struct entry *e) {
     uint8_t *is = entry_pointer(e);
-    struct dict *d = table_new(s);
+    struct table *t = table_new(s, &members);
     struct digits text;
     for (size_t i = 0; i < intset_count(is); i++)
-        add_to_table(s, d, (struct bytes){text.text, num_format_i64(text.text, intset_at(is, i))});
+        add_to_table(s, t, (struct bytes){text.text, num_format_i64(text.text, intset_at(is, i))});
     mem_free(&s->memory, is, intset_total(is));
     e->kind_form = KIND_SET | FORM_TABLE << 4;
-    entry_set_pointer(e, d);
+    entry_set_pointer(e, t);
 }
 
 /* ---- Making ---------------------------------------------------------------------------------- */
@@ -130,7 +110,7 @@ struct bytes set_packed(const struct entry *e) {
 /* ---- Members --------------------------------------------------------------------------------- */
 
 size_t set_len(const struct entry *e) {
-    return is_packed(e) ? intset_count(ints_of(e)) : table_of(e)->count;
+    return is_packed(e) ? intset_count(ints_of(e)) : table_len(table_of(e));
 }
 
 bool set_has(const struct entry *e, struct bytes member) {
@@ -138,7 +118,7 @@ bool set_has(const struct entry *e, struct bytes member) {
     size_t at;
     int64_t v;
     if (is_packed(e)) return as_int(member, &v) && intset_find(ints_of(e), v, &at);
-    return dict_find(table_of(e), member, dict_hash(member), &place) != NULL;
+    return table_find(table_of(e), member, dict_hash(member), &place) != NULL;
 }
 
 bool set_add(struct store *s, int db, struct entry *e, struct bytes member) {
@@ -153,8 +133,8 @@ bool set_add(struct store *s, int db, struct entry *e, struct bytes member) {
     if (is_packed(e)) unpack(s, e);
     struct dict_place at;
     uint64_t hash = dict_hash(member);
-    if (dict_find(table_of(e), member, hash, &at)) return false;
-    dict_add(table_of(e), elem_new(s, member), hash, false);
+    if (table_find(table_of(e), member, hash, &at)) return false;
+    table_add(table_of(e), member_new(s, member), hash);
     return true;
 }
 
@@ -165,10 +145,9 @@ bool set_remove(struct store *s, int db, struct entry *e, struct bytes member) {
     if (is_packed(e)) return as_int(member, &v) && ints_remove(s, e, v);
     struct dict_place at;
     uint64_t hash = dict_hash(member);
-    void *elem = dict_find(table_of(e), member, hash, &at);
+    void *elem = table_find(table_of(e), member, hash, &at);
     if (!elem) return false;
-    dict_remove(table_of(e), hash, at);
-    elem_free(s, elem);
+    table_remove(s, table_of(e), hash, at, elem);
     return true;
 }
 
@@ -199,25 +178,19 @@ void set_each(const struct entry *e, set_each_fn *fn, void *arg) {
         return;
     }
     do {
-        at = dict_each_in_group(table_of(e), at, each_elem, &each);
+        at = dict_each_in_group(&table_of(e)->dict, at, each_elem, &each);
     } while (at && !each.stopped);
 }
 
 uint64_t set_scan(const struct entry *e, uint64_t cursor, set_each_fn *fn, void *arg) {
     struct each each = {fn, arg, false};
-    if (!is_packed(e))
-        return dict_reverse64(
-            dict_each_in_group(table_of(e), dict_reverse64(cursor), each_elem, &each));
+    if (!is_packed(e)) return table_scan(table_of(e), cursor, each_elem, &each);
     each_int(ints_of(e), fn, arg);
     return 0;
 }
 
-static uint64_t chance(void *arg) {
-    return store_chance(arg);
-}
-
 struct bytes set_random(struct store *s, const struct entry *e, struct digits *d) {
-    if (!is_packed(e)) return elem_member(dict_random(table_of(e), chance, s));
+    if (!is_packed(e)) return elem_member(table_random(s, table_of(e)));
     int64_t v = intset_at(ints_of(e), prng_below(&s->prng, set_len(e)));
     return (struct bytes){d->text, num_format_i64(d->text, v)};
 }
@@ -225,51 +198,29 @@ struct bytes set_random(struct store *s, const struct entry *e, struct digits *d
 /* ---- What the store asks of a kind ----------------------------------------------------------- */
 
 void set_free(struct store *s, struct entry *e) {
-    if (is_packed(e)) {
+    if (is_packed(e))
         mem_free(&s->memory, entry_pointer(e), intset_total(ints_of(e)));
-        return;
-    }
-    struct dict *d = table_of(e);
-    store_dismantle_later(s, d, &set_elems);
-    mem_free(&s->memory, d, sizeof *d);
-}
-
-struct copying {
-    struct store *s;
-    struct dict *to;
-};
-
-static void copy_elem(void *arg, void *elem) {
-    const struct copying *c = arg;
-    add_to_table(c->s, c->to, elem_member(elem));
+    else
+        table_free(s, table_of(e));
 }
 
 void set_copy(struct store *s, const struct entry *e, struct entry *to) {
     if (is_packed(e)) {
         size_t n = intset_total(ints_of(e));
         entry_set_pointer(to, memcpy(mem_new(&s->memory, n), ints_of(e), n));
-        return;
+    } else {
+        entry_set_pointer(to, table_copy(s, table_of(e)));
     }
-    struct copying c = {s, table_new(s)};
-    dict_each(table_of(e), copy_elem, &c);
-    entry_set_pointer(to, c.to);
-}
-
-static void add_size(void *arg, void *elem) {
-    *(size_t *)arg += mem_class(elem_size(elem));
 }
 
 size_t set_memory(const struct entry *e) {
-    if (is_packed(e)) return mem_class(intset_total(ints_of(e)));
-    size_t n = mem_class(sizeof(struct dict)) + dict_memory(table_of(e));
-    dict_each(table_of(e), add_size, &n);
-    return n;
+    return is_packed(e) ? mem_class(intset_total(ints_of(e))) : table_memory(table_of(e));
 }
 
 void set_verify(const struct entry *e) {
     if (is_packed(e))
         must(intset_valid(ints_of(e), intset_total(ints_of(e))), "a set's integers are sound");
     else
-        dict_verify(table_of(e));
+        table_verify(table_of(e));
     must(set_len(e) > 0, "an empty set has no key");
 }

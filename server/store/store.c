@@ -229,7 +229,7 @@ struct dismantling {
 static void dismantle_elem(void *arg, void *elem) {
     struct dismantling *d = arg;
     if (d->elems)
-        d->elems->free(d->s, elem);
+        mem_free(&d->s->memory, elem, d->elems->size(elem));
     else
         store_entry_free(d->s, elem);
     if (d->left) d->left--;
