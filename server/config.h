@@ -52,6 +52,7 @@ struct config {
     int64_t lfu_log_factor, lfu_decay_min;
     /* values: from how many elements or bytes on a small form becomes the big one */
     int64_t set_packed_entries, hash_packed_entries, hash_packed_bytes;
+    int64_t zset_packed_entries, zset_packed_bytes;
     /* persistence */
     bool appendonly, rdb_compression, rdb_checksum, stop_writes_on_save_error;
     int appendfsync;

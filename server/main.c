@@ -68,6 +68,8 @@ void server_settle_store(void) {
     set->set_max_packed = (size_t)c->set_packed_entries;
     set->hash_max_packed = (size_t)c->hash_packed_entries;
     set->hash_max_packed_bytes = (size_t)c->hash_packed_bytes;
+    set->zset_max_packed = (size_t)c->zset_packed_entries;
+    set->zset_max_packed_bytes = (size_t)c->zset_packed_bytes;
 }
 
 void server_refresh(void) {

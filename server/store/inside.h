@@ -31,6 +31,14 @@ struct space {
     struct space *next; /* in store.dead */
 };
 
+/* A big value without a table that was deleted: taken apart in steps of store_work. */
+struct ruin {
+    struct ruin *next;
+    void *value;
+    bool (*step)(struct store *s, void *value); /* frees one piece; false: that was the last */
+    size_t (*memory)(const void *value);
+};
+
 struct walk {
     bool running;
     bool sweeping; /* given up: only marks are cleared */
@@ -46,6 +54,7 @@ struct store {
     int databases;
     struct space **spaces;
     struct space *dead;
+    struct ruin *ruins;
     size_t memory;
     struct prng prng;
     struct walk walk;
@@ -65,6 +74,10 @@ void value_copy(struct store *s, const struct entry *e, struct entry *to);
 void value_verify(const struct entry *e);
 /* Takes the elements of a table apart, in steps of store_work when they are many. d is empty afterwards. */
 void store_dismantle_later(struct store *s, struct dict *d, const struct elem_type *elems);
+/* The same for what is no table: step frees a piece (an allocation or a few) with each call and returns false when the
+ * value is gone; memory tells the verifier the bytes that are left. */
+void store_ruin_later(struct store *s, void *value, bool (*step)(struct store *s, void *value),
+                      size_t (*memory)(const void *value));
 
 /* Of each kind that is more than bytes. */
 void hash_free(struct store *s, struct entry *e);

@@ -31,7 +31,9 @@ struct store *store_new(int databases, uint64_t seed) {
                                           .lfu_decay_min = 1,
                                           .set_max_packed = 512,
                                           .hash_max_packed = 512,
-                                          .hash_max_packed_bytes = 64};
+                                          .hash_max_packed_bytes = 64,
+                                          .zset_max_packed = 128,
+                                          .zset_max_packed_bytes = 64};
     s->databases = databases;
     s->spaces = xcalloc((size_t)databases, sizeof *s->spaces);
     for (int i = 0; i < databases; i++) s->spaces[i] = space_new(s);
@@ -253,6 +255,24 @@ void store_dismantle_later(struct store *s, struct dict *d, const struct elem_ty
     dict_init(d, d->type, d->memory);
 }
 
+void store_ruin_later(struct store *s, void *value, bool (*step)(struct store *s, void *value),
+                      size_t (*memory)(const void *value)) {
+    struct ruin *r = xmalloc(sizeof *r);
+    *r = (struct ruin){s->ruins, value, step, memory};
+    s->ruins = r;
+}
+
+static void step_ruin(struct store *s) {
+    struct ruin *r = s->ruins;
+    s->ruins = r->next;
+    if (!r->step(s, r->value)) {
+        free(r);
+        return;
+    }
+    r->next = s->ruins;
+    s->ruins = r;
+}
+
 /* A flushed table that may go; one that a walk has still to pass lives until then. */
 static struct space *next_dead(const struct store *s) {
     struct space *sp = s->dead;
@@ -279,6 +299,7 @@ bool store_work(struct store *s, size_t limit) {
         }
         if (!sp->dict.buckets) bury(s, sp);
     }
+    for (; d.left && s->ruins; d.left--) step_ruin(s);
     return sweeping || !d.left;
 }
 
@@ -314,5 +335,6 @@ void store_verify(struct store *s) {
     struct check c = {s, NULL, 0};
     for (int db = 0; db < s->databases; db++) check_space(&c, s->spaces[db]);
     for (struct space *sp = s->dead; sp; sp = sp->next) check_space(&c, sp);
+    for (const struct ruin *r = s->ruins; r; r = r->next) c.memory += r->memory(r->value);
     must(c.memory == s->memory, "memory is counted to the byte");
 }

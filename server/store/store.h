@@ -38,6 +38,7 @@ struct store_settings {
     unsigned lfu_log_factor, lfu_decay_min;
     size_t set_max_packed;                         /* set-max-intset-entries */
     size_t hash_max_packed, hash_max_packed_bytes; /* hash-max-listpack-entries, -value */
+    size_t zset_max_packed, zset_max_packed_bytes; /* zset-max-listpack-entries, -value */
     /* Takes a value apart elsewhere (the reclaim thread): must at some time call free_fn(value).
      * NULL: big values are freed at once. */
     void (*reclaim)(void *arg, void *value, void (*free_fn)(void *value));
