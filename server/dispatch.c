@@ -48,7 +48,22 @@ static bool refuse(struct call *c, const struct command *cmd, const char *text) 
     return false;
 }
 
+/* A web page that makes a browser send commands in the lines of a request: it ends with the request's first line
+ * that cannot be a client's. */
+static bool is_http(struct bytes word) {
+    return (word.len == 4 && !strncasecmp(word.p, "post", 4)) ||
+           (word.len == 5 && !strncasecmp(word.p, "host:", 5));
+}
+
 static bool refuse_unknown(struct call *c, const struct request *r) {
+    if (!r->cmd && is_http(c->argv[0])) {
+        struct client *client = c->client;
+        log_warning("closing client %llu: it speaks HTTP (POST or Host:), perhaps a browser that a "
+                    "web page misuses",
+                    (unsigned long long)client->id);
+        client_close(client);
+        return false;
+    }
     if (!r->cmd)
         reply_unknown_command(c);
     else if (c->argc < 2)

@@ -62,8 +62,13 @@ static bool quoted(const char **s, const char *end, struct buf *out) {
     return *s == end || is_space(**s);
 }
 
+/* Ends a word without quotes. As in Redis, \v and \f stand between words but do not end one. */
+static bool ends_word(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static bool one_word(const char **s, const char *end, struct buf *out) {
-    while (*s < end && !is_space(**s)) {
+    while (*s < end && !ends_word(**s)) {
         if (**s == '"' || **s == '\'') {
             if (!quoted(s, end, out)) return false;
             return true;
