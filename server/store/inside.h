@@ -88,6 +88,10 @@ void set_free(struct store *s, struct entry *e);
 void set_copy(struct store *s, const struct entry *e, struct entry *to);
 size_t set_memory(const struct entry *e);
 void set_verify(const struct entry *e);
+void zset_free(struct store *s, struct entry *e);
+void zset_copy(struct store *s, const struct entry *e, struct entry *to);
+size_t zset_memory(const struct entry *e);
+void zset_verify(const struct entry *e);
 
 /* Frees an entry that no dict refers to any more. */
 void store_entry_free(struct store *s, struct entry *e);

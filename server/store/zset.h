@@ -19,6 +19,7 @@ size_t zset_len(const struct entry *e);
 /* False when the member is not there. */
 bool zset_score(const struct entry *e, struct bytes member, double *score);
 
+/* Score -0 is equal to 0; a small sorted set keeps it as 0, as Redis does. */
 enum zset_change { ZSET_ADDED, ZSET_MOVED, ZSET_SAME };
 /* Adds the member or gives it another score. score is no NaN. The bytes must not lie in the sorted set. */
 enum zset_change zset_put(struct store *s, int db, struct entry *e, struct bytes member,
@@ -40,7 +41,7 @@ size_t zset_count_before(const struct entry *e, struct bytes member, bool or_equ
 struct zset_cursor {
     const struct entry *e;
     const void *node; /* of the tree, or a place in the listpack */
-    size_t at;
+    size_t at, rank;
     struct digits digits; /* backs a member that is kept as an integer: good until the next step */
 };
 /* Before the member of that rank; rank may be the length (the end). */

@@ -1,0 +1,137 @@
+/* See zset_packed.h. */
+#include "server/store/zset_packed.h"
+
+#include <stdio.h>
+
+#include "server/base/log.h"
+#include "server/base/num.h"
+
+/* ---- Scores ---------------------------------------------------------------------------------- */
+
+enum { SCORE_CHARS = 40 };
+
+/* Integers up to half of what 64 bits hold are written as such; so -0 becomes 0, as it does in Redis. */
+static struct bytes score_text(double score, char text[SCORE_CHARS]) {
+    const double most = (double)(INT64_MAX / 2);
+    if (score >= -most && score <= most && score == (double)(int64_t)score)
+        return (struct bytes){text, num_format_i64(text, (int64_t)score)};
+    return (struct bytes){text, (size_t)snprintf(text, SCORE_CHARS, "%.17g", score)};
+}
+
+static bool parse_score(const uint8_t *element, double *score) {
+    int64_t v;
+    char none[LP_DIGITS], text[128], *end;
+    if (lp_get_int(element, &v)) {
+        *score = (double)v;
+        return true;
+    }
+    struct bytes b = lp_get(element, none);
+    if (b.len == 0 || b.len >= sizeof text) return false;
+    memcpy(text, b.p, b.len);
+    text[b.len] = '\0';
+    *score = strtod(text, &end);
+    return end == text + b.len && *score == *score;
+}
+
+double zp_score(const uint8_t *lp, const uint8_t *at) {
+    double score;
+    must(parse_score(lp_next(lp, at), &score), "a sorted set's scores are numbers");
+    return score;
+}
+
+/* ---- Places ---------------------------------------------------------------------------------- */
+
+static const uint8_t *skip(const uint8_t *lp, const uint8_t *at, size_t pairs) {
+    for (; pairs && at; pairs--) at = zp_next(lp, at);
+    return at;
+}
+
+const uint8_t *zp_seek(const uint8_t *lp, size_t rank) {
+    size_t len = zp_len(lp);
+    if (rank >= len) return NULL;
+    if (rank < len / 2) return skip(lp, lp_first(lp), rank);
+    return lp_seek(lp, 2 * ((int64_t)rank - (int64_t)len));
+}
+
+int64_t zp_rank(const uint8_t *lp, struct bytes member) {
+    const uint8_t *found = zp_find(lp, member);
+    int64_t rank = 0;
+    if (!found) return -1;
+    for (const uint8_t *at = lp_first(lp); at != found; at = zp_next(lp, at)) rank++;
+    return rank;
+}
+
+static bool is_before(const struct mark *m, const uint8_t *lp, const uint8_t *at) {
+    char digits[LP_DIGITS];
+    uint64_t key = score_key(zp_score(lp, at));
+    return key != m->key ? key < m->key : mark_is_behind_equal(m, lp_get(at, digits));
+}
+
+/* By halves: stepping over pairs is cheap, reading their scores is not. */
+size_t zp_before(const uint8_t *lp, const struct mark *m, const uint8_t **at) {
+    size_t low = 0, n = zp_len(lp);
+    const uint8_t *from = lp_first(lp);
+    while (n) {
+        size_t half = n / 2;
+        const uint8_t *mid = skip(lp, from, half);
+        if (is_before(m, lp, mid)) {
+            from = zp_next(lp, mid);
+            low += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    *at = from;
+    return low;
+}
+
+/* ---- Change ---------------------------------------------------------------------------------- */
+
+enum zset_change zp_put(struct store *s, struct entry *e, const uint8_t *at, struct bytes member,
+                        double score) {
+    char text[SCORE_CHARS];
+    struct bytes pair[] = {member, score_text(score, text)};
+    struct mark m = {score_key(score), member, false};
+    enum zset_change change = ZSET_ADDED;
+    if (at) {
+        if (zp_score(packed_of(e), at) == score) return ZSET_SAME;
+        packed_splice(s, e, at, 2, NULL, 0);
+        change = ZSET_MOVED;
+    }
+    zp_before(packed_of(e), &m, &at);
+    packed_splice(s, e, at, 0, pair, 2);
+    return change;
+}
+
+/* ---- Bytes from outside ---------------------------------------------------------------------- */
+
+static int by_member(const void *a, const void *b) {
+    char da[LP_DIGITS], db[LP_DIGITS];
+    return member_compare(lp_get(*(const uint8_t *const *)a, da),
+                          lp_get(*(const uint8_t *const *)b, db));
+}
+
+static bool has_twins(const uint8_t *lp, size_t len) {
+    const uint8_t **members = xmalloc(len * sizeof *members), *at = lp_first(lp);
+    bool twins = false;
+    for (size_t i = 0; i < len; i++, at = zp_next(lp, at)) members[i] = at;
+    qsort(members, len, sizeof *members, by_member);
+    for (size_t i = 1; i < len && !twins; i++) twins = by_member(&members[i - 1], &members[i]) == 0;
+    free(members);
+    return twins;
+}
+
+bool zp_valid(const uint8_t *lp, size_t size, bool *in_order) {
+    char digits[LP_DIGITS];
+    double score;
+    if (!lp_valid(lp, size) || lp_count(lp) == 0 || lp_count(lp) % 2) return false;
+    *in_order = true;
+    for (const uint8_t *at = lp_first(lp), *before = NULL; at; at = zp_next(lp, at)) {
+        if (!parse_score(lp_next(lp, at), &score)) return false;
+        struct mark m = {score_key(score), lp_get(at, digits), false};
+        if (before) *in_order &= is_before(&m, lp, before);
+        before = at;
+    }
+    return !has_twins(lp, lp_count(lp) / 2);
+}
