@@ -220,14 +220,27 @@ stage-clients: build/duet build/stamp/packages-test build/stamp/debs-redis
 stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis
 stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
 
+# ---- the benchmark -------------------------------------------------------------------------
+
+BENCH_BIN := build/tests/bench/load build/tests/bench/responder
+build/tests/bench/load: $(addprefix build/obj/tests/bench/,load.o replies.o template.o)
+build/tests/bench/responder: build/obj/tests/bench/responder.o
+$(BENCH_BIN): $(MUSL_READY)
+	@mkdir -p $(@D)
+	@echo link $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBEV_A) -lm
+
 # ---- what people call ----------------------------------------------------------------------
 
-.PHONY: test test-all lock vendor
+.PHONY: test test-all bench lock vendor
 test: build/stamp/packages-test ## every stage, the long matrices by a seeded sample; ends in `N passed, N failed`
 	+@tests/run
 
 test-all: build/stamp/packages-test ## the same with the full counts
 	+@DUET_FULL=1 tests/run
+
+bench: build/duet $(BENCH_BIN) build/stamp/debs-redis ## side by side with other servers, into build/bench (QUICK=1, PART=cpu,memory, PEERS=DIR)
+	@QUICK='$(QUICK)' PART='$(PART)' PEERS='$(PEERS)' /usr/bin/python3 tests/bench/bench.py
 
 lock: build/stamp/packages-build ## renew the pins in image/manifest.lock from the machine's Debian mirror
 	image/fetch --lock
@@ -248,6 +261,7 @@ help: ## this list
 ifneq ($(filter-out help clean lock vendor,$(or $(MAKECMDGOALS),all)),)
 include build/tests.mk
 -include $(DUET_OBJ:.o=.d)
+-include $(wildcard build/obj/tests/bench/*.d)
 -include $(wildcard build/san/*/*.d build/san/*/*/*.d build/sim/*/*.d build/sim/*/*/*.d \
 	build/fuzz/*/*.d build/fuzz/*/*/*.d)
 endif
