@@ -36,6 +36,12 @@ struct config {
     int64_t port, tcp_backlog, tcp_keepalive_s, timeout_s, maxclients, unixsocketperm;
     char *unixsocket;
     bool protected_mode;
+    /* TLS (tlsconf.c) */
+    int64_t tls_port, tls_session_cache_size, tls_session_cache_time_s;
+    int tls_auth_clients; /* enum tls_verify */
+    char *tls_cert_file, *tls_key_file, *tls_key_pass, *tls_ca_file, *tls_ca_dir;
+    char *tls_ciphers, *tls_protocols;
+    bool tls_prefer_server_ciphers, tls_session_caching, tls_replication, tls_cluster;
     uint64_t query_limit_bytes, bulk_limit_bytes;
     struct config_output_limit output[CLASS_COUNT];
     /* general */
@@ -106,7 +112,7 @@ const struct config_row *config_find(const char *name, size_t len);
 
 /* ---- The table (config_table.c). */
 
-enum config_effect { E_NONE, E_NETWORK, E_PERSIST, E_REPL, E_GENERAL, E_DIR };
+enum config_effect { E_NONE, E_NETWORK, E_PERSIST, E_REPL, E_GENERAL, E_DIR, E_TLS };
 enum config_kind { C_BOOL, C_INT, C_OCTAL, C_BYTES, C_STRING, C_ENUM, C_WORDS, C_KEPT };
 enum {
     CONFIG_FIXED = 1,     /* only at start */

@@ -105,8 +105,8 @@ static bool check_whole(struct config *c, struct conf_error *err) {
         what = "pair-lease needs control PATH beside it: had steers the server through it";
     else if (*c->pair_lease && *c->master_host)
         what = "replicaof and pair-lease exclude each other: in a pair had says who follows whom";
-    else if (!c->port && !*c->unixsocket && !*c->control)
-        what = "port 0 and no unixsocket: nobody could connect; give one of them";
+    else if (!c->port && !c->tls_port && !*c->unixsocket && !*c->control)
+        what = "port 0, no tls-port and no unixsocket: nobody could connect; give one of them";
     if (!what) return true;
     snprintf(err->text, sizeof err->text, "%s", what);
     return false;

@@ -13,6 +13,7 @@
 #include "server/base/buf.h"
 #include "server/base/log.h"
 #include "server/base/num.h"
+#include "server/base/tls.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@ static const struct config_enum editions[] = {
 static const struct config_enum durabilities[] = {
     {"async", DURABILITY_ASYNC}, {"pair", DURABILITY_PAIR}, {"disk", DURABILITY_DISK}, {NULL, 0}};
 static const struct config_enum pair_nodes[] = {{"none", 0}, {"a", 'a'}, {"b", 'b'}, {NULL, 0}};
+static const struct config_enum verifies[] = {
+    {"no", TLS_VERIFY_NO}, {"yes", TLS_VERIFY_YES}, {"optional", TLS_VERIFY_OPTIONAL}, {NULL, 0}};
 static const struct config_enum allowed[] = {{"no", 0}, {"yes", 1}, {"local", 2}, {NULL, 0}};
 
 /* --- directives of several words --- */
@@ -156,6 +159,21 @@ static bool check_daemonize(struct config *c, int argc, char **argv, const char 
     return false;
 }
 
+static bool check_tls_protocols(struct config *c, int argc, char **argv, const char **err) {
+    (void)c, (void)argc;
+    if (!*argv[0] || !strcasecmp(argv[0], "TLSv1.2")) return true;
+    *err = "there is TLSv1.2 and nothing else: no older version, and no TLSv1.3 yet";
+    return false;
+}
+
+static bool check_tls_replication(struct config *c, int argc, char **argv, const char **err) {
+    (void)c, (void)argc;
+    if (!strcasecmp(argv[0], "no")) return true;
+    *err = "links between servers are not made over TLS yet; slaves that come to tls-port are "
+           "served";
+    return false;
+}
+
 #define F(field) offsetof(struct config, field)
 #define BOOL(n, a, f, fl, p, e)                                                                    \
     { n, a, C_BOOL, fl, F(f), p, 0, 0, NULL, NULL, NULL, e }
@@ -190,6 +208,22 @@ const struct config_row config_rows[] = {
     BYTES_ROW("proto-max-bulk-len", NULL, bulk_limit_bytes, 0, "536870912", 1048576, INT64_MAX, E_NONE),
     WORDS("client-output-buffer-limit", NULL, 0,
           "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", set_output, show_output, E_REPL),
+    /* TLS */
+    INT("tls-port", NULL, tls_port, 0, "0", 0, 65535, E_NETWORK),
+    STRING("tls-cert-file", NULL, tls_cert_file, 0, "", E_TLS),
+    STRING("tls-key-file", NULL, tls_key_file, 0, "", E_TLS),
+    STRING("tls-key-file-pass", NULL, tls_key_pass, 0, "", E_TLS),
+    STRING("tls-ca-cert-file", NULL, tls_ca_file, 0, "", E_TLS),
+    STRING("tls-ca-cert-dir", NULL, tls_ca_dir, 0, "", E_TLS),
+    ENUM("tls-auth-clients", NULL, tls_auth_clients, 0, "yes", verifies, E_TLS),
+    {"tls-protocols", NULL, C_STRING, 0, F(tls_protocols), "", 0, 0, NULL, check_tls_protocols, NULL, E_TLS},
+    STRING("tls-ciphers", NULL, tls_ciphers, 0, "", E_TLS),
+    BOOL("tls-prefer-server-ciphers", NULL, tls_prefer_server_ciphers, 0, "no", E_TLS),
+    BOOL("tls-session-caching", NULL, tls_session_caching, 0, "yes", E_TLS),
+    INT("tls-session-cache-size", NULL, tls_session_cache_size, 0, "20480", 0, INT_MAX, E_TLS),
+    INT("tls-session-cache-timeout", NULL, tls_session_cache_time_s, 0, "300", 0, INT_MAX, E_TLS),
+    {"tls-replication", NULL, C_BOOL, 0, F(tls_replication), "no", 0, 0, NULL, check_tls_replication, NULL, E_NONE},
+    {"tls-cluster", NULL, C_BOOL, 0, F(tls_cluster), "no", 0, 0, NULL, check_tls_replication, NULL, E_NONE},
     /* general */
     STRING("dir", NULL, dir, CONFIG_PROTECTED, ".", E_DIR),
     STRING("logfile", NULL, logfile, CONFIG_FIXED, "", E_NONE),
@@ -287,6 +321,12 @@ const struct config_row config_rows[] = {
     KEPT("replica-announce-port", "slave-announce-port", "0"),
     KEPT("replica-announced", NULL, "yes"),
     KEPT("io-threads-do-reads", NULL, "no"),
+    /* Of TLS: there is no Diffie-Hellman without curves, no TLS 1.3; links go without TLS. */
+    KEPT("tls-dh-params-file", NULL, ""),
+    KEPT("tls-ciphersuites", NULL, ""),
+    KEPT("tls-client-cert-file", NULL, ""),
+    KEPT("tls-client-key-file", NULL, ""),
+    KEPT("tls-client-key-file-pass", NULL, ""),
     KEPT("supervised", NULL, "no"),
     KEPT("set-proc-title", NULL, "yes"),
     KEPT("proc-title-template", NULL, "{title} {listen-addr} {server-mode}"),

@@ -7,6 +7,7 @@
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/server.h"
+#include "server/tlsconf.h"
 
 enum {
     WORK_A_TURN = 64,     /* entries given back after a flush, each turn */
@@ -76,6 +77,7 @@ static void on_cron(struct loop *l, void *arg) {
     if (memory > server.peak_memory) server.peak_memory = memory;
     server_refresh();
     close_idle(now);
+    tlsconf_cron();
     sample_rates(now);
     expire_cycle();
 }

@@ -45,7 +45,8 @@ static void section_server(struct buf *out) {
                "server_time_usec:%lld\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n"
                "hz:%lld\r\nconfigured_hz:%lld\r\nlru_clock:%llu\r\nexecutable:%s\r\n"
                "config_file:%s\r\nio_threads_active:0\r\nduet_version:%s\r\nedition:%s\r\n",
-               (int)getpid(), server.run_id, (long long)server.config.port,
+               (int)getpid(), server.run_id,
+               (long long)(server.config.port ? server.config.port : server.config.tls_port),
                (long long)clock_wall_us(), (ull)uptime_s(), (ull)(uptime_s() / 86400),
                (long long)server.config.hz, (long long)server.config.hz,
                (ull)((uint64_t)clock_wall_ms() / 1000 & 0xffffff), exe, server.config.file,

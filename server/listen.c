@@ -1,4 +1,4 @@
-/* The sockets that clients come in by: TCP on every `bind` address, and a unix socket. */
+/* The sockets that clients come in by: TCP and TLS on every `bind` address, and a unix socket. */
 #include "server/client.h"
 
 #include "server/base/clock.h"
@@ -6,51 +6,62 @@
 #include "server/base/loop.h"
 #include "server/base/sock.h"
 #include "server/base/stream.h"
+#include "server/base/tls.h"
 #include "server/pair.h"
 #include "server/server.h"
+#include "server/tlsconf.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ACCEPT_A_TURN = 256, LISTEN_MAX = CONFIG_BIND_MAX + 1 };
+enum { ACCEPT_A_TURN = 256, LISTEN_MAX = 2 * CONFIG_BIND_MAX + 1 };
+enum door { DOOR_TCP, DOOR_TLS, DOOR_UNIX };
 
 struct listener {
     int fd;
-    bool unix_socket;
+    enum door door;
     struct loop_io *io;
 };
 
 static struct listener listeners[LISTEN_MAX];
 static int count;
 
-static void say_and_close(int fd, const char *text) {
-    if (write(fd, text, strlen(text)) < 0) log_debug("a refused client did not listen: %m");
+/* Before a TLS handshake nothing can be said. */
+static void say_and_close(int fd, enum door door, const char *text) {
+    if (door != DOOR_TLS && write(fd, text, strlen(text)) < 0)
+        log_debug("a refused client did not listen: %m");
     close(fd);
     server.stats.rejected_connections++;
 }
 
 /* As Redis's protected mode: without a password, only this machine is served. In a pair the
  * operator's configuration has said what it wants. */
-static bool refused_by_protection(int fd, bool unix_socket) {
+static bool refused_by_protection(int fd, enum door door) {
     char host[64];
     uint16_t port;
-    if (unix_socket || !server.config.protected_mode || *server.config.requirepass || pair_on())
+    if (door == DOOR_UNIX || !server.config.protected_mode || *server.config.requirepass ||
+        pair_on())
         return false;
     sock_peer_host(fd, host, sizeof host, &port);
     return strncmp(host, "127.", 4) && strcmp(host, "::1") && strncmp(host, "::ffff:127.", 11);
 }
 
-static void take(int fd, bool unix_socket) {
+static struct stream *stream_of(int fd, enum door door) {
+    return door == DOOR_TLS ? stream_tls_server(tlsconf_now(), fd) : stream_plain(fd);
+}
+
+static void take(int fd, enum door door) {
     if (server.client_count >= (size_t)server.config.maxclients)
-        say_and_close(fd, "-ERR max number of clients reached\r\n");
-    else if (refused_by_protection(fd, unix_socket))
-        say_and_close(fd, "-DENIED Redis is running in protected mode: without a password only "
-                          "clients on this machine are served. Set requirepass, or protected-mode "
-                          "no, to serve others.\r\n");
+        say_and_close(fd, door, "-ERR max number of clients reached\r\n");
+    else if (refused_by_protection(fd, door))
+        say_and_close(fd, door,
+                      "-DENIED Redis is running in protected mode: without a password only "
+                      "clients on this machine are served. Set requirepass, or protected-mode "
+                      "no, to serve others.\r\n");
     else
-        client_new(stream_plain(fd), false, unix_socket);
+        client_new(stream_of(fd, door), false, door == DOOR_UNIX);
 }
 
 /* Out of descriptors or memory: it will be so for a while, and is said once a second. */
@@ -71,13 +82,13 @@ static void on_accept(struct loop *l, void *arg, int revents) {
             if (errno != EAGAIN) accept_failed();
             return;
         }
-        take(fd, from->unix_socket);
+        take(fd, from->door);
     }
 }
 
-static void add(int fd, bool unix_socket) {
+static void add(int fd, enum door door) {
     struct listener *n = &listeners[count++];
-    *n = (struct listener){fd, unix_socket, loop_io_new(server.loop, fd, on_accept, n)};
+    *n = (struct listener){fd, door, loop_io_new(server.loop, fd, on_accept, n)};
     loop_io_want(n->io, LOOP_READ);
 }
 
@@ -91,7 +102,7 @@ static void close_from(int first) {
 
 /* "*" listens on IPv6 and IPv4 at once where there is IPv6, so that "::*" beside it is nothing
  * more; a leading '-' means that the address may be missing. */
-static bool open_tcp(char *err, size_t err_size) {
+static bool open_tcp(int64_t port, enum door door, char *err, size_t err_size) {
     const struct config *cfg = &server.config;
     bool any = false;
     for (int i = 0; i < cfg->bind_count; i++) {
@@ -102,21 +113,23 @@ static bool open_tcp(char *err, size_t err_size) {
         if (is_any && any) continue;
         struct sock_error why;
         const char *where = !strcmp(host, "*") || !strcmp(host, "::*") ? NULL : host;
-        int fd = sock_listen_tcp(where, (uint16_t)cfg->port, (int)cfg->tcp_backlog, &why);
+        int fd = sock_listen_tcp(where, (uint16_t)port, (int)cfg->tcp_backlog, &why);
         if (fd < 0 && optional) continue;
         if (fd < 0) {
             snprintf(err, err_size, "%s", why.text);
             return false;
         }
         any = any || is_any;
-        add(fd, false);
+        add(fd, door);
     }
     return true;
 }
 
 bool listen_open(char *err, size_t err_size) {
     struct sock_error why;
-    if (server.config.port && !open_tcp(err, err_size)) return false;
+    const struct config *cfg = &server.config;
+    if (cfg->port && !open_tcp(cfg->port, DOOR_TCP, err, err_size)) return false;
+    if (cfg->tls_port && !open_tcp(cfg->tls_port, DOOR_TLS, err, err_size)) return false;
     if (!*server.config.unixsocket) return true;
     unsigned mode = server.config.unixsocketperm ? (unsigned)server.config.unixsocketperm : 0755;
     int fd = sock_listen_unix(server.config.unixsocket, mode, (int)server.config.tcp_backlog, &why);
@@ -124,7 +137,7 @@ bool listen_open(char *err, size_t err_size) {
         snprintf(err, err_size, "%s", why.text);
         return false;
     }
-    add(fd, true);
+    add(fd, DOOR_UNIX);
     return true;
 }
 

@@ -15,6 +15,7 @@
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/slowlog.h"
+#include "server/tlsconf.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -155,6 +156,7 @@ static void repl_options_now(struct repl_options *o) {
 
 static bool network_changed(const char **err) {
     static char text[200];
+    if (!server.config.tls_port != !tlsconf_now() && !tlsconf_load(err)) return false;
     if (listen_reopen(text, sizeof text)) return true;
     *err = text;
     return false;
@@ -198,6 +200,7 @@ static bool take_effect(enum config_effect effect, const char **err) {
     case E_NETWORK: return network_changed(err);
     case E_PERSIST: return persist_changed(err);
     case E_DIR: return dir_changed(err);
+    case E_TLS: return tlsconf_load(err);
     case E_REPL:
         repl_options_now(&o);
         if (server.repl) repl_reconfigure(server.repl, &o);
@@ -248,8 +251,13 @@ static void loaded(void) {
     server.repl = repl_open(&o, server.persist, server.store, server.loop, &world);
     follow_configured_master();
     server_refresh();
-    if (server.config.port)
-        log_notice("ready on port %lld", (long long)server.config.port);
+    const struct config *c = &server.config;
+    if (c->port && c->tls_port)
+        log_notice("ready on port %lld, TLS on port %lld", (long long)c->port,
+                   (long long)c->tls_port);
+    else if (c->port || c->tls_port)
+        log_notice("ready on port %lld%s", (long long)(c->port ? c->port : c->tls_port),
+                   c->port ? "" : ", TLS only");
     else
         log_notice("ready on unix sockets");
 }
@@ -390,6 +398,7 @@ static void make_absolute(char **path) {
 static void start(int argc, char **argv) {
     struct conf_error err;
     char text[300];
+    const char *why = "";
     if (!config_load(&server.config, argc, argv, &err)) give_up(err.text);
     make_absolute(&server.config.pair_lease);
     make_absolute(&server.config.control);
@@ -406,6 +415,7 @@ static void start(int argc, char **argv) {
     server.loop = loop_new();
     register_commands();
     open_data();
+    if (!tlsconf_load(&why)) give_up(why);
     if (!listen_open(text, sizeof text)) give_up(text);
     start_pair();
     config_effect = take_effect;
