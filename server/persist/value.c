@@ -3,10 +3,12 @@
 #include "server/base/log.h"
 #include "server/store/hash.h"
 #include "server/store/set.h"
+#include "server/store/zset.h"
 
 #include <stdio.h>
 
 #define STANDS_TWICE "stands twice"
+#define ZSET_REFUSAL "holds a member twice, or a score that is no number"
 
 struct saving {
     struct buf *out;
@@ -50,6 +52,24 @@ static void save_set(struct buf *out, const struct entry *e, bool compress) {
     set_each(e, save_member, &s);
 }
 
+/* From the highest on, as Redis does it. */
+static void save_zset(struct buf *out, const struct entry *e, bool compress) {
+    struct bytes packed = zset_packed(e), member;
+    struct zset_cursor c;
+    double score;
+    rdb_put_key(out, packed.p ? RDB_ZSET_LISTPACK : RDB_ZSET_2, entry_key(e), entry_expiry(e),
+                compress);
+    if (packed.p) {
+        rdb_put_string(out, packed, compress);
+        return;
+    }
+    rdb_put_len(out, zset_len(e));
+    for (zset_seek(e, zset_len(e), &c); zset_prev(&c, &member, &score);) {
+        rdb_put_string(out, member, compress);
+        rdb_put_double(out, score);
+    }
+}
+
 void value_save(struct buf *out, const struct entry *e, bool compress) {
     struct digits d;
     struct bytes key = entry_key(e);
@@ -60,13 +80,16 @@ void value_save(struct buf *out, const struct entry *e, bool compress) {
         return;
     case KIND_HASH: save_hash(out, e, compress); return;
     case KIND_SET: save_set(out, e, compress); return;
+    case KIND_ZSET: save_zset(out, e, compress); return;
     default: bug("values of kind %s cannot be saved yet", kind_name(entry_kind(e)));
     }
 }
 
+/* Kinds by RDB's types; NULL: not held yet. */
+static const struct kind_load *kind_load(int rdb_type);
+
 bool value_loads_type(int rdb_type) {
-    return rdb_type == RDB_STRING || rdb_type == RDB_HASH || rdb_type == RDB_HASH_LISTPACK ||
-           rdb_type == RDB_SET || rdb_type == RDB_SET_INTSET;
+    return rdb_type == RDB_STRING || kind_load(rdb_type);
 }
 
 void value_load_free(struct value_load *v) {
@@ -96,39 +119,75 @@ static bool put_string(struct value_load *v, struct bytes value) {
     return store_count(v->store, v->db) > before;
 }
 
+/* ---- Kinds that are more than bytes ---------------------------------------------------------- */
+
+/* How a value of one RDB type is made: from a blob, or empty and then item by item (false: it is there already, or
+ * cannot be). */
+struct kind_load {
+    bool (*whole)(struct store *s, int db, struct bytes key, struct bytes blob, int64_t expiry_ms);
+    struct entry *(*begin)(struct store *s, int db, struct bytes key, int64_t expiry_ms);
+    bool (*item)(struct value_load *v, const struct rdb_reader *r);
+    const char *refusal;
+};
+
+static bool hash_item(struct value_load *v, const struct rdb_reader *r) {
+    return hash_set(v->store, v->db, v->e, r->a, r->b);
+}
+
+static bool set_item(struct value_load *v, const struct rdb_reader *r) {
+    return set_add(v->store, v->db, v->e, r->a);
+}
+
+static bool zset_item(struct value_load *v, const struct rdb_reader *r) {
+    return r->score == r->score && zset_put(v->store, v->db, v->e, r->a, r->score) == ZSET_ADDED;
+}
+
+static const struct kind_load *kind_load(int rdb_type) {
+    static const struct kind_load loads[] = {
+        [RDB_HASH] = {NULL, hash_new, hash_item, "holds a field twice"},
+        [RDB_HASH_LISTPACK] = {hash_new_packed, NULL, NULL, "is no sound listpack of fields"},
+        [RDB_SET] = {NULL, set_new, set_item, "holds a member twice"},
+        [RDB_SET_INTSET] = {set_new_packed, NULL, NULL, "is no sound set of integers"},
+        [RDB_ZSET] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
+        [RDB_ZSET_2] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
+        [RDB_ZSET_LISTPACK] = {zset_new_packed, NULL, NULL, "is no sound listpack of scores"},
+    };
+    if (rdb_type < 0 || rdb_type >= (int)(sizeof loads / sizeof *loads)) return NULL;
+    const struct kind_load *k = &loads[rdb_type];
+    return k->whole || k->begin ? k : NULL;
+}
+
+static bool take_key(struct value_load *v, const struct rdb_reader *r, char *err, size_t err_size) {
+    buf_clear(&v->key);
+    buf_add(&v->key, r->a.p, r->a.len);
+    v->type = r->type;
+    v->expire_ms = r->expire_ms;
+    if (!value_loads_type(v->type))
+        return refuse(v, "is of a kind that this version does not hold", err, err_size);
+    /* Strings, of which there are most, are found out by put_string. */
+    if (v->type != RDB_STRING && store_find(v->store, v->db, r->a))
+        return refuse(v, STANDS_TWICE, err, err_size);
+    return true;
+}
+
 bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_reader *r,
                       char *err, size_t err_size) {
+    const struct kind_load *k = kind_load(v->type);
     switch (ev) {
-    case RDB_KEY:
-        buf_clear(&v->key);
-        buf_add(&v->key, r->a.p, r->a.len);
-        v->type = r->type;
-        v->expire_ms = r->expire_ms;
-        if (!value_loads_type(v->type))
-            return refuse(v, "is of a kind that this version does not hold", err, err_size);
-        /* Strings, of which there are most, are found out by put_string. */
-        if (v->type != RDB_STRING && store_find(v->store, v->db, r->a))
-            return refuse(v, STANDS_TWICE, err, err_size);
-        return true;
+    case RDB_KEY: return take_key(v, r, err, err_size);
     case RDB_VALUE:
         if (v->type == RDB_STRING) {
             if (!put_string(v, r->a)) return refuse(v, STANDS_TWICE, err, err_size);
-        } else if (v->type == RDB_SET_INTSET) {
-            if (!set_new_packed(v->store, v->db, key_of(v), r->a, expiry_of(v)))
-                return refuse(v, "is no sound set of integers", err, err_size);
-        } else if (!hash_new_packed(v->store, v->db, key_of(v), r->a, expiry_of(v))) {
-            return refuse(v, "is no sound listpack of fields", err, err_size);
+        } else if (!k->whole(v->store, v->db, key_of(v), r->a, expiry_of(v))) {
+            return refuse(v, k->refusal, err, err_size);
         }
         return true;
     case RDB_BEGIN:
         if (r->number == 0) return refuse(v, "is empty", err, err_size);
-        v->e = v->type == RDB_SET ? set_new(v->store, v->db, key_of(v), expiry_of(v))
-                                  : hash_new(v->store, v->db, key_of(v), expiry_of(v));
+        v->e = k->begin(v->store, v->db, key_of(v), expiry_of(v));
         return true;
     case RDB_ITEM:
-        if (!(v->type == RDB_SET ? set_add(v->store, v->db, v->e, r->a)
-                                 : hash_set(v->store, v->db, v->e, r->a, r->b)))
-            return refuse(v, "holds a member twice", err, err_size);
+        if (!k->item(v, r)) return refuse(v, k->refusal, err, err_size);
         return true;
     default: return true;
     }

@@ -1,5 +1,5 @@
-/* Values between the store and RDB. Recipe for a new kind: its case in value_save, its types in
- * value_load. */
+/* Values between the store and RDB. Recipe for a new kind: its case in value_save, a row for each of its types in
+ * kind_load. */
 #ifndef DUET_PERSIST_VALUE_H
 #define DUET_PERSIST_VALUE_H
 

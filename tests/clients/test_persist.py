@@ -178,6 +178,80 @@ def dump_and_redis():
         tap.equal(s.connect().cmd("GET", "later"), b"1", "and goes on in the log")
 
 
+ODD_SCORES = ["0", "-0", "1", "-1", "0.1", "2.5", "1e17", "-9.3e18", "1e300", "5e-324", "-5e-324", "inf", "-inf", "4611686018427387904",
+              "9223372036854775807", "0.33333333333333331", "1700000000123", "123456789.12345678"]
+
+
+def zsets(c):
+    """Every sorted set by key: encoding, members with scores in order, and the bytes that DUMP gives."""
+    keys = sorted(k for k in c.cmd("KEYS", "*") if c.cmd("TYPE", k) == b"zset")
+    return {k: (c.cmd("OBJECT", "ENCODING", k), c.cmd("ZRANGE", k, 0, -1, "WITHSCORES"), c.cmd("DUMP", k)) for k in keys}
+
+
+def write_zsets(c, rng):
+    for i, score in enumerate(ODD_SCORES):
+        c.cmd("ZADD", "odd", score, "m%d" % i)
+        c.cmd("ZADD", "odd-big", score, "m%d" % i, score, "x" * 100 + str(i), score, i)
+    for key, count in (("at-limit", 128), ("above-limit", 129), ("thousands", 5000)):
+        scores = [rng.choice([rng.randrange(1000), rng.random(), rng.randrange(1 << 60) - (1 << 59)]) for _ in range(count)]
+        c.cmd("ZADD", key, *(x for i, s in enumerate(scores) for x in (s, "member:%d" % i)))
+    c.cmd("ZADD", "long-member", 1, "m" * 65, 2, "\u00e4")
+    c.cmd("ZADD", "mortal", 1, 2, 3, 4)
+    c.cmd("PEXPIRE", "mortal", 10000000)
+
+
+def zsets_and_redis():
+    """sorted sets come from a real Redis and go to one, unchanged to the byte"""
+    rng = random.Random(tap.seed())
+    redis = {"command": [servers.REDIS_SERVER]}
+    with servers.Server("--appendonly", "no", **redis) as r:
+        rc = r.connect()
+        write_zsets(rc, rng)
+        before = zsets(rc)
+        rc.cmd("SAVE")
+        r.stop()
+        with servers.Server("--appendonly", "no", directory=r.directory) as s:
+            c = s.connect()
+            tap.equal({k: c.cmd("OBJECT", "ENCODING", k) for k in before}, {k: v[0] for k, v in before.items()},
+                      "Duet loads them, each in the form that Redis gives it")
+            tap.equal(c.cmd("SAVE"), b"OK", "and saves them")
+            s.stop()
+        r.start()
+        rc = r.connect()
+        tap.equal(zsets(rc), before, "a real Redis loads these: the same scores, order, forms and DUMPs")
+
+
+def zset_of_old(path, members):
+    """A file as Redis before 4.0 wrote it: scores are text."""
+    def text(b):
+        return bytes([len(b)]) + b
+    with open(path, "wb") as f:
+        f.write(b"REDIS0003\xfe\x00\x03" + text(b"old") + bytes([len(members)]))
+        for member, score in members:
+            f.write(text(member) + (bytes([score]) if isinstance(score, int) else text(score)))
+        f.write(b"\xff")
+
+
+def old_zsets():
+    """sorted sets with scores as text, from before Redis 4.0"""
+    directory = tempfile.mkdtemp(prefix="duet-test-")
+    dump = os.path.join(directory, "dump.rdb")
+    zset_of_old(dump, [(b"a", b"1"), (b"b", b"0.10000000000000001"), (b"high", 254), (b"low", 255), (b"c", b"-1e+300")])
+    with servers.Server("--appendonly", "no", directory=directory) as s:
+        tap.equal(s.connect().cmd("SAVE"), b"OK", "Duet loads them and saves them")
+        s.stop()
+    with servers.Server("--appendonly", "no", command=[servers.REDIS_SERVER], directory=directory) as r:
+        tap.equal(r.connect().cmd("ZRANGE", "old", 0, -1, "WITHSCORES"),
+                  [b"low", b"-inf", b"c", b"-1.0000000000000001e+300", b"b", b"0.10000000000000001", b"a", b"1", b"high", b"inf"],
+                  "what it saved is what was there")
+    for why, score in (("no number", b"1x"), ("NaN", 253)):
+        zset_of_old(dump, [(b"a", score)])
+        with servers.Server("--appendonly", "no", directory=directory, wait=False) as s:
+            tap.ok(s.process.wait(20) != 0, "a score that is %s is refused" % why)
+            tap.ok("score that is no number" in s.log(), "and the log says so")
+    shutil.rmtree(directory)
+
+
 def damage():
     """a torn tail is cut and reported, damage is refused with file and byte"""
     with servers.Server() as s:
@@ -303,4 +377,4 @@ def disk_full():
         os.rmdir(place)
 
 
-tap.main(reload, kill_under_load, rewrite, dump_and_redis, damage, one_instant, disk_full)
+tap.main(reload, kill_under_load, rewrite, dump_and_redis, zsets_and_redis, old_zsets, damage, one_instant, disk_full)
