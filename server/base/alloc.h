@@ -1,0 +1,35 @@
+/* The allocator under malloc: its options, and its own figures. alloc.c is the only file that knows
+ * which one it is (jemalloc, as image/libs/jemalloc.sh builds it); the choice and its options were
+ * made by measurement, and the figures stand there.
+ *
+ * Unit tests run on the sanitizers' allocator and do not link this. */
+#ifndef DUET_BASE_ALLOC_H
+#define DUET_BASE_ALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct alloc_stats {
+    size_t allocated; /* bytes handed out, as the size classes round them */
+    size_t active;    /* bytes of the pages that they stand on */
+    size_t resident;  /* active, what waits to be given back, and the allocator's own books */
+    size_t retained;  /* addresses kept for later, without memory */
+};
+/* Adds up the figures of all threads: some 20 us, so not in a request's way. */
+void alloc_stats(struct alloc_stats *out);
+/* "jemalloc-5.3.0" */
+const char *alloc_name(void);
+/* Gives every free page back to the system now. */
+void alloc_purge(void);
+/* The allocator's full report, in pieces of text. */
+void alloc_report(void (*piece)(void *arg, const char *text), void *arg);
+
+/* Whether an allocation stands on pages that are emptier than those of its size are on average, so
+ * that moving it helps to give pages back. p must be allocated. Some 50 ns and a lock: for
+ * defragmentation in steps. */
+bool alloc_is_lonely(const void *p);
+/* As malloc and free, past the thread's cache: the new place is on the fullest pages. */
+void *alloc_packed(size_t n);
+void alloc_free_packed(void *p);
+
+#endif
