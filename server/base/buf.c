@@ -49,8 +49,8 @@ void buf_free(struct buf *b) {
     *b = (struct buf)BUF_INIT;
 }
 
-char *buf_room(struct buf *b, size_t n) {
-    if (b->cap - b->end >= n) return b->data + b->end;
+char *buf_grow(struct buf *b, size_t n) {
+    if (b->data && b->cap - b->end >= n) return b->data + b->end;
     size_t len = buf_len(b);
     /* Sliding pays only when it frees at least as much as it moves; else growth stays linear. */
     if (b->start >= len && b->cap - len >= n) {

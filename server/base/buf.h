@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/base/bytes.h"
+
 struct buf {
     char *data;   /* first unread byte is data[start]; NULL while nothing was ever added */
     size_t start; /* eaten bytes */
@@ -26,7 +28,11 @@ static inline char *buf_head(const struct buf *b) {
     return b->start ? b->data + b->start : b->data; /* NULL + 0 is not C */
 }
 /* Returns room for at least n more bytes at the end; buf_added() says how many were used. */
-char *buf_room(struct buf *b, size_t n);
+char *buf_grow(struct buf *b, size_t n); /* buf_room when there is no room yet */
+static inline char *buf_room(struct buf *b, size_t n) {
+    /* An exact fit goes the long way too, so that an empty buffer needs no look of its own. */
+    return __builtin_expect(b->cap - b->end > n, 1) ? b->data + b->end : buf_grow(b, n);
+}
 static inline void buf_added(struct buf *b, size_t n) {
     b->end += n;
 }
@@ -35,6 +41,11 @@ static inline size_t buf_spare(const struct buf *b) {
     return b->cap - b->end;
 }
 void buf_add(struct buf *b, const void *p, size_t n);
+/* buf_add for a few bytes: no call when there is room. */
+static inline void buf_add_few(struct buf *b, const void *p, size_t n) {
+    bytes_copy(buf_room(b, n), p, n);
+    b->end += n;
+}
 void buf_add_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));

@@ -1,5 +1,4 @@
-/* See hash.h. The hash multiplies 64 x 64 -> 128 bits and folds, a construction whose speed comes
- * from one multiplication for 16 bytes; the key makes it unpredictable to clients. */
+/* See hash.h. */
 #include "server/base/hash.h"
 
 #include <stdlib.h>
@@ -8,48 +7,11 @@
 #include "server/base/buf.h"
 #include "server/base/log.h"
 
-static uint64_t key0 = 0x243f6a8885a308d3ULL, key1 = 0x13198a2e03707344ULL; /* digits of pi */
-#define ODD_A 0xa4093822299f31d1ULL
-#define ODD_B 0x452821e638d01377ULL
+uint64_t hash_key[2] = {0x243f6a8885a308d3ULL, 0x13198a2e03707344ULL}; /* digits of pi */
 
 void hash_set_key(const uint64_t key[2]) {
-    key0 = key[0];
-    key1 = key[1];
-}
-
-static inline uint64_t fold(uint64_t a, uint64_t b) {
-    unsigned __int128 m = (unsigned __int128)a * b;
-    return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
-static inline uint64_t load64(const unsigned char *p) {
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return v;
-}
-
-static inline uint64_t load32(const unsigned char *p) {
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return v;
-}
-
-uint64_t hash_bytes(const void *data, size_t n) {
-    const unsigned char *p = data;
-    uint64_t h = key0 ^ n * ODD_A, a, b;
-    size_t left = n;
-    for (; left > 16; left -= 16, p += 16) h = fold(load64(p) ^ key1, load64(p + 8) ^ h);
-    if (left >= 8) {
-        a = load64(p);
-        b = load64(p + left - 8);
-    } else if (left >= 4) {
-        a = load32(p);
-        b = load32(p + left - 4);
-    } else {
-        a = left ? (uint64_t)p[0] << 16 | (uint64_t)p[left / 2] << 8 | p[left - 1] : 0;
-        b = 0;
-    }
-    return fold(fold(a ^ key1, b ^ h) ^ ODD_B, h ^ ODD_A);
+    hash_key[0] = key[0];
+    hash_key[1] = key[1];
 }
 
 static inline unsigned char lower(unsigned char c) {
@@ -58,8 +20,8 @@ static inline unsigned char lower(unsigned char c) {
 
 uint64_t hash_bytes_nocase(const void *data, size_t n) {
     const unsigned char *p = data;
-    uint64_t h = key0 ^ n * ODD_A;
-    for (size_t i = 0; i < n; i++) h = fold(h ^ lower(p[i]), key1 ^ ODD_B);
+    uint64_t h = hash_key[0] ^ n * HASH_ODD_A;
+    for (size_t i = 0; i < n; i++) h = hash_fold(h ^ lower(p[i]), hash_key[1] ^ HASH_ODD_B);
     return h;
 }
 

@@ -7,9 +7,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A keyed 64-bit hash, good against chosen keys once hash_set_key was given random bytes. */
+#include "server/base/bytes.h"
+
+/* A keyed 64-bit hash, good against chosen keys once hash_set_key was given random bytes. It
+ * multiplies 64 x 64 -> 128 bits and folds, a construction whose speed comes from one multiplication
+ * for 16 bytes; the key makes it unpredictable to clients. */
 void hash_set_key(const uint64_t key[2]);
-uint64_t hash_bytes(const void *p, size_t n);
+
+extern uint64_t hash_key[2]; /* hash_set_key's; read by hash_bytes alone */
+#define HASH_ODD_A 0xa4093822299f31d1ULL
+#define HASH_ODD_B 0x452821e638d01377ULL
+
+static inline uint64_t hash_fold(uint64_t a, uint64_t b) {
+    unsigned __int128 m = (unsigned __int128)a * b;
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static inline uint64_t hash_bytes(const void *data, size_t n) {
+    const char *p = data;
+    uint64_t h = hash_key[0] ^ n * HASH_ODD_A, a, b = 0;
+    size_t left = n;
+    for (; left > 16; left -= 16, p += 16)
+        h = hash_fold(bytes_load64(p) ^ hash_key[1], bytes_load64(p + 8) ^ h);
+    if (left >= 8) {
+        a = bytes_load64(p);
+        b = bytes_load64(p + left - 8);
+    } else if (left >= 4) {
+        a = bytes_load32(p);
+        b = bytes_load32(p + left - 4);
+    } else {
+        const unsigned char *u = (const unsigned char *)p;
+        a = left ? (uint64_t)u[0] << 16 | (uint64_t)u[left / 2] << 8 | u[left - 1] : 0;
+    }
+    return hash_fold(hash_fold(a ^ hash_key[1], b ^ h) ^ HASH_ODD_B, h ^ HASH_ODD_A);
+}
 /* The same with ASCII letters folded. */
 uint64_t hash_bytes_nocase(const void *p, size_t n);
 

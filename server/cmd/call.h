@@ -97,7 +97,7 @@ struct call {
 /* ---- Replies: RESP2 or RESP3 as the call's client wants ------------------------------------- */
 
 static inline void reply_ok(struct call *c) {
-    buf_add(c->out, "+OK\r\n", 5);
+    buf_add_few(c->out, "+OK\r\n", 5);
 }
 static inline void reply_status(struct call *c, const char *text) {
     resp_status(c->out, text);

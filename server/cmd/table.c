@@ -426,23 +426,36 @@ static struct command rows[] = {
 #undef R
 /* clang-format on */
 
+/* ---- Lookup ---------------------------------------------------------------------------------- */
+
+/* ---- Lookup ---------------------------------------------------------------------------------- */
+
 enum { ROWS = sizeof rows / sizeof rows[0], SLOTS = 1024 };
-static uint16_t slots[SLOTS]; /* row number + 1, 0: free; linear probing */
+
+/* A name's first eight bytes as a number. letters has 0x20 in each byte that is one, so that
+ * (sent ^ name) & ~letters is 0 where the two differ at most in case. */
+static struct slot {
+    uint64_t name, letters; /* zeros behind a shorter name's end */
+    uint32_t len;
+    uint32_t row; /* its number + 1; 0: free */
+} slots[SLOTS] __attribute__((aligned(64))); /* linear probing */
 static bool ready;
 
-/* Names are short: up to 24 letters, folded eight at a time, decide the slot. */
-static unsigned name_slot(const char *p, size_t len) {
-    uint64_t w[3] = {0, 0, 0};
-    memcpy(w, p, len < sizeof w ? len : sizeof w);
-    uint64_t h = len * 0x9e3779b97f4a7c15ULL;
-    for (int i = 0; i < 3; i++) h = (h ^ (w[i] | 0x2020202020202020ULL)) * 0xd6e8feb86659fd93ULL;
-    return (unsigned)(h >> 54);
+/* Where a name's search begins: its length, its first and its last bytes, folded. */
+static inline unsigned name_slot(struct bytes name, uint64_t first) {
+    const uint64_t fold = 0x2020202020202020ULL;
+    uint64_t h = first | fold;
+    if (name.len > 8) h ^= (bytes_load64(name.p + name.len - 8) | fold) * 3;
+    return (unsigned)((h ^ name.len) * 0x9e3779b97f4a7c15ULL >> 54);
 }
 
-static struct command *row_find(struct bytes name) {
-    for (unsigned i = name_slot(name.p, name.len); slots[i]; i = (i + 1) % SLOTS) {
-        struct command *row = &rows[slots[i] - 1];
-        if (bytes_is(name, row->name)) return row;
+static inline struct command *row_find(struct bytes name) {
+    uint64_t first = bytes_load_upto8(name.p, name.len);
+    for (unsigned i = name_slot(name, first); slots[i].row; i = (i + 1) % SLOTS) {
+        const struct slot *s = &slots[i];
+        if (s->len != name.len || (first ^ s->name) & ~s->letters) continue;
+        struct command *row = &rows[s->row - 1];
+        if (name.len <= 8 || bytes_is(name, row->name)) return row;
     }
     return NULL;
 }
@@ -462,9 +475,15 @@ static void row_register(int id) {
     struct command *row = &rows[id];
     row->id = id;
     row->acl |= implied_acl(row);
-    unsigned i = name_slot(row->name, strlen(row->name));
-    while (slots[i]) i = (i + 1) % SLOTS;
-    slots[i] = (uint16_t)(id + 1);
+    struct bytes name = {row->name, strlen(row->name)};
+    struct slot here = {.name = bytes_load_upto8(name.p, name.len)};
+    here.len = (uint32_t)name.len;
+    here.row = (uint32_t)id + 1;
+    for (size_t k = 0; k < 8 && k < name.len; k++)
+        if (name.p[k] >= 'a' && name.p[k] <= 'z') here.letters |= (uint64_t)0x20 << 8 * k;
+    unsigned i = name_slot(name, here.name);
+    while (slots[i].row) i = (i + 1) % SLOTS;
+    slots[i] = here;
 }
 
 void command_table_init(void) {
@@ -500,7 +519,7 @@ const struct command *command_by_id(int id) {
 
 bool command_exists(const struct command *cmd, unsigned edition) {
     if (edition && !(cmd->editions & edition)) return false;
-    if (cmd->fn) return true;
+    if (__builtin_expect(cmd->fn != NULL, 1)) return true;
     if (!cmd->has_subcommands) return false;
     for (int id = 0; id < ROWS; id++)
         if (rows[id].parent == cmd && rows[id].fn) return true;
@@ -512,23 +531,29 @@ const struct command *command_find(struct bytes name, unsigned edition) {
     return row && !row->parent && command_exists(row, edition) ? row : NULL;
 }
 
+/* A container's subcommand; the container itself when the word names none, which *unknown tells. */
+static const struct command *subcommand(const struct command *cmd, struct bytes word,
+                                        bool *unknown) {
+    char full[64];
+    size_t n = strlen(cmd->name);
+    if (word.len < sizeof full - n - 1) {
+        memcpy(full, cmd->name, n);
+        full[n] = '|';
+        memcpy(full + n + 1, word.p, word.len);
+        const struct command *sub = row_find((struct bytes){full, n + 1 + word.len});
+        if (sub && sub->fn) return sub;
+        if (sub && cmd->fn) return cmd; /* one function serves the whole container */
+    }
+    *unknown = true;
+    return cmd;
+}
+
 const struct command *command_resolve(int argc, const struct bytes *argv, unsigned edition,
                                       bool *unknown_subcommand) {
     *unknown_subcommand = false;
     const struct command *cmd = command_find(argv[0], edition);
     if (!cmd || !cmd->has_subcommands || argc < 2) return cmd;
-    char full[64];
-    size_t n = strlen(cmd->name);
-    if (argv[1].len < sizeof full - n - 1) {
-        memcpy(full, cmd->name, n);
-        full[n] = '|';
-        memcpy(full + n + 1, argv[1].p, argv[1].len);
-        const struct command *sub = row_find((struct bytes){full, n + 1 + argv[1].len});
-        if (sub && sub->fn) return sub;
-        if (sub && cmd->fn) return cmd; /* one function serves the whole container */
-    }
-    *unknown_subcommand = true;
-    return cmd;
+    return subcommand(cmd, argv[1], unknown_subcommand);
 }
 
 /* Commands that say how many keys follow: the position of that number. */

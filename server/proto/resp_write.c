@@ -20,31 +20,29 @@ static inline char *put_crlf(char *to) {
 /* TYPE digits CR LF, written at to. */
 static inline char *put_header(char *to, char type, uint64_t n) {
     *to++ = type;
-    if (n < 10)
+    if (n < 10) {
         *to++ = (char)('0' + n);
-    else
+    } else if (n < 100) { /* most bulks */
+        *to++ = (char)('0' + n / 10);
+        *to++ = (char)('0' + n % 10);
+    } else {
         to += num_format_u64(to, n);
+    }
     return put_crlf(to);
 }
 
-static inline char *room(struct buf *out, size_t n) {
-    return __builtin_expect(buf_spare(out) >= n && out->data, 1) ? out->data + out->end
-                                                                 : buf_room(out, n);
-}
-
 static void header(struct buf *out, char type, uint64_t n) {
-    char *at = room(out, HEADER_MAX);
+    char *at = buf_room(out, HEADER_MAX);
     buf_added(out, (size_t)(put_header(at, type, n) - at));
 }
 
 void resp_raw(struct buf *out, const void *p, size_t n) {
-    memcpy(room(out, n), p, n);
-    buf_added(out, n);
+    buf_add(out, p, n);
 }
 
 void resp_status(struct buf *out, const char *text) {
     size_t n = strlen(text);
-    char *at = room(out, n + 3);
+    char *at = buf_room(out, n + 3);
     at[0] = '+';
     memcpy(at + 1, text, n);
     put_crlf(at + 1 + n);
@@ -53,7 +51,7 @@ void resp_status(struct buf *out, const char *text) {
 
 void resp_error_n(struct buf *out, const char *text, size_t n) {
     while (n && (text[n - 1] == '\r' || text[n - 1] == '\n')) n--;
-    char *at = room(out, n + 3);
+    char *at = buf_room(out, n + 3);
     at[0] = '-';
     for (size_t i = 0; i < n; i++) at[1 + i] = text[i] == '\r' || text[i] == '\n' ? ' ' : text[i];
     put_crlf(at + 1 + n);
@@ -84,7 +82,7 @@ void resp_errorf(struct buf *out, const char *fmt, ...) {
 }
 
 void resp_int(struct buf *out, int64_t v) {
-    char *at = room(out, HEADER_MAX), *to = at;
+    char *at = buf_room(out, HEADER_MAX), *to = at;
     *to++ = ':';
     if (v >= 0 && v < 10)
         *to++ = (char)('0' + v);
@@ -94,9 +92,9 @@ void resp_int(struct buf *out, int64_t v) {
 }
 
 void resp_bulk(struct buf *out, const void *p, size_t n) {
-    char *at = room(out, n + HEADER_MAX + 2);
+    char *at = buf_room(out, n + HEADER_MAX + 2);
     char *to = put_header(at, '$', n);
-    if (n) memcpy(to, p, n);
+    bytes_copy(to, p, n);
     buf_added(out, (size_t)(put_crlf(to + n) - at));
 }
 
@@ -121,16 +119,16 @@ void resp_bulkf(struct buf *out, const char *fmt, ...) {
 
 void resp_null(struct buf *out, int resp) {
     if (resp == 2)
-        resp_raw(out, "$-1\r\n", 5);
+        buf_add_few(out, "$-1\r\n", 5);
     else
-        resp_raw(out, "_\r\n", 3);
+        buf_add_few(out, "_\r\n", 3);
 }
 
 void resp_null_array(struct buf *out, int resp) {
     if (resp == 2)
-        resp_raw(out, "*-1\r\n", 5);
+        buf_add_few(out, "*-1\r\n", 5);
     else
-        resp_raw(out, "_\r\n", 3);
+        buf_add_few(out, "_\r\n", 3);
 }
 
 void resp_array(struct buf *out, size_t n) {
@@ -167,7 +165,7 @@ void resp_double(struct buf *out, int resp, double v) {
         resp_bulk(out, text, (size_t)n);
         return;
     }
-    char *at = room(out, (size_t)n + 3);
+    char *at = buf_room(out, (size_t)n + 3);
     at[0] = ',';
     memcpy(at + 1, text, (size_t)n);
     put_crlf(at + 1 + n);
@@ -179,7 +177,7 @@ void resp_verbatim(struct buf *out, int resp, const char *kind3, const void *p, 
         resp_bulk(out, p, n);
         return;
     }
-    char *at = room(out, n + 4 + HEADER_MAX + 2);
+    char *at = buf_room(out, n + 4 + HEADER_MAX + 2);
     char *to = put_header(at, '=', n + 4);
     memcpy(to, kind3, 3);
     to[3] = ':';
@@ -195,7 +193,7 @@ void resp_array_count(struct buf *out, size_t mark, size_t n) {
     char head[HEADER_MAX];
     size_t len = (size_t)(put_header(head, '*', n) - head);
     size_t tail = buf_len(out) - mark;
-    room(out, len);
+    buf_room(out, len);
     char *at = buf_head(out) + mark;
     memmove(at + len, at, tail);
     memcpy(at, head, len);

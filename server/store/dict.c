@@ -21,10 +21,6 @@ void dict_init(struct dict *d, const struct dict_type *type, size_t *memory) {
     *d = (struct dict){.type = type, .memory = memory};
 }
 
-uint64_t dict_hash(struct bytes key) {
-    return hash_bytes(key.p, key.len);
-}
-
 uint64_t dict_order(uint64_t hash) {
     return dict_reverse64(hash);
 }
@@ -116,31 +112,8 @@ static inline bool same_key(const struct dict *d, const void *elem, struct bytes
     return bytes_equal(d->type->key(elem), key);
 }
 
-static void *find_in_bucket(const struct dict *d, unsigned char *b, uint8_t tag, struct bytes key,
-                            struct dict_place *at) {
-    do {
-        for (unsigned hits = bucket_match(b, tag); hits; hits &= hits - 1) {
-            unsigned slot = (unsigned)__builtin_ctz(hits);
-            void *elem = bucket_elem(b, slot);
-            if (!same_key(d, elem, key)) continue;
-            *at = (struct dict_place){b, slot};
-            return elem;
-        }
-    } while ((b = bucket_chain(b)));
-    return NULL;
-}
-
 void *dict_find(const struct dict *d, struct bytes key, uint64_t hash, struct dict_place *at) {
-    if (!d->count) return NULL;
-    struct group g = dict_group(d, hash);
-    uint8_t tag = dict_tag(hash);
-    for (unsigned n = 0, i = dict_home(g, hash); n < g.size; n++, i = i + 1 == g.size ? 0 : i + 1) {
-        unsigned char *b = dict_bucket(d, dict_bucket_number(g, i));
-        void *elem = find_in_bucket(d, b, tag, key, at);
-        if (elem) return elem;
-        if (!(b[META] & PASSED_MANY)) return NULL;
-    }
-    return NULL;
+    return dict_find_by(d, key, hash, at, same_key);
 }
 
 static bool find_ref(unsigned char *b, uint8_t tag, const void *elem, struct dict_place *at) {

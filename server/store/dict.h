@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "server/base/bytes.h"
+#include "server/base/hash.h"
 
 struct dict_type {
     struct bytes (*key)(const void *elem);
@@ -34,16 +35,16 @@ struct dict_type {
 struct dict_segment;
 
 struct dict {
-    const struct dict_type *type;
-    size_t *memory; /* counts the table's bytes; the owner's */
     struct dict_segment *segments;
+    size_t buckets; /* 0: nothing was ever put in */
+    size_t count;   /* elements */
+    unsigned level; /* 2^level groups; what a search reads ends here */
+    const struct dict_type *type;
+    size_t *memory;     /* counts the table's bytes; the owner's */
     size_t segment_cap; /* entries of the directory */
-    size_t buckets;     /* 0: nothing was ever put in */
     size_t first_room;  /* buckets that the first segment has room for */
     size_t chained;     /* chain buckets, for figures */
-    size_t count;       /* elements */
     size_t flagged;     /* elements with a stamp */
-    unsigned level;     /* 2^level groups */
 };
 
 /* Where an element's reference stands, good until the next insertion or removal. */
@@ -56,7 +57,9 @@ void dict_init(struct dict *d, const struct dict_type *type, size_t *memory);
 /* Releases the table; the elements are the caller's. */
 void dict_release(struct dict *d);
 
-uint64_t dict_hash(struct bytes key);
+static inline uint64_t dict_hash(struct bytes key) {
+    return hash_bytes(key.p, key.len);
+}
 void *dict_find(const struct dict *d, struct bytes key, uint64_t hash, struct dict_place *at);
 /* The place of an element that is in the table. */
 struct dict_place dict_place_of(const struct dict *d, const void *elem, uint64_t hash);

@@ -65,6 +65,35 @@ static inline uint64_t dict_reverse64(uint64_t v) {
     return r;
 }
 
+/* dict_find with the comparison given, for tables whose elements the caller knows: all of it is inlined, where
+ * dict_find must call type->key. */
+typedef bool dict_same_fn(const struct dict *d, const void *elem, struct bytes key);
+
+static inline __attribute__((always_inline)) void *dict_find_by(const struct dict *d,
+                                                                struct bytes key, uint64_t hash,
+                                                                struct dict_place *at,
+                                                                dict_same_fn *same) {
+    if (!d->count) return NULL;
+    struct group g = dict_group(d, hash);
+    uint8_t tag = dict_tag(hash);
+    unsigned home = dict_home(g, hash), i = home;
+    do {
+        unsigned char *home_bucket = dict_bucket(d, dict_bucket_number(g, i)), *b = home_bucket;
+        do {
+            for (unsigned hits = bucket_match(b, tag); hits; hits &= hits - 1) {
+                unsigned slot = (unsigned)__builtin_ctz(hits);
+                void *elem = bucket_elem(b, slot);
+                if (!same(d, elem, key)) continue;
+                *at = (struct dict_place){b, slot};
+                return elem;
+            }
+        } while (__builtin_expect((b = bucket_chain(b)) != NULL, 0));
+        if (!(home_bucket[META] & PASSED_MANY)) return NULL;
+        i = i + 1 == g.size ? 0 : i + 1;
+    } while (i != home);
+    return NULL;
+}
+
 static inline uint64_t dict_elem_hash(const struct dict *d, const void *elem) {
     return dict_hash(d->type->key(elem));
 }

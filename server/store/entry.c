@@ -95,26 +95,16 @@ static uint32_t access_get(const struct entry *e) {
     return (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
 }
 
-static void access_set(struct entry *e, uint32_t v) {
-    e->access[0] = (uint8_t)v;
-    e->access[1] = (uint8_t)(v >> 8);
-    e->access[2] = (uint8_t)(v >> 16);
-}
-
-static uint32_t lru_now(int64_t now_ms) {
-    return (uint32_t)(now_ms / 1000) & 0xffffff;
-}
-
 static uint32_t minutes_now(int64_t now_ms) {
     return (uint32_t)(now_ms / 60000) & 0xffff;
 }
 
 uint32_t entry_idle_s(const struct entry *e, int64_t now_ms) {
-    return (lru_now(now_ms) - access_get(e)) & 0xffffff;
+    return (entry_lru_date(now_ms) - access_get(e)) & 0xffffff;
 }
 
 void entry_set_idle(struct entry *e, uint32_t idle_s, int64_t now_ms) {
-    access_set(e, (lru_now(now_ms) - idle_s) & 0xffffff);
+    entry_set_access(e, (entry_lru_date(now_ms) - idle_s) & 0xffffff);
 }
 
 uint8_t entry_freq(const struct store *s, const struct entry *e, int64_t now_ms) {
@@ -126,7 +116,7 @@ uint8_t entry_freq(const struct store *s, const struct entry *e, int64_t now_ms)
 }
 
 void entry_set_freq(struct entry *e, uint8_t freq, int64_t now_ms) {
-    access_set(e, minutes_now(now_ms) << 8 | freq);
+    entry_set_access(e, minutes_now(now_ms) << 8 | freq);
 }
 
 /* The counter grows with a probability that falls as it grows, so 8 bits tell thousands from millions. */
@@ -135,12 +125,8 @@ static uint8_t freq_more(uint8_t freq, unsigned log_factor, double chance) {
     return freq < 255 && chance < 1.0 / (above * log_factor + 1) ? (uint8_t)(freq + 1) : freq;
 }
 
-void entry_touch(const struct store *s, struct entry *e, int64_t now_ms, uint64_t random) {
+void entry_count_access(const struct store *s, struct entry *e, int64_t now_ms, uint64_t random) {
     const struct store_settings *set = store_settings((struct store *)(uintptr_t)s);
-    if (!set->lfu) {
-        access_set(e, lru_now(now_ms));
-        return;
-    }
     double chance = (double)(random >> 11) * 0x1p-53;
     entry_set_freq(e, freq_more(entry_freq(s, e, now_ms), set->lfu_log_factor, chance), now_ms);
 }

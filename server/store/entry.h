@@ -31,12 +31,12 @@ enum value_form {
 };
 
 enum {
-    ENTRY_EXPIRES = 1 << 0,
-    ENTRY_WALKED = 1 << 1, /* not to be handed out by the running walk */
-    ENTRY_KEY_2 = 1 << 2,  /* key length in 2 bytes */
-    ENTRY_KEY_4 = 1 << 3,  /* in 4 bytes */
-    ENTRY_LONG = 1 << 4,   /* value length in 2 bytes */
-    ENTRY_EDITED = 1 << 5  /* a string changed in place: OBJECT ENCODING says raw */
+    ENTRY_EXPIRES = 1 << 0, /* the lowest bit: entry_key_at counts on it */
+    ENTRY_WALKED = 1 << 1,  /* not to be handed out by the running walk */
+    ENTRY_KEY_2 = 1 << 2,   /* key length in 2 bytes */
+    ENTRY_KEY_4 = 1 << 3,   /* in 4 bytes */
+    ENTRY_LONG = 1 << 4,    /* value length in 2 bytes */
+    ENTRY_EDITED = 1 << 5   /* a string changed in place: OBJECT ENCODING says raw */
 };
 
 enum { EMBED_MAX = 4096 }; /* longer strings have an allocation of their own */
@@ -60,27 +60,30 @@ static inline enum value_form entry_form(const struct entry *e) {
     return (enum value_form)(e->kind_form >> 4);
 }
 static inline size_t entry_key_width(const struct entry *e) {
-    return e->flags & ENTRY_KEY_4 ? 4 : e->flags & ENTRY_KEY_2 ? 2 : 1;
+    return 1u + (e->flags / ENTRY_KEY_2 & 1u) + 3u * (e->flags / ENTRY_KEY_4 & 1u);
 }
 static inline size_t entry_key_len(const struct entry *e) {
+    if (__builtin_expect(!(e->flags & (ENTRY_KEY_2 | ENTRY_KEY_4)), 1)) return e->rest[0];
     uint32_t n = 0;
-    memcpy(&n, e->rest, entry_key_width(e));
+    memcpy(&n, e->rest, e->flags & ENTRY_KEY_2 ? 2 : 4);
     return n;
 }
 /* Bytes of the value's length. */
 static inline size_t entry_len_width(const struct entry *e) {
-    return entry_form(e) != FORM_EMBEDDED ? 0 : e->flags & ENTRY_LONG ? 2 : 1;
+    return entry_form(e) == FORM_EMBEDDED ? 1u + (e->flags / ENTRY_LONG & 1u) : 0;
 }
 static inline size_t entry_embedded_len(const struct entry *e) {
-    uint16_t n = 0;
-    memcpy(&n, e->rest + entry_key_width(e), entry_len_width(e));
-    return n;
+    const unsigned char *at = e->rest + entry_key_width(e);
+    return e->flags & ENTRY_LONG ? (size_t)(at[0] | at[1] << 8) : at[0];
 }
 static inline unsigned char *entry_stamp_at(const struct entry *e) {
     return (unsigned char *)(uintptr_t)e->rest + entry_key_width(e) + entry_len_width(e);
 }
 static inline char *entry_key_at(const struct entry *e) {
-    return (char *)entry_stamp_at(e) + (e->flags & ENTRY_EXPIRES ? 8 : 0);
+    return (char *)entry_stamp_at(e) + 8 * (e->flags & ENTRY_EXPIRES);
+}
+static inline bool entry_key_is(const struct entry *e, struct bytes key) {
+    return entry_key_len(e) == key.len && bytes_same(entry_key_at(e), key.p, key.len);
 }
 static inline char *entry_value_at(const struct entry *e) {
     return entry_key_at(e) + entry_key_len(e);
@@ -118,7 +121,15 @@ static inline void entry_write_stamp(struct entry *e, int64_t expiry_ms) {
     memcpy(entry_stamp_at(e), &expiry_ms, 8);
 }
 
-/* Marks an access; random: for LFU's chance. */
-void entry_touch(const struct store *s, struct entry *e, int64_t now_ms, uint64_t random);
+static inline void entry_set_access(struct entry *e, uint32_t v) {
+    e->access[0] = (uint8_t)v;
+    e->access[1] = (uint8_t)(v >> 8);
+    e->access[2] = (uint8_t)(v >> 16);
+}
+static inline uint32_t entry_lru_date(int64_t now_ms) {
+    return (uint32_t)(now_ms / 1000) & 0xffffff;
+}
+/* Marks an access for LFU; random is for its chance. */
+void entry_count_access(const struct store *s, struct entry *e, int64_t now_ms, uint64_t random);
 
 #endif

@@ -49,13 +49,26 @@ struct walk {
     size_t *keys, *expiring; /* at the start, by database */
 };
 
+/* An entry and where its reference stands. */
+struct seat {
+    struct space *space;
+    struct entry *e; /* NULL: none */
+    uint64_t hash;
+    struct dict_place at;
+};
+
 struct store {
-    struct store_settings settings;
-    int databases;
     struct space **spaces;
+    /* What the last search found: a change mostly follows it and needs the same. Whoever moves references or
+     * entries forgets it. */
+    struct seat found;
+    size_t memory;
+    int64_t touched_ms; /* when touched_date was computed */
+    uint32_t touched_date;
+    int databases;
+    struct store_settings settings;
     struct space *dead;
     struct ruin *ruins;
-    size_t memory;
     struct prng prng;
     struct walk walk;
     int expire_db;
@@ -100,6 +113,9 @@ void store_entry_free(struct store *s, struct entry *e);
  * its value pointed to. The value is the caller's to write. */
 struct entry *store_put(struct store *s, int db, struct bytes key, enum value_kind kind,
                         enum value_form form, size_t value_len, int64_t expiry_ms);
+/* The same for a string's bytes that stand in the entry (EMBED_MAX at most), and writes them. */
+struct entry *store_put_embedded(struct store *s, int db, struct bytes key, struct bytes value,
+                                 int64_t expiry_ms);
 /* Reshapes an entry and keeps the table's reference right. */
 struct entry *store_reshape(struct store *s, int db, struct entry *e, struct entry_shape shape);
 

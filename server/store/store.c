@@ -6,6 +6,7 @@
 
 #include "server/base/log.h"
 #include "server/base/num.h"
+#include "server/store/dict_inside.h"
 #include "server/store/inside.h"
 #include "server/store/string.h"
 
@@ -76,14 +77,61 @@ size_t store_expiring_count(const struct store *s, int db) {
 }
 
 void store_touch(struct store *s, struct entry *e, int64_t now_ms) {
-    entry_touch(s, e, now_ms, s->settings.lfu ? prng_u64(&s->prng) : 0);
+    if (__builtin_expect(s->settings.lfu, 0)) {
+        entry_count_access(s, e, now_ms, prng_u64(&s->prng));
+        return;
+    }
+    if (now_ms != s->touched_ms) {
+        s->touched_ms = now_ms;
+        s->touched_date = entry_lru_date(now_ms);
+    }
+    entry_set_access(e, s->touched_date);
 }
 
 /* ---- Keys ----------------------------------------------------------------------------------- */
 
-struct entry *store_find(struct store *s, int db, struct bytes key) {
+static bool same_key(const struct dict *d, const void *elem, struct bytes key) {
+    (void)d;
+    return entry_key_is(elem, key);
+}
+
+static inline struct entry *find(struct store *s, struct space *sp, struct bytes key,
+                                 uint64_t hash) {
     struct dict_place at;
-    return dict_find(store_dict(s, db), key, dict_hash(key), &at);
+    struct entry *e = dict_find_by(&sp->dict, key, hash, &at, same_key);
+    if (e) s->found = (struct seat){sp, e, hash, at};
+    return e;
+}
+
+struct entry *store_find_hashed(struct store *s, int db, struct bytes key, uint64_t hash) {
+    return find(s, s->spaces[db], key, hash);
+}
+
+struct entry *store_find(struct store *s, int db, struct bytes key) {
+    return find(s, s->spaces[db], key, dict_hash(key));
+}
+
+static inline void forget_found(struct store *s) {
+    s->found.e = NULL;
+}
+
+/* Where an entry's reference stands. */
+static struct seat seat_of(struct store *s, int db, struct entry *e) {
+    struct space *sp = s->spaces[db];
+    if (s->found.e == e && s->found.space == sp) return s->found;
+    uint64_t hash = dict_hash(entry_key(e));
+    return (struct seat){sp, e, hash, dict_place_of(&sp->dict, e, hash)};
+}
+
+/* The table learns that the entry at that place is now `new`, and whether it has a stamp. */
+static void seat_update(struct store *s, const struct seat *seat, struct entry *new, bool expires) {
+    dict_update(&seat->space->dict, seat->hash, seat->at, new, expires);
+    s->found = *seat;
+    s->found.e = new;
+}
+
+uint64_t store_hash(struct bytes key) {
+    return dict_hash(key);
 }
 
 void store_prefetch_bucket(struct store *s, int db, struct bytes key) {
@@ -99,12 +147,10 @@ void store_before_change(struct store *s, int db, struct entry *e) {
 }
 
 struct entry *store_reshape(struct store *s, int db, struct entry *e, struct entry_shape shape) {
-    uint64_t hash = dict_hash(entry_key(e));
-    struct dict_place at = dict_place_of(store_dict(s, db), e, hash);
+    struct seat seat = seat_of(s, db, e);
     bool had_stamp = e->flags & ENTRY_EXPIRES;
     struct entry *new = entry_reshape(&s->memory, e, shape);
-    if (new != e || had_stamp != shape.expires)
-        dict_update(store_dict(s, db), hash, at, new, shape.expires);
+    if (new != e || had_stamp != shape.expires) seat_update(s, &seat, new, shape.expires);
     return new;
 }
 
@@ -113,60 +159,93 @@ void store_entry_free(struct store *s, struct entry *e) {
     mem_free(&s->memory, e, entry_own_size(e));
 }
 
+/* The entry leaves the table; its memory is the caller's. */
+static void take_out(struct store *s, int db, struct entry *e) {
+    struct seat seat = seat_of(s, db, e);
+    walk_before_change(s, seat.space, e, seat.hash);
+    forget_found(s);
+    dict_remove(&seat.space->dict, seat.hash, seat.at);
+}
+
 void store_delete(struct store *s, int db, struct entry *e) {
-    uint64_t hash = dict_hash(entry_key(e));
-    struct space *sp = s->spaces[db];
-    walk_before_change(s, sp, e, hash);
-    dict_remove(&sp->dict, hash, dict_place_of(&sp->dict, e, hash));
+    take_out(s, db, e);
     store_entry_free(s, e);
 }
 
 /* Puts a finished entry in; its key is not there. */
-static void add(struct store *s, int db, struct entry *e, uint64_t hash) {
-    struct space *sp = s->spaces[db];
+static void add(struct store *s, struct space *sp, struct entry *e, uint64_t hash) {
     e->flags &= (uint8_t)~ENTRY_WALKED;
     if (walk_skips_new(s, sp, hash)) e->flags |= ENTRY_WALKED;
+    forget_found(s);
     dict_add(&sp->dict, e, hash, e->flags & ENTRY_EXPIRES);
 }
 
 /* The existing entry takes the new shape and stamp; what its value pointed to is freed. */
-static struct entry *overwrite(struct store *s, int db, struct entry *e, uint64_t hash,
-                               struct dict_place at, struct entry_shape shape, int64_t expiry_ms) {
+static struct entry *overwrite(struct store *s, struct seat seat, struct entry_shape shape,
+                               int64_t expiry_ms) {
+    struct entry *e = seat.e;
     bool had_stamp = e->flags & ENTRY_EXPIRES;
-    walk_before_change(s, s->spaces[db], e, hash);
+    walk_before_change(s, seat.space, e, seat.hash);
     value_free(s, e);
     shape.expires = expiry_ms == KEEP_EXPIRY ? had_stamp : expiry_ms != NO_EXPIRY;
     struct entry *new = entry_reshape(&s->memory, e, shape);
     new->flags &= (uint8_t)~ENTRY_EDITED;
     if (shape.expires && expiry_ms != KEEP_EXPIRY) entry_write_stamp(new, expiry_ms);
-    if (new != e || had_stamp || shape.expires)
-        dict_update(store_dict(s, db), hash, at, new, shape.expires);
+    if (new != e || had_stamp || shape.expires) seat_update(s, &seat, new, shape.expires);
     return new;
+}
+
+/* The key's entry, mostly the one that was just searched for; *hash is the key's when there is none. */
+static struct entry *seek(struct store *s, struct space *sp, struct bytes key, uint64_t *hash) {
+    struct seat *found = &s->found;
+    if (found->e && found->space == sp && entry_key_is(found->e, key)) return found->e;
+    *hash = dict_hash(key);
+    return find(s, sp, key, *hash);
+}
+
+/* Same kind of bytes, same length, and no stamp comes or goes: most of what overwrites a string. */
+static inline bool fits_in_place(const struct store *s, const struct entry *e, size_t len,
+                                 int64_t expiry_ms) {
+    const uint8_t small = KIND_STRING | FORM_EMBEDDED << 4;
+    return e->kind_form == small && entry_embedded_len(e) == len && !s->walk.running &&
+           (expiry_ms == KEEP_EXPIRY || (expiry_ms == NO_EXPIRY && !(e->flags & ENTRY_EXPIRES)));
+}
+
+struct entry *store_put_embedded(struct store *s, int db, struct bytes key, struct bytes value,
+                                 int64_t expiry_ms) {
+    uint64_t hash;
+    struct space *sp = s->spaces[db];
+    struct entry *e = seek(s, sp, key, &hash);
+    if (e && fits_in_place(s, e, value.len, expiry_ms))
+        e->flags &= (uint8_t)~ENTRY_EDITED;
+    else
+        e = store_put(s, db, key, KIND_STRING, FORM_EMBEDDED, value.len, expiry_ms);
+    bytes_copy(entry_value_at(e), value.p, value.len);
+    return e;
 }
 
 struct entry *store_put(struct store *s, int db, struct bytes key, enum value_kind kind,
                         enum value_form form, size_t value_len, int64_t expiry_ms) {
     struct entry_shape shape = {kind, form, key.len, value_len, false};
-    struct dict_place at;
-    uint64_t hash = dict_hash(key);
-    struct entry *e = dict_find(store_dict(s, db), key, hash, &at);
-    if (e) return overwrite(s, db, e, hash, at, shape, expiry_ms);
+    struct space *sp = s->spaces[db];
+    uint64_t hash;
+    struct entry *e = seek(s, sp, key, &hash);
+    if (e) return overwrite(s, s->found, shape, expiry_ms);
     shape.expires = expiry_ms >= 0;
     e = entry_new(&s->memory, shape, key, NULL);
     if (shape.expires) entry_write_stamp(e, expiry_ms);
-    add(s, db, e, hash);
+    add(s, sp, e, hash);
     return e;
 }
 
 struct entry *store_set_expiry(struct store *s, int db, struct entry *e, int64_t expiry_ms) {
-    uint64_t hash = dict_hash(entry_key(e));
-    struct dict_place at = dict_place_of(store_dict(s, db), e, hash);
+    struct seat seat = seat_of(s, db, e);
     struct entry_shape shape = entry_shape_of(e);
-    walk_before_change(s, s->spaces[db], e, hash);
+    walk_before_change(s, seat.space, e, seat.hash);
     shape.expires = expiry_ms != NO_EXPIRY;
     e = entry_reshape(&s->memory, e, shape);
     if (shape.expires) entry_write_stamp(e, expiry_ms);
-    dict_update(store_dict(s, db), hash, at, e, shape.expires);
+    seat_update(s, &seat, e, shape.expires);
     return e;
 }
 
@@ -180,15 +259,12 @@ static struct entry *renamed(struct store *s, const struct entry *e, struct byte
 }
 
 struct entry *store_move(struct store *s, int db, struct entry *e, int to_db, struct bytes to_key) {
-    uint64_t hash = dict_hash(entry_key(e)), to_hash = dict_hash(to_key);
     struct entry *new = renamed(s, e, to_key);
-    struct space *sp = s->spaces[db];
-    walk_before_change(s, sp, e, hash);
     memcpy(entry_value_at(new), entry_value_at(e),
            entry_form(e) == FORM_EMBEDDED ? entry_embedded_len(e) : 8);
-    dict_remove(&sp->dict, hash, dict_place_of(&sp->dict, e, hash));
+    take_out(s, db, e);
     mem_free(&s->memory, e, entry_own_size(e));
-    add(s, to_db, new, to_hash);
+    add(s, s->spaces[to_db], new, dict_hash(to_key));
     return new;
 }
 
@@ -197,7 +273,7 @@ struct entry *store_copy(struct store *s, int db, const struct entry *e, int to_
     (void)db;
     struct entry *new = renamed(s, e, to_key);
     value_copy(s, e, new);
-    add(s, to_db, new, dict_hash(to_key));
+    add(s, s->spaces[to_db], new, dict_hash(to_key));
     return new;
 }
 
@@ -206,6 +282,7 @@ struct entry *store_copy(struct store *s, int db, const struct entry *e, int to_
 void store_flush(struct store *s, int db) {
     struct space *old = s->spaces[db];
     if (!old->dict.buckets) return;
+    forget_found(s);
     s->spaces[db] = space_new(s);
     old->dead = true;
     old->next = s->dead;

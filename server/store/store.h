@@ -79,6 +79,9 @@ void store_touch(struct store *s, struct entry *e, int64_t now_ms);
 
 /* The entry, expired or not, or NULL. Does not touch it. */
 struct entry *store_find(struct store *s, int db, struct bytes key);
+/* The same for whoever has the key's hash already. */
+uint64_t store_hash(struct bytes key);
+struct entry *store_find_hashed(struct store *s, int db, struct bytes key, uint64_t hash);
 /* Brings a key's bucket, then its entry, into the cache; for a batch: first all of the one, then
  * all of the other. Never required. */
 void store_prefetch_bucket(struct store *s, int db, struct bytes key);

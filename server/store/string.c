@@ -12,9 +12,10 @@ enum {
 }; /* an edited string's room doubles below this, then grows by it */
 
 struct bytes string_bytes(const struct entry *e, struct digits *d) {
+    if (__builtin_expect(entry_form(e) == FORM_EMBEDDED, 1))
+        return (struct bytes){entry_value_at(e), entry_embedded_len(e)};
     switch (entry_form(e)) {
     case FORM_INT: return (struct bytes){d->text, num_format_i64(d->text, entry_int(e))};
-    case FORM_EMBEDDED: return (struct bytes){entry_value_at(e), entry_embedded_len(e)};
     case FORM_RAW: {
         const struct raw *raw = entry_pointer(e);
         return (struct bytes){raw->data, raw->len};
@@ -38,13 +39,13 @@ bool string_is_int(const struct entry *e, int64_t *v) {
 
 struct entry *string_put_plain(struct store *s, int db, struct bytes key, struct bytes value,
                                int64_t expiry_ms, bool edited) {
-    bool embedded = value.len <= EMBED_MAX;
-    struct entry *e = store_put(s, db, key, KIND_STRING, embedded ? FORM_EMBEDDED : FORM_RAW,
-                                embedded ? value.len : 0, expiry_ms);
-    if (embedded)
-        memcpy(entry_value_at(e), value.p, value.len);
-    else
+    struct entry *e;
+    if (value.len <= EMBED_MAX) {
+        e = store_put_embedded(s, db, key, value, expiry_ms);
+    } else {
+        e = store_put(s, db, key, KIND_STRING, FORM_RAW, 0, expiry_ms);
         entry_set_pointer(e, raw_new(&s->memory, value.p, value.len, value.len));
+    }
     if (edited) e->flags |= ENTRY_EDITED;
     return e;
 }

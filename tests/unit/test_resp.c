@@ -1,8 +1,9 @@
 /* link: server/proto/resp_parse.c server/proto/resp_write.c server/base/buf.c server/base/conf.c
-   server/base/num.c server/base/log.c server/base/file.c server/base/clock.c */
+   server/base/rand.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c */
 /* Requests in one piece, byte by byte, and wrong in every way that Redis has a sentence for; every
  * form of reply in both protocols. */
 #include "server/base/buf.h"
+#include "server/base/rand.h"
 #include "server/proto/resp.h"
 #include "tests/unit/tap.h"
 
@@ -76,6 +77,77 @@ static void behind_others(void) {
            arg_is(1, "x"),
        "and goes on where it was");
     resp_parser_free(&p);
+}
+
+/* ---- The short way and the long way ----------------------------------------------------------- */
+
+/* What came of parsing: state, bytes used, words, error. */
+static void outcome(struct buf *b, enum resp_state st, const struct resp_parser *p) {
+    buf_printf(b, "%d ", st);
+    if (st == RESP_DONE || st == RESP_EMPTY) buf_printf(b, "used %zu", p->used);
+    if (st == RESP_BAD) buf_add(b, p->error, p->error_len);
+    for (size_t i = 0; i < args.count; i++) {
+        buf_printf(b, " %zu:", args.v[i].len);
+        buf_add(b, args.v[i].p, args.v[i].len);
+    }
+}
+
+static size_t random_request(struct prng *prng, char *to) {
+    static const char *const heads[] = {"0",  "1",  "2",  "3", "5", "9",  "10",
+                                        "12", "01", "-1", "",  "x", "1x", "1000"};
+    size_t n = 0, count = 1 + prng_u64(prng) % 12;
+    bool odd = prng_u64(prng) % 4 == 0;
+    n += (size_t)sprintf(to, "*%zu\r\n", count);
+    for (size_t i = 0; i < count; i++) {
+        size_t len = prng_u64(prng) % 8 ? prng_u64(prng) % 20 : prng_u64(prng) % 1200;
+        if (odd && prng_u64(prng) % 8 == 0)
+            n += (size_t)sprintf(to + n, "$%s\r\n", heads[prng_u64(prng) % 14]);
+        else
+            n += (size_t)sprintf(to + n, "$%zu\r\n", len);
+        memset(to + n, 'v', len);
+        n += len;
+        memcpy(to + n, "\r\n", 2);
+        n += 2;
+    }
+    if (prng_u64(prng) % 4 == 0) to[prng_u64(prng) % n] = "\r\n$*0919a \0"[prng_u64(prng) % 11];
+    if (prng_u64(prng) % 4 == 0) n = 1 + prng_u64(prng) % n;
+    return n;
+}
+
+/* A request that is whole is parsed in one sweep; the same one in two pieces is not. */
+static void both_ways(void) {
+    const char *text = getenv("DUET_SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : 1;
+    struct prng prng;
+    static char made[32 * 1024];
+    struct buf sweep = BUF_INIT, pieces = BUF_INIT;
+    bool same = true;
+    printf("# DUET_SEED=%" PRIu64 "\n", seed);
+    prng_seed(&prng, seed);
+    for (int round = 0; same && round < 20000; round++) {
+        size_t n = random_request(&prng, made), cut = 1 + prng_u64(&prng) % 12;
+        char *data = xmemdup(made, n); /* to the byte */
+        struct resp_parser p = {0}, q = {0};
+        buf_clear(&sweep);
+        buf_clear(&pieces);
+        args.count = 0;
+        outcome(&sweep, resp_parse(&p, data, n, &limits, &args), &p);
+        args.count = 0;
+        enum resp_state st = cut < n ? resp_parse(&q, data, cut, &limits, &args) : RESP_MORE;
+        if (st == RESP_MORE) st = resp_parse(&q, data, n, &limits, &args);
+        outcome(&pieces, st, &q);
+        same = buf_len(&sweep) == buf_len(&pieces) &&
+               !memcmp(buf_head(&sweep), buf_head(&pieces), buf_len(&sweep));
+        if (!same)
+            fprintf(stderr, "# round %d: %s / %s of %.*s\n", round, buf_cstr(&sweep),
+                    buf_cstr(&pieces), (int)n, data);
+        resp_parser_free(&p);
+        resp_parser_free(&q);
+        free(data);
+    }
+    ok(same, "20,000 requests, good and bad, are the same in one piece and in two");
+    buf_free(&sweep);
+    buf_free(&pieces);
 }
 
 static void wrong(const char *s, const char *sentence) {
@@ -174,6 +246,7 @@ int main(void) {
     whole_requests();
     in_pieces();
     behind_others();
+    both_ways();
     wrong_requests();
     replies();
     resp_args_free(&args);

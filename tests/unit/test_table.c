@@ -10,9 +10,12 @@
 
 #include "server/base/buf.h"
 #include "server/base/log.h"
+#include "server/base/rand.h"
 #include "server/cmd/call.h"
 #include "server/cmd/table.h"
 #include "server/store/string.h"
+
+#include <strings.h>
 
 static struct bytes word(const char *s) {
     return (struct bytes){s, strlen(s)};
@@ -53,6 +56,51 @@ static void test_lookup(void) {
     is_str(command_resolve(2, bad, 0, &unknown)->name, "object", "a wrong one gives its container");
     ok(unknown, "and is said to be unknown");
     ok(!command_resolve(1, (struct bytes[]){word("nosuch")}, 0, &unknown), "no row, no command");
+}
+
+/* What the lookup must agree with: row by row, letter by letter. */
+static const struct command *plain_find(const char *name, size_t len) {
+    for (int id = 0; id < command_count(); id++) {
+        const struct command *cmd = command_by_id(id);
+        if (!cmd->parent && command_exists(cmd, 0) && strlen(cmd->name) == len &&
+            strncasecmp(cmd->name, name, len) == 0)
+            return cmd;
+    }
+    return NULL;
+}
+
+static bool finds_as_plain(const char *name, size_t len) {
+    char *exact = malloc(len ? len : 1); /* to the byte, so that reading beyond it shows */
+    memcpy(exact, name, len);
+    bool same = command_find((struct bytes){exact, len}, 0) == plain_find(name, len);
+    free(exact);
+    return same;
+}
+
+static void test_every_spelling(void) {
+    enum { MIXES = 200 };
+    struct prng prng;
+    const char *text = getenv("DUET_SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : 1;
+    printf("# DUET_SEED=%" PRIu64 "\n", seed);
+    prng_seed(&prng, seed);
+    bool mixed = true, near = true;
+    for (int id = 0; id < command_count(); id++) {
+        const char *name = command_by_id(id)->name;
+        size_t n = strlen(name);
+        for (int mix = 0; mix < MIXES; mix++) {
+            char sent[64];
+            memcpy(sent, name, n);
+            for (size_t i = 0; i < n; i++)
+                if (sent[i] >= 'a' && sent[i] <= 'z' && prng_u64(&prng) & 1) sent[i] ^= 0x20;
+            mixed &= finds_as_plain(sent, n);
+            sent[prng_u64(&prng) % n] ^= (char)(1 << prng_u64(&prng) % 8);
+            near &= finds_as_plain(sent, n) && finds_as_plain(sent, n - 1);
+        }
+    }
+    ok(mixed, "every name is found in every mix of cases");
+    ok(near,
+       "and one bit or one letter less makes it another word, as comparing letters would say");
 }
 
 static void test_editions(void) {
@@ -200,6 +248,7 @@ int main(void) {
     command_table_init();
     store = store_new(16, 1);
     test_lookup();
+    test_every_spelling();
     test_editions();
     test_keys();
     test_effects();
