@@ -437,7 +437,7 @@ enum { ROWS = sizeof rows / sizeof rows[0], SLOTS = 1024 };
 static struct slot {
     uint64_t name, letters; /* zeros behind a shorter name's end */
     uint32_t len;
-    uint32_t row; /* its number + 1; 0: free */
+    uint32_t row;                            /* its number + 1; 0: free */
 } slots[SLOTS] __attribute__((aligned(64))); /* linear probing */
 static bool ready;
 
