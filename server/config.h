@@ -57,6 +57,7 @@ struct config {
     int maxmemory_policy; /* as the rows' names stand in config_table.c; config_policy_is_lfu */
     int64_t lfu_log_factor, lfu_decay_min;
     /* values: from how many elements or bytes on a small form becomes the big one */
+    int64_t list_chunk, list_compress;
     int64_t set_packed_entries, hash_packed_entries, hash_packed_bytes;
     int64_t zset_packed_entries, zset_packed_bytes;
     /* persistence */

@@ -174,6 +174,13 @@ static bool check_tls_replication(struct config *c, int argc, char **argv, const
     return false;
 }
 
+static bool check_compress(struct config *c, int argc, char **argv, const char **err) {
+    (void)c, (void)argc;
+    if (!strcmp(argv[0], "0")) return true;
+    *err = "lists are kept uncompressed here: only 0 is accepted";
+    return false;
+}
+
 #define F(field) offsetof(struct config, field)
 #define BOOL(n, a, f, fl, p, e)                                                                    \
     { n, a, C_BOOL, fl, F(f), p, 0, 0, NULL, NULL, NULL, e }
@@ -278,8 +285,8 @@ const struct config_row config_rows[] = {
     /* Shape limits of small collections: read by the value kinds as they land. */
     INT("hash-max-listpack-entries", "hash-max-ziplist-entries", hash_packed_entries, 0, "512", 0, INT64_MAX, E_GENERAL),
     INT("hash-max-listpack-value", "hash-max-ziplist-value", hash_packed_bytes, 0, "64", 0, INT64_MAX, E_GENERAL),
-    KEPT("list-max-listpack-size", "list-max-ziplist-size", "-2"),
-    KEPT("list-compress-depth", NULL, "0"),
+    INT("list-max-listpack-size", "list-max-ziplist-size", list_chunk, 0, "-2", INT_MIN, INT_MAX, E_GENERAL),
+    {"list-compress-depth", NULL, C_INT, 0, F(list_compress), "0", 0, INT_MAX, NULL, check_compress, NULL, E_NONE},
     INT("set-max-intset-entries", NULL, set_packed_entries, 0, "512", 0, INT64_MAX, E_GENERAL),
     INT("zset-max-listpack-entries", "zset-max-ziplist-entries", zset_packed_entries, 0, "128", 0, INT64_MAX, E_GENERAL),
     INT("zset-max-listpack-value", "zset-max-ziplist-value", zset_packed_bytes, 0, "64", 0, INT64_MAX, E_GENERAL),

@@ -15,6 +15,7 @@
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/slowlog.h"
+#include "server/store/list.h"
 #include "server/tlsconf.h"
 
 #include <errno.h>
@@ -66,6 +67,7 @@ void server_settle_store(void) {
     set->lfu = config_policy_is_lfu(c->maxmemory_policy);
     set->lfu_log_factor = (unsigned)c->lfu_log_factor;
     set->lfu_decay_min = (unsigned)c->lfu_decay_min;
+    list_limits(c->list_chunk, &set->list_chunk_bytes, &set->list_chunk_count);
     set->set_max_packed = (size_t)c->set_packed_entries;
     set->hash_max_packed = (size_t)c->hash_packed_entries;
     set->hash_max_packed_bytes = (size_t)c->hash_packed_bytes;

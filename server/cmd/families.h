@@ -81,6 +81,24 @@ command_fn cmd_hsetnx;
 command_fn cmd_hstrlen;
 command_fn cmd_hvals;
 
+command_fn cmd_lindex;
+command_fn cmd_linsert;
+command_fn cmd_llen;
+command_fn cmd_lmove;
+command_fn cmd_lmpop;
+command_fn cmd_lpop;
+command_fn cmd_lpos;
+command_fn cmd_lpush;
+command_fn cmd_lpushx;
+command_fn cmd_lrange;
+command_fn cmd_lrem;
+command_fn cmd_lset;
+command_fn cmd_ltrim;
+command_fn cmd_rpop;
+command_fn cmd_rpoplpush;
+command_fn cmd_rpush;
+command_fn cmd_rpushx;
+
 command_fn cmd_sadd;
 command_fn cmd_scard;
 command_fn cmd_sdiff;

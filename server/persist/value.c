@@ -1,13 +1,18 @@
 #include "server/persist/value.h"
 
 #include "server/base/log.h"
+#include "server/proto/ziplist.h"
 #include "server/store/hash.h"
+#include "server/store/list.h"
 #include "server/store/set.h"
 #include "server/store/zset.h"
 
 #include <stdio.h>
 
+enum { CONTAINER_PACKED = 2 }; /* of a quicklist's piece: a listpack; else one plain element */
+
 #define STANDS_TWICE "stands twice"
+#define LIST_REFUSAL "holds a piece that is no sound part of a list"
 #define ZSET_REFUSAL "holds a member twice, or a score that is no number"
 
 struct saving {
@@ -70,6 +75,19 @@ static void save_zset(struct buf *out, const struct entry *e, bool compress) {
     }
 }
 
+static void save_chunk(void *arg, struct bytes listpack) {
+    const struct saving *s = arg;
+    rdb_put_len(s->out, CONTAINER_PACKED);
+    rdb_put_string(s->out, listpack, s->compress);
+}
+
+static void save_list(struct buf *out, const struct entry *e, bool compress) {
+    struct saving s = {out, compress};
+    rdb_put_key(out, RDB_LIST_QUICKLIST_2, entry_key(e), entry_expiry(e), compress);
+    rdb_put_len(out, list_chunks(e));
+    list_each_chunk(e, save_chunk, &s);
+}
+
 void value_save(struct buf *out, const struct entry *e, bool compress) {
     struct digits d;
     struct bytes key = entry_key(e);
@@ -78,6 +96,7 @@ void value_save(struct buf *out, const struct entry *e, bool compress) {
         rdb_put_key(out, RDB_STRING, key, entry_expiry(e), compress);
         rdb_put_string(out, string_bytes(e, &d), compress);
         return;
+    case KIND_LIST: save_list(out, e, compress); return;
     case KIND_HASH: save_hash(out, e, compress); return;
     case KIND_SET: save_set(out, e, compress); return;
     case KIND_ZSET: save_zset(out, e, compress); return;
@@ -142,10 +161,49 @@ static bool zset_item(struct value_load *v, const struct rdb_reader *r) {
     return r->score == r->score && zset_put(v->store, v->db, v->e, r->a, r->score) == ZSET_ADDED;
 }
 
+/* An element, or a piece in one of Redis's forms. An empty piece is refused. */
+static bool push_ziplist(struct store *s, int db, struct entry *e, struct bytes blob) {
+    struct ziplist z;
+    struct bytes element;
+    size_t before = list_len(e);
+    for (zl_open(&z, blob); zl_next(&z, &element);) list_push(s, db, e, LIST_TAIL, element);
+    return !z.bad && list_len(e) > before;
+}
+
+static bool push_plain(struct store *s, int db, struct entry *e, struct bytes element) {
+    if (element.len > LIST_ELEMENT_MAX) return false;
+    list_push(s, db, e, LIST_TAIL, element);
+    return true;
+}
+
+/* True when it went well; if not, nothing empty is left behind. */
+static bool not_empty(struct store *s, int db, struct entry *e, bool well) {
+    if (!well && !list_len(e)) store_delete(s, db, e);
+    return well;
+}
+
+static bool list_item(struct value_load *v, const struct rdb_reader *r) {
+    bool packed = v->type == RDB_LIST_QUICKLIST_2 && r->number == CONTAINER_PACKED;
+    bool well = packed                          ? list_push_packed(v->store, v->db, v->e, r->a)
+                : v->type == RDB_LIST_QUICKLIST ? push_ziplist(v->store, v->db, v->e, r->a)
+                                                : push_plain(v->store, v->db, v->e, r->a);
+    return not_empty(v->store, v->db, v->e, well);
+}
+
+static bool list_new_ziplist(struct store *s, int db, struct bytes key, struct bytes blob,
+                             int64_t expiry_ms) {
+    struct entry *e = list_new(s, db, key, expiry_ms);
+    return not_empty(s, db, e, push_ziplist(s, db, e, blob));
+}
+
 static const struct kind_load *kind_load(int rdb_type) {
     static const struct kind_load loads[] = {
         [RDB_HASH] = {NULL, hash_new, hash_item, "holds a field twice"},
         [RDB_HASH_LISTPACK] = {hash_new_packed, NULL, NULL, "is no sound listpack of fields"},
+        [RDB_LIST] = {NULL, list_new, list_item, LIST_REFUSAL},
+        [RDB_LIST_ZIPLIST] = {list_new_ziplist, NULL, NULL, LIST_REFUSAL},
+        [RDB_LIST_QUICKLIST] = {NULL, list_new, list_item, LIST_REFUSAL},
+        [RDB_LIST_QUICKLIST_2] = {NULL, list_new, list_item, LIST_REFUSAL},
         [RDB_SET] = {NULL, set_new, set_item, "holds a member twice"},
         [RDB_SET_INTSET] = {set_new_packed, NULL, NULL, "is no sound set of integers"},
         [RDB_ZSET] = {NULL, zset_new, zset_item, ZSET_REFUSAL},

@@ -242,6 +242,34 @@ void lp_splice(uint8_t *lp, size_t at, size_t old_bytes, size_t old_count,
     }
 }
 
+/* ---- Values made ready ----------------------------------------------------------------------- */
+
+struct lp_value lp_value_of(struct bytes text) {
+    struct lp_value v = {text, 0, false, 0};
+    v.is_number = text.len <= 20 && num_parse_i64(text.p, text.len, &v.number);
+    size_t body = v.is_number ? int_head(v.number) : string_head(text.len) + text.len;
+    v.size = body + back_bytes(body);
+    return v;
+}
+
+void lp_write(uint8_t *to, const struct lp_value *v) {
+    size_t body = v->is_number ? put_int(to, v->number) : put_string(to, v->text);
+    put_back(to + body, body);
+}
+
+void lp_write_header(uint8_t *lp, size_t total, size_t count) {
+    put_le(lp, total, 4);
+    put_le(lp + 4, count < MANY ? count : MANY, 2);
+    lp[total - 1] = END;
+}
+
+bool lp_equals(const uint8_t *at, const struct lp_value *v) {
+    int64_t number;
+    if (lp_get_int(at, &number)) return v->is_number && number == v->number;
+    return !v->is_number && string_bytes_of(at) == v->text.len &&
+           memcmp(at + head_bytes(*at), v->text.p, v->text.len) == 0;
+}
+
 /* ---- Bytes from outside ---------------------------------------------------------------------- */
 
 static bool element_valid(const uint8_t *at, size_t left, size_t *size) {

@@ -44,6 +44,20 @@ size_t lp_size_of(struct bytes value);
 void lp_splice(uint8_t *lp, size_t at, size_t old_bytes, size_t old_count,
                const struct bytes *values, size_t n);
 
+/* A value made ready to be written or searched, so that its digits are read once. text must outlive it. */
+struct lp_value {
+    struct bytes text;
+    int64_t number; /* when it is kept as one */
+    bool is_number;
+    size_t size; /* as lp_size_of */
+};
+struct lp_value lp_value_of(struct bytes text);
+/* For callers that make the room themselves: one element of v->size bytes, and the header of a listpack of which all but that
+ * is written (its end byte too). */
+void lp_write(uint8_t *to, const struct lp_value *v);
+void lp_write_header(uint8_t *lp, size_t total, size_t count);
+bool lp_equals(const uint8_t *at, const struct lp_value *v);
+
 /* Whether size bytes are one whole, sound listpack. */
 bool lp_valid(const uint8_t *lp, size_t size);
 

@@ -106,6 +106,11 @@ void zset_copy(struct store *s, const struct entry *e, struct entry *to);
 size_t zset_memory(const struct entry *e);
 void zset_verify(const struct entry *e);
 
+void list_free(struct store *s, struct entry *e);
+void list_copy(struct store *s, const struct entry *e, struct entry *to);
+size_t list_memory(const struct entry *e);
+void list_verify(const struct entry *e);
+
 /* Frees an entry that no dict refers to any more. */
 void store_entry_free(struct store *s, struct entry *e);
 

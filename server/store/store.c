@@ -30,6 +30,8 @@ struct store *store_new(int databases, uint64_t seed) {
     s->settings = (struct store_settings){.string_max_bytes = 512 << 20,
                                           .lfu_log_factor = 10,
                                           .lfu_decay_min = 1,
+                                          .list_chunk_bytes = 8192,
+                                          .list_chunk_count = 32767,
                                           .set_max_packed = 512,
                                           .hash_max_packed = 512,
                                           .hash_max_packed_bytes = 64,

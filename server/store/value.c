@@ -19,6 +19,7 @@ struct collection {
 
 static const struct collection *collection(const struct entry *e) {
     static const struct collection kinds[KIND_COUNT] = {
+        [KIND_LIST] = {list_free, list_copy, list_memory, list_verify},
         [KIND_SET] = {set_free, set_copy, set_memory, set_verify},
         [KIND_ZSET] = {zset_free, zset_copy, zset_memory, zset_verify},
         [KIND_HASH] = {hash_free, hash_copy, hash_memory, hash_verify},
@@ -38,7 +39,7 @@ const char *entry_encoding(const struct entry *e) {
     case FORM_INT: return "int";
     case FORM_EMBEDDED:
     case FORM_RAW: return e->flags & ENTRY_EDITED || string_len(e) > 44 ? "raw" : "embstr";
-    case FORM_LISTPACK: return "listpack";
+    case FORM_LISTPACK: return entry_kind(e) == KIND_LIST ? "quicklist" : "listpack";
     case FORM_INTSET: return "intset";
     case FORM_TABLE: return "hashtable";
     case FORM_CHUNKS: return "quicklist";

@@ -12,11 +12,11 @@ def data(wire, encodings=True):
     for db in range(16):
         wire.call("SELECT", db)
         keys = wire.call("KEYS", "*")
-        ask = [c for k in keys for c in ((b"TYPE", k), (b"OBJECT", b"ENCODING", k), (b"GET", k), (b"HGETALL", k), (b"SMEMBERS", k), (b"PTTL", k))]
+        ask = [c for k in keys for c in ((b"TYPE", k), (b"OBJECT", b"ENCODING", k), (b"GET", k), (b"HGETALL", k), (b"SMEMBERS", k), (b"LRANGE", k, 0, -1), (b"PTTL", k))]
         replies = [v for _, v in wire.pipeline(ask)]
         for i, k in enumerate(keys):
-            kind, encoding, string, fields, members, ttl = replies[6 * i:6 * i + 6]
-            value = pairs(fields) if kind == b"+hash" else sorted(members) if kind == b"+set" else string
+            kind, encoding, string, fields, members, elements, ttl = replies[7 * i:7 * i + 7]
+            value = {b"+hash": lambda: pairs(fields), b"+set": lambda: sorted(members), b"+list": lambda: elements}.get(kind, lambda: string)()
             found[db, k] = (kind, encoding if encodings else None, value, ttl >= 0)
     return found
 

@@ -30,7 +30,7 @@ class Words:
         return self.rng.random() < share
 
     def key(self):
-        return self.pick(KEYS) if self.chance(0.97) else self.pick([b"h", b"s"]) + b"%d" % self.rng.randint(0, 5)
+        return self.pick(KEYS) if self.chance(0.97) else self.pick([b"h", b"s", b"l"]) + b"%d" % self.rng.randint(0, 5)
 
     def int(self):
         r = self.rng.random()
@@ -224,6 +224,50 @@ class Words:
             return b"f%d" % self.rng.randint(0, 12)
         return b"%d" % self.rng.randint(-3, 900) if r < 0.95 else self.value()
 
+    def list(self):
+        k, v, i = self.list_key, self.element, self.small
+        name = self.pick([b"LPUSH", b"LPUSH", b"RPUSH", b"RPUSH", b"RPUSH", b"LPUSHX", b"RPUSHX", b"LPOP", b"RPOP", b"LLEN", b"LINDEX", b"LSET", b"LINSERT",
+                          b"LINSERT", b"LRANGE", b"LRANGE", b"LREM", b"LTRIM", b"LPOS", b"LPOS", b"LMOVE", b"LMOVE", b"RPOPLPUSH", b"LMPOP"])
+        if name.endswith((b"PUSH", b"PUSHX")):
+            r = self.rng.random()
+            return [name, k()] + [v() for _ in range(self.rng.randint(1, 4) if r < 0.96 else 60 if r < 0.99 else 700)]
+        if name in (b"LPOP", b"RPOP"):
+            return [name, k()] + self.pick([[], [], [b"1"], [i()], [b"300"], [b"1", b"1"]])
+        if name == b"LLEN":
+            return [name, k()]
+        if name == b"LINDEX":
+            return [name, k(), i() if self.chance(0.7) else self.int()]
+        if name == b"LSET":
+            return [name, k(), i(), v()]
+        if name == b"LINSERT":
+            return [name, k(), self.case(self.pick([b"BEFORE", b"AFTER", b"BEFORE", b"AFTER", b"BESIDE"])), v(), v()]
+        if name == b"LRANGE":
+            return [name, k()] + self.pick([[b"0", b"-1"], [i(), i()], [self.int(), self.int()]])
+        if name == b"LTRIM":
+            return [name, k()] + self.pick([[b"0", b"-2"], [b"1", b"-1"], [i(), i()], [b"0", b"400"], [b"-400", b"-1"], [self.int(), self.int()]])
+        if name == b"LREM":
+            return [name, k(), self.pick([b"0", b"1", b"-1", b"2", b"-2"]) if self.chance(0.8) else self.int(), v()]
+        if name == b"LPOS":
+            words = [w for o in self.options([b"RANK", b"COUNT", b"MAXLEN", b"RANKS"], 3, ()) for w in (o, i() if self.chance(0.8) else self.int())]
+            return [name, k(), v()] + words
+        ends = [b"LEFT", b"RIGHT", b"LEFT", b"RIGHT", b"LEFT", b"RIGHT", b"UP"]
+        if name == b"LMOVE":
+            return [name, k(), k(), self.case(self.pick(ends)), self.case(self.pick(ends))]
+        if name == b"RPOPLPUSH":
+            return [name, k(), k()]
+        n = self.rng.randint(1, 3)
+        tail = self.pick([[], [], [b"COUNT", i()], [b"count", b"1000"], [b"COUNT"], [b"COUNT", b"1", b"COUNT", b"1"], [b"MAX", b"1"]])
+        return [name, b"%d" % n if self.chance(0.9) else i()] + [k() for _ in range(n)] + [self.case(self.pick(ends))] + tail
+
+    def list_key(self):
+        return b"l%d" % self.rng.randint(0, 5) if self.chance(0.95) else self.key()
+
+    def element(self):
+        r = self.rng.random()
+        if r < 0.6:
+            return b"e%d" % self.rng.randint(0, 9)
+        return b"%d" % self.rng.randint(-3, 9) if r < 0.8 else self.value() if r < 0.99 else self.pick([b"L" * 9000, b"M" * 70000])
+
     def lcs(self):
         tail = self.options([b"LEN", b"IDX", b"WITHMATCHLEN", b"MINMATCHLEN", b"MAX"], 3, ())
         return [b"LCS", self.key(), self.key()] + [w for o in tail for w in ([o, self.small()] if o.upper() == b"MINMATCHLEN" else [o])]
@@ -271,7 +315,7 @@ class Words:
             return [name, k(), self.date(1 if name == b"EXPIREAT" else 1000)] + flags
         return [name, k()]
 
-    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [lcs]
+    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [list] * 6 + [lcs]
 
     def command(self):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""
@@ -286,7 +330,7 @@ class Words:
             words.pop()
         elif r < 0.04:
             words.append(odd)
-        elif r < 0.06 and len(words) > 1:
+        elif r < 0.06 and len(words) > 1 and words[0] != b"LMPOP":  # redis-server dies of a number of keys that overflows
             words[self.rng.randint(1, len(words) - 1)] = odd
         if words[0] not in (b"SWAPDB", b"SELECT") or self.chance(0.3):
             words[0] = self.case(words[0])

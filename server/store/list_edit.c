@@ -1,0 +1,371 @@
+/* See list.h: whatever changes a list. */
+#include "server/base/log.h"
+#include "server/store/list.h"
+#include "server/store/list_forms.h"
+#include "server/store/packed.h"
+
+static size_t limit_of(const struct store *s) {
+    return s->settings.list_chunk_bytes;
+}
+
+static bool has_room(const struct store *s, const struct chunk *ch, size_t bytes, size_t count) {
+    return ch->count + count <= s->settings.list_chunk_count &&
+           chunk_total(ch) + bytes <= limit_of(s);
+}
+
+/* What every change begins and ends with; the list's bytes are part of the store's. */
+struct edit {
+    struct store *s;
+    struct entry *e;
+    struct list *l; /* NULL: small */
+    size_t bytes_before;
+};
+
+static struct edit edit_begin(struct store *s, int db, struct entry *e) {
+    must(entry_kind(e) == KIND_LIST, "the value is a list");
+    store_before_change(s, db, e);
+    struct edit ed = {s, e, list_is_small(e) ? NULL : list_big(e), 0};
+    if (ed.l) ed.bytes_before = ed.l->bytes;
+    return ed;
+}
+
+static void edit_unpack(struct edit *ed) {
+    ed->l = list_unpack(ed->s, ed->e);
+    ed->bytes_before = ed->l->bytes;
+}
+
+static void edit_end(struct edit *ed) {
+    if (ed->l) ed->s->memory += ed->l->bytes - ed->bytes_before;
+}
+
+/* Replaces a part of a small list. */
+static uint8_t *small_open(struct edit *ed, struct chunk *ch, struct chunk_gap gap) {
+    uint8_t *at = chunk_open(&ed->s->memory, ch, gap, ROOM_TIGHT, 0);
+    entry_set_pointer(ed->e, ch->room);
+    return at;
+}
+
+/* Replaces a part of a big list's chunk. */
+static uint8_t *big_open(struct edit *ed, struct place p, struct chunk_gap gap,
+                         enum chunk_room room) {
+    uint8_t *at = chunk_open(&ed->l->bytes, place_chunk(p), gap, room, limit_of(ed->s));
+    dir_count(ed->l, p, (int64_t)gap.new_count - (int64_t)gap.old_count);
+    return at;
+}
+
+static struct chunk_gap gap_before(const struct chunk *ch, const uint8_t *at, size_t bytes) {
+    return (struct chunk_gap){(size_t)(at - chunk_pack(ch)), 0, 0, bytes, 1};
+}
+
+static struct chunk_gap gap_at_end(const struct chunk *ch, enum list_end end, size_t bytes) {
+    size_t offset = end == LIST_HEAD ? LP_EMPTY_BYTES - 1 : chunk_total(ch) - 1;
+    return (struct chunk_gap){offset, 0, 0, bytes, 1};
+}
+
+/* ---- Ends ------------------------------------------------------------------------------------ */
+
+/* A chunk of one element beside p, with room for more where the list grows. */
+static struct place chunk_beside(struct edit *ed, struct place p, bool after,
+                                 const struct lp_value *v, enum chunk_room room) {
+    enum { FIRST_ROOM = 1024 };
+    size_t bytes = LP_EMPTY_BYTES + v->size;
+    if (room != ROOM_FIT && ed->s->settings.list_chunk_count > 1 && bytes < FIRST_ROOM &&
+        limit_of(ed->s) > FIRST_ROOM)
+        bytes = FIRST_ROOM;
+    struct chunk ch = chunk_new(&ed->l->bytes, bytes);
+    struct chunk_gap gap = gap_at_end(&ch, LIST_TAIL, v->size);
+    lp_write(chunk_open(&ed->l->bytes, &ch, gap, room, limit_of(ed->s)), v);
+    return dir_insert(ed->l, p, ch, after);
+}
+
+static void big_push(struct edit *ed, enum list_end end, const struct lp_value *v) {
+    enum chunk_room room = end == LIST_HEAD ? ROOM_HEAD : ROOM_TAIL;
+    struct place p = end == LIST_HEAD ? dir_first(ed->l) : dir_last(ed->l);
+    if (p.leaf && has_room(ed->s, place_chunk(p), v->size, 1)) {
+        lp_write(big_open(ed, p, gap_at_end(place_chunk(p), end, v->size), room), v);
+        return;
+    }
+    if (p.leaf) chunk_trim(&ed->l->bytes, place_chunk(p));
+    chunk_beside(ed, p, end == LIST_TAIL, v, room);
+}
+
+void list_push(struct store *s, int db, struct entry *e, enum list_end end, struct bytes value) {
+    struct lp_value v = lp_value_of(value);
+    struct edit ed = edit_begin(s, db, e);
+    must(value.len <= LIST_ELEMENT_MAX, "an element is not too long");
+    if (!ed.l) {
+        struct chunk ch = list_small(e);
+        if (!ch.count || has_room(s, &ch, v.size, 1)) {
+            lp_write(small_open(&ed, &ch, gap_at_end(&ch, end, v.size)), &v);
+            return;
+        }
+        edit_unpack(&ed);
+    }
+    big_push(&ed, end, &v);
+    edit_end(&ed);
+}
+
+static void push_each(struct edit *ed, const uint8_t *lp) {
+    char digits[LP_DIGITS];
+    for (const uint8_t *at = lp_first(lp); at; at = lp_next(lp, at)) {
+        struct lp_value v = lp_value_of(lp_get(at, digits));
+        big_push(ed, LIST_TAIL, &v);
+    }
+}
+
+bool list_push_packed(struct store *s, int db, struct entry *e, struct bytes listpack) {
+    const uint8_t *lp = (const uint8_t *)listpack.p;
+    if (listpack.len > (size_t)1 << 30 || !lp_valid(lp, listpack.len)) return false;
+    size_t count = lp_count(lp);
+    if (!count) return false;
+    bool fits =
+        count == 1 || (listpack.len <= limit_of(s) && count <= s->settings.list_chunk_count);
+    struct edit ed = edit_begin(s, db, e);
+    if (fits && !list_len(e)) {
+        packed_free(s, entry_pointer(e)); /* an empty list is a small one */
+        entry_set_pointer(e, packed_copy(s, lp));
+        return true;
+    }
+    if (!ed.l) edit_unpack(&ed);
+    if (fits)
+        dir_insert(ed.l, dir_last(ed.l), chunk_of(&ed.l->bytes, listpack, count), true);
+    else
+        push_each(&ed, lp);
+    edit_end(&ed);
+    list_pack_if_small(s, e);
+    return true;
+}
+
+/* ---- The middle ------------------------------------------------------------------------------ */
+
+/* The chunk has no room before the element at `at`: finds some beside it, else makes some. */
+static void insert_crowded(struct edit *ed, struct place p, size_t within,
+                           const struct lp_value *v) {
+    struct chunk *ch = place_chunk(p);
+    struct place prev = dir_prev(p);
+    if (within == 0 && prev.leaf && has_room(ed->s, place_chunk(prev), v->size, 1)) {
+        lp_write(big_open(ed, prev, gap_at_end(place_chunk(prev), LIST_TAIL, v->size), ROOM_FIT),
+                 v);
+    } else if (within == 0) {
+        chunk_beside(ed, p, false, v, ROOM_FIT);
+    } else {
+        size_t offset = (size_t)(chunk_seek(ch, within) - chunk_pack(ch));
+        size_t moved = ch->count - within;
+        struct chunk right = chunk_split(&ed->l->bytes, ch, offset, within);
+        dir_count(ed->l, p, -(int64_t)moved);
+        struct place r = dir_insert(ed->l, p, right, true);
+        struct place left = dir_prev(r);
+        if (has_room(ed->s, place_chunk(left), v->size, 1))
+            lp_write(
+                big_open(ed, left, gap_at_end(place_chunk(left), LIST_TAIL, v->size), ROOM_FIT), v);
+        else if (has_room(ed->s, place_chunk(r), v->size, 1))
+            lp_write(big_open(ed, r, gap_at_end(place_chunk(r), LIST_HEAD, v->size), ROOM_FIT), v);
+        else
+            chunk_beside(ed, left, true, v, ROOM_FIT);
+    }
+}
+
+static void big_insert(struct edit *ed, size_t index, const struct lp_value *v) {
+    if (index == 0 || index == ed->l->len) {
+        big_push(ed, index ? LIST_TAIL : LIST_HEAD, v);
+        return;
+    }
+    size_t within;
+    struct place p = dir_locate(ed->l, index, &within);
+    struct chunk *ch = place_chunk(p);
+    if (has_room(ed->s, ch, v->size, 1))
+        lp_write(big_open(ed, p, gap_before(ch, chunk_seek(ch, within), v->size), ROOM_FIT), v);
+    else
+        insert_crowded(ed, p, within, v);
+}
+
+void list_insert(struct store *s, int db, struct entry *e, size_t index, struct bytes value) {
+    struct lp_value v = lp_value_of(value);
+    struct edit ed = edit_begin(s, db, e);
+    must(value.len <= LIST_ELEMENT_MAX && index <= list_len(e), "an element and its place fit");
+    if (!ed.l) {
+        struct chunk ch = list_small(e);
+        if (!ch.count || has_room(s, &ch, v.size, 1)) {
+            lp_write(small_open(&ed, &ch, gap_before(&ch, chunk_seek(&ch, index), v.size)), &v);
+            return;
+        }
+        edit_unpack(&ed);
+    }
+    big_insert(&ed, index, &v);
+    edit_end(&ed);
+}
+
+/* ---- Removing -------------------------------------------------------------------------------- */
+
+static struct chunk_gap gap_of(const struct chunk *ch, size_t within, size_t count) {
+    const uint8_t *from = chunk_seek(ch, within), *to = from;
+    if (within + count == ch->count)
+        to = chunk_seek(ch, ch->count);
+    else
+        for (size_t i = 0; i < count; i++) to += lp_size(to);
+    return (struct chunk_gap){(size_t)(from - chunk_pack(ch)), (size_t)(to - from), count, 0, 0};
+}
+
+/* Makes one chunk of the one at p and the one behind it when they have room in it. */
+static bool join(struct edit *ed, struct place p) {
+    struct place next = dir_next(p);
+    if (!next.leaf) return false;
+    struct chunk *a = place_chunk(p), b = *place_chunk(next);
+    if (!has_room(ed->s, a, chunk_total(&b) - LP_EMPTY_BYTES, b.count)) return false;
+    dir_remove(ed->l, next); /* p stays good */
+    chunk_join(&ed->l->bytes, a, &b);
+    dir_count(ed->l, p, b.count);
+    return true;
+}
+
+/* Chunks that go as a whole: freed at once when they are few, else handed to store_work as a list of their own. */
+struct leavings {
+    struct list *l;
+    size_t freed;
+};
+
+static struct place take_chunk(struct edit *ed, struct place p, struct leavings *gone) {
+    struct chunk ch = *place_chunk(p);
+    p = dir_remove(ed->l, p);
+    if (gone->freed++ < LIST_AT_ONCE) {
+        chunk_free(&ed->l->bytes, &ch);
+        return p;
+    }
+    if (!gone->l) gone->l = dir_new();
+    ed->l->bytes -= ch.cap;
+    gone->l->bytes += ch.cap;
+    dir_insert(gone->l, dir_last(gone->l), ch, true);
+    return p;
+}
+
+static void bury_leavings(struct edit *ed, struct leavings *gone) {
+    if (!gone->l) return;
+    ed->s->memory += gone->l->bytes;
+    list_bury(ed->s, gone->l);
+}
+
+static void big_remove(struct edit *ed, size_t index, size_t count) {
+    struct leavings gone = {NULL, 0};
+    size_t within;
+    struct place p = dir_locate(ed->l, index, &within);
+    while (count) {
+        struct chunk *ch = place_chunk(p);
+        size_t n = ch->count - within < count ? ch->count - within : count;
+        if (n == ch->count) {
+            p = take_chunk(ed, p, &gone);
+        } else {
+            big_open(ed, p, gap_of(ch, within, n), ROOM_FIT);
+            p = dir_next(p);
+        }
+        count -= n;
+        within = 0;
+    }
+    bury_leavings(ed, &gone);
+    /* where something was taken from the middle, what is left at either side may fit together */
+    if (index && index < ed->l->len) join(ed, dir_locate(ed->l, index - 1, &within));
+}
+
+void list_remove(struct store *s, int db, struct entry *e, size_t index, size_t count) {
+    struct edit ed = edit_begin(s, db, e);
+    must(count <= list_len(e) && index <= list_len(e) - count, "what is removed is there");
+    if (!count) return;
+    if (!ed.l) {
+        struct chunk ch = list_small(e);
+        small_open(&ed, &ch, gap_of(&ch, index, count));
+        return;
+    }
+    big_remove(&ed, index, count);
+    edit_end(&ed);
+    list_pack_if_small(s, e);
+}
+
+/* How many of a chunk's n equal ones are passed over when they are taken from the tail. */
+static size_t skipped(size_t n, size_t most, enum list_end from) {
+    return from == LIST_TAIL && n > most ? n - most : 0;
+}
+
+static size_t big_remove_equal(struct edit *ed, const struct lp_value *v, size_t most,
+                               enum list_end from) {
+    struct leavings gone = {NULL, 0};
+    size_t removed = 0;
+    struct place p = from == LIST_HEAD ? dir_first(ed->l) : dir_last(ed->l), next;
+    for (; p.leaf && removed < most; p = next) {
+        struct chunk *ch = place_chunk(p);
+        size_t n = chunk_count_equal(ch, v), take = n < most - removed ? n : most - removed;
+        struct place prev = dir_prev(p);
+        next = from == LIST_HEAD ? dir_next(p) : prev;
+        removed += take;
+        if (!take) continue;
+        if (take == ch->count) {
+            struct place behind = take_chunk(ed, p, &gone);
+            if (from == LIST_HEAD) next = behind;
+            continue;
+        }
+        chunk_remove_equal(&ed->l->bytes, ch, v, skipped(n, take, from), take, ROOM_FIT);
+        dir_count(ed->l, p, -(int64_t)take);
+        if (from == LIST_TAIL)
+            join(ed, p);
+        else if (prev.leaf && join(ed, prev))
+            next = dir_next(prev);
+    }
+    bury_leavings(ed, &gone);
+    return removed;
+}
+
+size_t list_remove_equal(struct store *s, int db, struct entry *e, struct bytes value, size_t most,
+                         enum list_end from) {
+    struct lp_value v = lp_value_of(value);
+    struct edit ed = edit_begin(s, db, e);
+    if (!ed.l) {
+        struct chunk ch = list_small(e);
+        size_t n = chunk_count_equal(&ch, &v), take = n < most ? n : most;
+        if (take) {
+            chunk_remove_equal(&s->memory, &ch, &v, skipped(n, take, from), take, ROOM_TIGHT);
+            entry_set_pointer(e, ch.room);
+        }
+        return take;
+    }
+    size_t removed = big_remove_equal(&ed, &v, most, from);
+    edit_end(&ed);
+    list_pack_if_small(s, e);
+    return removed;
+}
+
+/* ---- Replacing ------------------------------------------------------------------------------- */
+
+static bool has_room_instead(const struct store *s, const struct chunk *ch, size_t old,
+                             size_t new) {
+    return ch->count == 1 || new <= old || chunk_total(ch) - old + new <= limit_of(s);
+}
+
+static struct chunk_gap gap_for(const struct chunk *ch, size_t within, size_t bytes) {
+    struct chunk_gap gap = gap_of(ch, within, 1);
+    gap.new_bytes = bytes;
+    gap.new_count = 1;
+    return gap;
+}
+
+void list_set(struct store *s, int db, struct entry *e, size_t index, struct bytes value) {
+    struct lp_value v = lp_value_of(value);
+    struct edit ed = edit_begin(s, db, e);
+    must(value.len <= LIST_ELEMENT_MAX && index < list_len(e), "an element and its place fit");
+    if (!ed.l) {
+        struct chunk ch = list_small(e);
+        struct chunk_gap gap = gap_for(&ch, index, v.size);
+        if (has_room_instead(s, &ch, gap.old_bytes, v.size)) {
+            lp_write(small_open(&ed, &ch, gap), &v);
+            return;
+        }
+        edit_unpack(&ed);
+    }
+    size_t within;
+    struct place p = dir_locate(ed.l, index, &within);
+    struct chunk_gap gap = gap_for(place_chunk(p), within, v.size);
+    if (has_room_instead(s, place_chunk(p), gap.old_bytes, v.size)) {
+        lp_write(big_open(&ed, p, gap, ROOM_FIT), &v);
+    } else {
+        big_remove(&ed, index, 1);
+        big_insert(&ed, index, &v);
+    }
+    edit_end(&ed);
+}

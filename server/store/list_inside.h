@@ -1,0 +1,115 @@
+/* Chunks and the directory above them. Inside server/store only; what a list is stands in list.h. */
+#ifndef DUET_STORE_LIST_INSIDE_H
+#define DUET_STORE_LIST_INSIDE_H
+
+#include "server/proto/listpack.h"
+#include "server/store/inside.h"
+
+/* ---- Chunks (list_chunk.c) ------------------------------------------------------------------- */
+
+/* A listpack with room at either side, so that elements come and go at both ends without moving the others. */
+struct chunk {
+    uint8_t *room;
+    uint32_t cap; /* bytes of room */
+    uint32_t at;  /* where the listpack begins in it */
+    uint32_t count;
+    uint32_t spare; /* for a walk's number */
+};
+
+static inline uint8_t *chunk_pack(const struct chunk *ch) {
+    return ch->room + ch->at;
+}
+static inline size_t chunk_total(const struct chunk *ch) {
+    return lp_total(chunk_pack(ch));
+}
+
+/* Where more room is made when there is none. */
+enum chunk_room {
+    ROOM_TIGHT, /* none to spare, ever: the listpack is alone in an allocation that an entry points to */
+    ROOM_FIT,  /* none to spare now */
+    ROOM_HEAD, /* more elements are to be expected at this end */
+    ROOM_TAIL
+};
+/* What is to be replaced: old_count elements of old_bytes, from the offset in the listpack on. */
+struct chunk_gap {
+    size_t offset, old_bytes, old_count, new_bytes, new_count;
+};
+/* Makes the change but for the new elements, which the caller writes to the place returned. A chunk is not grown past
+ * most_bytes for the sake of elements to come. */
+uint8_t *chunk_open(size_t *memory, struct chunk *ch, struct chunk_gap gap, enum chunk_room room,
+                    size_t most_bytes);
+/* An empty one, with room for that many bytes. */
+struct chunk chunk_new(size_t *memory, size_t bytes);
+struct chunk chunk_of(size_t *memory, struct bytes listpack, size_t count);
+void chunk_free(size_t *memory, struct chunk *ch);
+/* Gives room back that is not needed. */
+void chunk_trim(size_t *memory, struct chunk *ch);
+/* As ROOM_TIGHT keeps it. */
+void chunk_tighten(size_t *memory, struct chunk *ch);
+/* The element of that index, from whichever end is nearer; the index may be the count. */
+const uint8_t *chunk_seek(const struct chunk *ch, size_t index);
+/* Moves the elements from the offset on, which are not the first `before` ones, to a new chunk. */
+struct chunk chunk_split(size_t *memory, struct chunk *ch, size_t offset, size_t before);
+/* Appends b's elements to a, and frees b. */
+void chunk_join(size_t *memory, struct chunk *a, struct chunk *b);
+/* Removes `take` of the elements that equal the value, but not the first `skip` of them. */
+void chunk_remove_equal(size_t *memory, struct chunk *ch, const struct lp_value *value, size_t skip,
+                        size_t take, enum chunk_room room);
+size_t chunk_count_equal(const struct chunk *ch, const struct lp_value *value);
+
+/* ---- The directory (list_dir.c) -------------------------------------------------------------- */
+
+/* A tree whose leaves hold chunks in order, and whose inner nodes count the elements below each child. */
+enum { LEAF_CHUNKS = 16, INNER_CHILDREN = 31 };
+
+struct list_inner;
+struct list_node {
+    struct list_inner *parent;
+    uint16_t slot; /* in the parent */
+    uint16_t n;
+    bool is_leaf;
+};
+struct list_inner {
+    struct list_node node;
+    size_t count[INNER_CHILDREN];
+    struct list_node *child[INNER_CHILDREN];
+};
+struct list_leaf {
+    struct list_node node;
+    struct list_leaf *prev, *next;
+    struct chunk chunk[LEAF_CHUNKS];
+};
+
+/* A big list. `bytes` is all that it holds, itself included. */
+struct list {
+    struct list_node *root; /* a leaf with no chunk when the list is empty */
+    struct list_leaf *first, *last;
+    size_t len, chunks, bytes;
+};
+
+struct place {
+    struct list_leaf *leaf; /* NULL: none */
+    unsigned slot;
+};
+static inline struct chunk *place_chunk(struct place p) {
+    return &p.leaf->chunk[p.slot];
+}
+
+struct list *dir_new(void);
+/* The directory must have no chunks left. */
+void dir_free(struct list *l);
+struct place dir_first(const struct list *l);
+struct place dir_last(const struct list *l);
+struct place dir_next(struct place p);
+struct place dir_prev(struct place p);
+/* The chunk of an element that exists, and the element's index in it. */
+struct place dir_locate(const struct list *l, size_t index, size_t *within);
+/* The chunk gained or lost elements. */
+void dir_count(struct list *l, struct place p, int64_t change);
+/* Puts a chunk beside the one at p (NULL leaf: the first of an empty list); other places are not good any more. */
+struct place dir_insert(struct list *l, struct place p, struct chunk ch, bool after);
+/* Takes the chunk out; it is the caller's then. Returns the place of the one behind it. Places of earlier chunks stay good. */
+struct place dir_remove(struct list *l, struct place p);
+void dir_verify(const struct list *l);
+
+#endif
