@@ -60,7 +60,8 @@ struct entry *hash_new(struct store *s, int db, struct bytes key, int64_t expiry
 /* Whether the pairs of a listpack fit the limits of small hashes. */
 static bool stays_packed(const struct store *s, size_t pairs, struct bytes field,
                          struct bytes value) {
-    return pairs <= s->settings.hash_max_packed && field.len <= s->settings.hash_max_packed_bytes &&
+    return pairs <= packed_limit(s->settings.hash_max_packed) &&
+           field.len <= s->settings.hash_max_packed_bytes &&
            value.len <= s->settings.hash_max_packed_bytes;
 }
 
@@ -99,7 +100,7 @@ bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
     if (twice) return false;
     struct entry *e = store_put(s, db, key, KIND_HASH, FORM_LISTPACK, 0, expiry_ms);
     entry_set_pointer(e, packed_copy(s, lp));
-    if (!fits) unpack(s, e);
+    if (!fits || listpack.len > PACKED_MAX_BYTES) unpack(s, e);
     return true;
 }
 
@@ -156,11 +157,12 @@ bool hash_set(struct store *s, int db, struct entry *e, struct bytes field, stru
     must(entry_kind(e) == KIND_HASH, "the value is a hash");
     store_before_change(s, db, e);
     if (is_packed(e)) {
-        if (!stays_packed(s, 1, field, value)) unpack(s, e);
+        if (!stays_packed(s, 1, field, value) || packed_overflows(e, field.len + value.len))
+            unpack(s, e);
     }
     if (!is_packed(e)) return set_in_table(s, table_of(e), field, value);
     bool added = set_packed(s, e, field, value);
-    if (hash_len(e) > s->settings.hash_max_packed) unpack(s, e);
+    if (hash_len(e) > packed_limit(s->settings.hash_max_packed)) unpack(s, e);
     return added;
 }
 

@@ -75,6 +75,14 @@ struct store {
     size_t expire_block;
 };
 
+/* A small form becomes a big one in one step, so it ends here whatever the settings say: so many elements (or
+ * pairs), so many bytes. That bounds the step to about 2 ms. (A listpack that comes from outside is
+ * converted in one step too, however long it is: loading, RESTORE.) */
+enum { PACKED_MAX = 8192, PACKED_MAX_BYTES = 1 << 20 };
+static inline size_t packed_limit(size_t setting) {
+    return setting < PACKED_MAX ? setting : PACKED_MAX;
+}
+
 static inline struct dict *store_dict(const struct store *s, int db) {
     return &s->spaces[db]->dict;
 }

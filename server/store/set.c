@@ -98,7 +98,7 @@ bool set_new_packed(struct store *s, int db, struct bytes key, struct bytes ints
     if (!intset_valid(is, intset.len) || intset_count(is) == 0) return false;
     struct entry *e = store_put(s, db, key, KIND_SET, FORM_INTSET, 0, expiry_ms);
     entry_set_pointer(e, memcpy(mem_new(&s->memory, intset.len), is, intset.len));
-    if (intset_count(is) > s->settings.set_max_packed) unpack(s, e);
+    if (intset_count(is) > packed_limit(s->settings.set_max_packed)) unpack(s, e);
     return true;
 }
 
@@ -127,7 +127,7 @@ bool set_add(struct store *s, int db, struct entry *e, struct bytes member) {
     store_before_change(s, db, e);
     if (is_packed(e) && as_int(member, &v)) {
         bool added = ints_add(s, e, v);
-        if (set_len(e) > s->settings.set_max_packed) unpack(s, e);
+        if (set_len(e) > packed_limit(s->settings.set_max_packed)) unpack(s, e);
         return added;
     }
     if (is_packed(e)) unpack(s, e);

@@ -36,7 +36,8 @@ struct store_settings {
     uint64_t string_max_bytes; /* proto-max-bulk-len: 512 MB */
     bool lfu;                  /* maxmemory-policy is an LFU one: the access bits count, not date */
     unsigned lfu_log_factor, lfu_decay_min;
-    size_t list_chunk_bytes, list_chunk_count;     /* list_limits of list-max-listpack-size */
+    size_t list_chunk_bytes, list_chunk_count; /* list_limits of list-max-listpack-size */
+    /* Limits of small forms; 8192 elements and 1 MiB hold whatever stands here. */
     size_t set_max_packed;                         /* set-max-intset-entries */
     size_t hash_max_packed, hash_max_packed_bytes; /* hash-max-listpack-entries, -value */
     size_t zset_max_packed, zset_max_packed_bytes; /* zset-max-listpack-entries, -value */

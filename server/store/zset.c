@@ -67,7 +67,8 @@ static void unpack(struct store *s, struct entry *e) {
 }
 
 static bool stays_packed(const struct store *s, size_t count, struct bytes member) {
-    return count <= s->settings.zset_max_packed && member.len <= s->settings.zset_max_packed_bytes;
+    return count <= packed_limit(s->settings.zset_max_packed) &&
+           member.len <= s->settings.zset_max_packed_bytes;
 }
 
 bool zset_new_packed(struct store *s, int db, struct bytes key, struct bytes listpack,
@@ -87,7 +88,7 @@ bool zset_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
     size_t count = zp_len(lp);
     for (const uint8_t *at = lp_first(lp); at && fits; at = zp_next(lp, at))
         fits = stays_packed(s, count, lp_get(at, d.text));
-    if (!fits) unpack(s, e);
+    if (!fits || listpack.len > PACKED_MAX_BYTES) unpack(s, e);
     return true;
 }
 
@@ -139,7 +140,8 @@ enum zset_change zset_put(struct store *s, int db, struct entry *e, struct bytes
     store_before_change(s, db, e);
     if (is_packed(e)) {
         const uint8_t *at = zp_find(packed_of(e), member);
-        if (at || stays_packed(s, zset_len(e) + 1, member)) return zp_put(s, e, at, member, score);
+        if (at || (stays_packed(s, zset_len(e) + 1, member) && !packed_overflows(e, member.len)))
+            return zp_put(s, e, at, member, score);
         unpack(s, e);
     }
     return big_put(s, big_of(e), member, score);

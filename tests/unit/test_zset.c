@@ -13,6 +13,8 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/base/rand.h"
+#include "server/store/hash.h"
+#include "server/store/set.h"
 #include "server/store/zset.h"
 
 enum { MEMBERS = 6000 };
@@ -52,10 +54,16 @@ static struct bytes member_of(size_t n) {
     return member_in(n, member_text[0]);
 }
 
+/* Digits are the number's square where it divides by 4. */
 static size_t number_of(struct bytes member) {
-    for (size_t n = 0; n < MEMBERS; n++)
-        if (bytes_equal(member_of(n), member)) return n;
-    return MEMBERS;
+    char text[32];
+    size_t skip = 0, len = member.len < 31 ? member.len : 31;
+    memcpy(text, member.p, len);
+    text[len] = '\0';
+    while (text[skip] && !(text[skip] >= '0' && text[skip] <= '9')) skip++;
+    size_t n = strtoul(text + skip, NULL, 10);
+    if (skip == 0) n = (size_t)llround(sqrt((double)n));
+    return n < MEMBERS && bytes_equal(member_of(n), member) ? n : MEMBERS;
 }
 
 static int compare_members(size_t a, size_t b) {
@@ -338,6 +346,40 @@ static size_t descending(size_t i) {
     return 1000000 - i;
 }
 
+/* What would become big in one step must not be long when it does. */
+static void small_forms_end(struct store *s) {
+    const struct store_settings before = *store_settings(s);
+    struct entry *h = hash_new(s, 0, BYTES("h"), NO_EXPIRY),
+                 *i = set_new(s, 0, BYTES("i"), NO_EXPIRY);
+    struct entry *z = zset_new(s, 0, BYTES("z"), NO_EXPIRY),
+                 *wide = hash_new(s, 0, BYTES("w"), NO_EXPIRY);
+    struct store_settings *set = store_settings(s);
+    char text[32], *value = xcalloc(1, 100000);
+    size_t ends[3] = {0, 0, 0}, n;
+    set->hash_max_packed = set->set_max_packed = set->zset_max_packed = SIZE_MAX;
+    set->hash_max_packed_bytes = set->zset_max_packed_bytes = SIZE_MAX;
+    for (n = 0; n < 9000 && !(ends[0] && ends[1] && ends[2]); n++) {
+        struct bytes b = {text, num_format_u64(text, n)};
+        hash_set(s, 0, h, b, b);
+        set_add(s, 0, i, b);
+        zset_put(s, 0, z, b, (double)n);
+        if (!ends[0] && !hash_packed(h).p) ends[0] = hash_len(h);
+        if (!ends[1] && !set_packed(i).p) ends[1] = set_len(i);
+        if (!ends[2] && !zset_packed(z).p) ends[2] = zset_len(z);
+    }
+    ok(ends[0] == 8193 && ends[1] == 8193 && ends[2] == 8193,
+       "small forms end at 8192 elements whatever the limits say: %zu, %zu, %zu", ends[0], ends[1],
+       ends[2]);
+    for (n = 0; hash_packed(wide).p; n++)
+        hash_set(s, 0, wide, (struct bytes){text, num_format_u64(text, n)},
+                 (struct bytes){value, 100000});
+    is_int((long long)n, 11, "and at a MiB");
+    store_verify(s);
+    free(value);
+    *set = before;
+    store_flush_all(s);
+}
+
 static void refuses(struct store *s, const char *what, const void *p, size_t len) {
     ok(!zset_new_packed(s, 0, BYTES("k"), (struct bytes){p, len}, NO_EXPIRY), "refused: %s", what);
 }
@@ -395,6 +437,7 @@ int main(void) {
     fullness(m->store, "ascending scores", ascending);
     fullness(m->store, "descending scores", descending);
     bytes_from_outside(m->store);
+    small_forms_end(m->store);
     store_free(m->store);
     free(m);
     return done();
