@@ -170,6 +170,16 @@ $(HOST_READY): $(HOST_LIBS:%=build/stamp/host-%)
 
 .PRECIOUS: build/stamp/% build/obj/%.o build/san/%.o build/sim/%.o build/fuzz/%.o
 
+# ---- the benchmark -------------------------------------------------------------------------
+
+BENCH_BIN := build/tests/bench/load build/tests/bench/responder
+build/tests/bench/load: $(addprefix build/obj/tests/bench/,load.o replies.o template.o)
+build/tests/bench/responder: build/obj/tests/bench/responder.o
+$(BENCH_BIN): $(MUSL_READY)
+	@mkdir -p $(@D)
+	@echo link $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBEV_A) -lm
+
 # ---- test programs -------------------------------------------------------------------------
 # The first comment of a C test, `/* link: a.c b.c */`, names the objects that it needs.
 
@@ -216,19 +226,9 @@ stage-unit: $(UNIT_BIN) build/stamp/packages-test
 stage-sim: $(SIM_BIN) build/stamp/packages-test
 stage-fuzz: $(FUZZ_BIN) build/stamp/packages-test
 stage-compat: build/duet build/stamp/packages-test build/stamp/debs-redis
-stage-clients: build/duet build/stamp/packages-test build/stamp/debs-redis
+stage-clients: build/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis
 stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis
 stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
-
-# ---- the benchmark -------------------------------------------------------------------------
-
-BENCH_BIN := build/tests/bench/load build/tests/bench/responder
-build/tests/bench/load: $(addprefix build/obj/tests/bench/,load.o replies.o template.o)
-build/tests/bench/responder: build/obj/tests/bench/responder.o
-$(BENCH_BIN): $(MUSL_READY)
-	@mkdir -p $(@D)
-	@echo link $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBEV_A) -lm
 
 # ---- what people call ----------------------------------------------------------------------
 

@@ -46,9 +46,10 @@ def on_terminal(bench, part):
 
 
 def figures_on_terminal(bench):
-    bench.show("Figures of the design:")
-    for j in figures.judge(bench):
-        bench.show("  %-12s %-46s %-26s wanted %s" % (j.verdict.split(":")[0], j.name, j.shown(), j.wanted()))
+    judged = figures.judge(bench)
+    bench.show("Figures of the design%s:" % (", those of the parts that ran" if len(judged) < len(figures.FIGURES) else ""))
+    for j in judged:
+        bench.show("  %-12s %-52s %-26s wanted %s" % (j.verdict.split(":")[0], j.name, j.shown(), j.wanted()))
 
 
 def duet_revision():

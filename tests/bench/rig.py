@@ -80,14 +80,25 @@ def find_servers():
     return found + list(named_by_user(os.environ.get("BENCH_PEERS", "")))
 
 
+def scratch_folder():
+    """A folder of this run's. What runs that were killed left behind goes first."""
+    os.makedirs(OUT, exist_ok=True)
+    for name in os.listdir(OUT):
+        m = re.match(r"run-(\d+)-", name)
+        if m and not os.path.exists("/proc/" + m[1]):
+            shutil.rmtree(os.path.join(OUT, name), ignore_errors=True)
+    return tempfile.mkdtemp(prefix="run-%d-" % os.getpid(), dir=OUT)
+
+
 class Server:
     """One running server in a directory of its own. A context manager; ends with this program, however that ends."""
 
     def __init__(self, spec, *options, cores=None, settings=SETTINGS):
         self.spec, self.name = spec, spec.name
+        self.process = self.directory = None
+        _alive.add(self)
         self.port = resp.free_port()
-        os.makedirs(OUT, exist_ok=True)
-        self.directory = tempfile.mkdtemp(prefix="run-", dir=OUT)
+        self.directory = scratch_folder()
         cores = cores or {SERVER_CORE}
         argv = spec.command + ["--port", str(self.port)]
         if not spec.is_limit:
@@ -100,7 +111,6 @@ class Server:
         with open(os.path.join(self.directory, "server.out"), "wb") as log:
             self.process = subprocess.Popen(argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             preexec_fn=child, start_new_session=True)
-        _alive.add(self)
         try:
             tap.until(self._ready, START_LIMIT_S, "the start of " + self.name)
             if self.process.poll() is not None:
@@ -154,13 +164,13 @@ class Server:
 
     def close(self):
         _alive.discard(self)
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+            self.process.wait()
+        shutil.rmtree(self.directory or "", ignore_errors=True)
 
     def __enter__(self):
         return self
@@ -242,7 +252,7 @@ class Machine:
     @staticmethod
     def _own():
         t = os.times()
-        return t.user + t.system + t.children_user + t.children_system + sum(s.cpu_us() / 1e6 for s in _alive if s.process.poll() is None)
+        return t.user + t.system + t.children_user + t.children_system + sum(s.cpu_us() / 1e6 for s in _alive if s.process and s.process.poll() is None)
 
     def others_share(self):
         """The share of the machine's cores that went to processes that are not ours, 0 to 1, since this was made."""

@@ -48,24 +48,34 @@ class Round:
         self.running = []
 
     def measure(self, command, depth, suffix=""):
+        """One cell, in slices in which the servers take turns: what disturbs one for a moment disturbs the others as well."""
         count = command.count(depth, self.bench.quick)
-        for server in self.bench.turn(self.running, self.number) if self.running else []:
-            if server.spec.is_limit and not command.limit:
-                continue
-            why = server.refuses(command.words)
-            if why:
-                self.bench.note("%s: %s skipped on %s: it answers %s" % (self.part, command.name, server.name, why))
-                continue
+        able = [s for s in self.running if self.able(command, s)]
+        for server in list(able):
             try:
                 for words, times in [] if server.spec.is_limit else command.before(count):
                     bulk(server, words, times)
-                out = rig.load(server, command.words, pipeline=depth, requests=count, seed=self.number + 1)
             except rig.Failed as e:
                 self.bench.note("%s: %s -P %d on %s: %s" % (self.part, command.name, depth, server.name, e))
-                continue
-            row = "%s -P %d%s" % (command.name, depth, suffix)
-            self.bench.add(self.part, "server CPU a request", row, server.name, out["cpu_us"], "us")
-            self.bench.add(self.part, "requests a second", row, server.name, out["rps"], "/s", True, 0)
+                able.remove(server)
+        row = "%s -P %d%s" % (command.name, depth, suffix)
+        for number in range(command.slices):
+            for server in self.bench.turn(able, self.number + number) if able else []:
+                try:
+                    out = rig.load(server, command.words, pipeline=depth, requests=count // command.slices, seed=self.number * 10 + number + 1)
+                except rig.Failed as e:
+                    self.bench.note("%s: %s on %s: %s" % (self.part, row, server.name, e))
+                    continue
+                self.bench.add(self.part, "server CPU a request", row, server.name, out["cpu_us"], "us")
+                self.bench.add(self.part, "requests a second", row, server.name, out["rps"], "/s", True, 0)
+
+    def able(self, command, server):
+        if server.spec.is_limit:
+            return command.limit
+        why = server.refuses(command.words)
+        if why:
+            self.bench.note("%s: %s skipped on %s: it answers %s" % (self.part, command.name, server.name, why))
+        return not why
 
 
 def round_steps(bench, part, servers, wanted, **options):

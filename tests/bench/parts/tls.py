@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 
 import rig
 from frame import Step
@@ -26,8 +25,7 @@ class Tls:
         self.bench, self.running, self.folder = bench, [], None
 
     def begin(self):
-        os.makedirs(rig.OUT, exist_ok=True)
-        self.folder = tempfile.mkdtemp(prefix="tls-", dir=rig.OUT)
+        self.folder = rig.scratch_folder()
         key, self.cert = certificate(self.folder)
         for spec in self.bench.real:
             port = rig.resp.free_port()
