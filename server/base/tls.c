@@ -498,7 +498,7 @@ static long tls_read(struct stream *s, void *p, size_t n) {
     if (t->state != OPEN || !n) return state_outcome(t);
     unsigned char *buffer = scratch()->in;
     size_t part = run_len(&t->held);
-    const unsigned char *held = t->held.data + t->held.at;
+    const unsigned char *held = part ? t->held.data + t->held.at : NULL;
     ssize_t got = recv(s->fd, buffer + part, wanted(held, part, n), 0);
     if (got < 0) {
         if (errno != EAGAIN && errno != EINTR) fail(t, errno);

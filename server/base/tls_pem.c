@@ -57,6 +57,17 @@ static void pem_begin(struct pem *p, br_pem_decoder_context *d) {
     snprintf(o->name, sizeof o->name, "%s", br_pem_decoder_name(d));
 }
 
+/* BearSSL takes the end of a line for '\n', and a last line for none without it. */
+static void settle_lines(struct buf *text) {
+    size_t kept = 0, len = buf_len(text);
+    char *p = buf_head(text);
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] != '\r') p[kept++] = p[i];
+    }
+    text->end -= len - kept;
+    buf_add(text, "\n", 1);
+}
+
 /* Headers of RFC 1421 ("Proc-Type: 4,ENCRYPTED") stop BearSSL's decoder; only keys encrypted by old
  * tools have them. */
 static bool pem_decode(struct pem *p, const char *text, size_t len) {
@@ -94,7 +105,7 @@ static bool pem_load(struct pem *p, const char *path, char *err, size_t err_size
     bool ok = file_read_all(path, &text, FILE_LIMIT_BYTES);
     if (!ok) {
         refuse(err, err_size, "%s cannot be read: %s", path, strerror(errno));
-    } else if (buf_add(&text, "\n", 1), strstr(buf_cstr(&text), "Proc-Type: 4,ENCRYPTED")) {
+    } else if (settle_lines(&text), strstr(buf_cstr(&text), "Proc-Type: 4,ENCRYPTED")) {
         ok = refuse(err, err_size,
                     "%s is encrypted, which is not read here: write it without a "
                     "passphrase (openssl pkey -in ... -out ...) and guard it by its permissions",
@@ -198,20 +209,15 @@ static const br_x509_pkey *decode_certificate(br_x509_decoder_context *d, const 
     return br_x509_decoder_get_pkey(d);
 }
 
-static bool same_number(const unsigned char *a, size_t a_len, const unsigned char *b,
-                        size_t b_len) {
-    while (a_len && !*a) a++, a_len--;
-    while (b_len && !*b) b++, b_len--;
-    return a_len == b_len && !memcmp(a, b, a_len);
-}
-
+/* By what they are for: the modulus could be computed, but BearSSL's function for it stops short of
+ * 4096 bits. */
 static bool fits_rsa(const br_rsa_private_key *sk, const br_rsa_public_key *pk) {
-    unsigned char n[BR_X509_BUFSIZE_KEY];
-    br_rsa_compute_modulus modulus = br_rsa_compute_modulus_get_default();
-    size_t len = modulus(NULL, sk);
-    if (!len || len > sizeof n) return false;
-    modulus(n, sk);
-    return same_number(n, len, pk->n, pk->nlen);
+    unsigned char hash[32] = "any thirty-two bytes will do it", sig[BR_X509_BUFSIZE_SIG], back[32];
+    size_t len = (sk->n_bitlen + 7) / 8;
+    if (len > sizeof sig) return false;
+    return br_rsa_pkcs1_sign_get_default()(BR_HASH_OID_SHA256, hash, sizeof hash, sk, sig) &&
+           br_rsa_pkcs1_vrfy_get_default()(sig, len, BR_HASH_OID_SHA256, sizeof hash, pk, back) &&
+           !memcmp(hash, back, sizeof hash);
 }
 
 static bool fits_ec(const br_ec_private_key *sk, const br_ec_public_key *pk) {
