@@ -66,6 +66,7 @@ static void put_back(uint8_t *p, size_t body) {
 }
 
 size_t lp_size(const uint8_t *at) {
+    if (*at < 0xc0) return *at < 0x80 ? 2 : (*at & 63U) + 2; /* most are so small */
     size_t body = body_bytes(at);
     return body + back_bytes(body);
 }
@@ -161,11 +162,11 @@ void lp_init(uint8_t *lp) {
 }
 
 size_t lp_total(const uint8_t *lp) {
-    return (size_t)get_le(lp, 4);
+    return lp[0] | (size_t)lp[1] << 8 | (size_t)lp[2] << 16 | (size_t)lp[3] << 24;
 }
 
 size_t lp_count(const uint8_t *lp) {
-    size_t n = (size_t)get_le(lp + 4, 2);
+    size_t n = lp[4] | (size_t)lp[5] << 8;
     if (n != MANY) return n;
     n = 0;
     for (const uint8_t *at = lp_first(lp); at; at = lp_next(lp, at)) n++;
@@ -265,9 +266,12 @@ void lp_write_header(uint8_t *lp, size_t total, size_t count) {
 
 bool lp_equals(const uint8_t *at, const struct lp_value *v) {
     int64_t number;
-    if (lp_get_int(at, &number)) return v->is_number && number == v->number;
-    return !v->is_number && string_bytes_of(at) == v->text.len &&
-           memcmp(at + head_bytes(*at), v->text.p, v->text.len) == 0;
+    size_t len = v->text.len;
+    if (v->is_number) return lp_get_int(at, &number) && number == v->number;
+    if (!is_string(*at) || string_bytes_of(at) != len) return false;
+    const char *text = (const char *)at + head_bytes(*at);
+    /* those that differ often do so in the last byte */
+    return len == 0 || (text[len - 1] == v->text.p[len - 1] && memcmp(text, v->text.p, len) == 0);
 }
 
 /* ---- Bytes from outside ---------------------------------------------------------------------- */
