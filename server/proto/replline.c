@@ -6,23 +6,47 @@
 #include <stdarg.h>
 #include <string.h>
 
-static void put_count(struct buf *out, char sign, uint64_t n) {
-    char *p = buf_room(out, NUM_I64_CHARS + 3);
-    size_t used = 1;
-    p[0] = sign;
-    used += num_format_u64(p + 1, n);
-    p[used++] = '\r';
-    p[used++] = '\n';
-    buf_added(out, used);
+/* TYPE digits CR LF. */
+static inline char *put_count(char *to, char type, uint64_t n) {
+    *to++ = type;
+    if (n < 10) {
+        *to++ = (char)('0' + n);
+    } else if (n < 100) {
+        *to++ = (char)('0' + n / 10);
+        *to++ = (char)('0' + n % 10);
+    } else {
+        to += num_format_u64(to, n);
+    }
+    memcpy(to, "\r\n", 2);
+    return to + 2;
+}
+
+static inline size_t count_size(uint64_t n) {
+    return 3 + (n < 10 ? 1 : n < 100 ? 2 : num_digits_u64(n));
+}
+
+size_t replline_request_size(int argc, const struct bytes *argv) {
+    size_t n = count_size((uint64_t)argc);
+    for (int i = 0; i < argc; i++) n += count_size(argv[i].len) + argv[i].len + 2;
+    return n;
+}
+
+char *replline_request_to(char *to, int argc, const struct bytes *argv) {
+    to = put_count(to, '*', (uint64_t)argc);
+    for (int i = 0; i < argc; i++) {
+        to = put_count(to, '$', argv[i].len);
+        bytes_copy(to, argv[i].p, argv[i].len);
+        to += argv[i].len;
+        memcpy(to, "\r\n", 2);
+        to += 2;
+    }
+    return to;
 }
 
 void replline_request(struct buf *out, int argc, const struct bytes *argv) {
-    put_count(out, '*', (uint64_t)argc);
-    for (int i = 0; i < argc; i++) {
-        put_count(out, '$', argv[i].len);
-        buf_add(out, argv[i].p, argv[i].len);
-        buf_add(out, "\r\n", 2);
-    }
+    size_t n = replline_request_size(argc, argv);
+    replline_request_to(buf_room(out, n), argc, argv);
+    buf_added(out, n);
 }
 
 void replline_words(struct buf *out, ...) {

@@ -16,6 +16,9 @@ enum { REPLLINE_ID_CHARS = 40, REPLLINE_MAX_BYTES = 1024, REPLLINE_MARK_BYTES = 
 
 /* Appends one request: *argc, $len ... */
 void replline_request(struct buf *out, int argc, const struct bytes *argv);
+/* The same into memory of at least replline_request_size bytes; returns the byte behind. */
+size_t replline_request_size(int argc, const struct bytes *argv);
+char *replline_request_to(char *to, int argc, const struct bytes *argv);
 void replline_words(struct buf *out, ...) __attribute__((sentinel)); /* C strings, ended by NULL */
 
 enum replline_kind {

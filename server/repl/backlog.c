@@ -75,6 +75,29 @@ void backlog_add(struct backlog *b, const void *p, size_t n) {
     }
 }
 
+char *backlog_room(struct backlog *b, size_t n) {
+    size_t at = (size_t)(b->end - b->base), in = at % CHUNK_BYTES;
+    if (n > CHUNK_BYTES - in) return NULL;
+    if (at == b->count * CHUNK_BYTES) add_chunk(b);
+    return chunk(b, at / CHUNK_BYTES) + in;
+}
+
+void backlog_added(struct backlog *b, size_t n) {
+    b->end += n;
+}
+
+void backlog_cut(struct backlog *b, uint64_t from) {
+    must(from >= b->first && from <= b->end, "only bytes that are held can be taken off");
+    b->end = from;
+}
+
+void backlog_skip(struct backlog *b, uint64_t n) {
+    if (b->count)
+        backlog_reset(b, b->end + n);
+    else
+        b->base = b->first = b->end += n;
+}
+
 uint64_t backlog_first(const struct backlog *b) {
     return b->first;
 }

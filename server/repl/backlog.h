@@ -16,6 +16,14 @@ void backlog_free(struct backlog *b); /* NULL is fine */
 void backlog_reset(struct backlog *b, uint64_t offset);
 void backlog_set_keep(struct backlog *b, uint64_t keep_bytes);
 void backlog_add(struct backlog *b, const void *p, size_t n);
+/* Room for n bytes in one piece, behind the end; backlog_added says how many were written there. NULL: not
+ * here, backlog_add takes them in pieces. */
+char *backlog_room(struct backlog *b, size_t n);
+void backlog_added(struct backlog *b, size_t n);
+/* Takes the bytes from `from` on off the end again; from must be held. */
+void backlog_cut(struct backlog *b, uint64_t from);
+/* Counts n bytes that nobody will ask for, and holds nothing any more. */
+void backlog_skip(struct backlog *b, uint64_t n);
 /* The oldest offset held, and the end (of the next byte to come). */
 uint64_t backlog_first(const struct backlog *b);
 uint64_t backlog_end(const struct backlog *b);

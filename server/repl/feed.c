@@ -201,6 +201,7 @@ struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, 
     loop_io_want(f->io, LOOP_READ);
     f->next = r->feeds;
     r->feeds = f;
+    r->heard = true;
     if (f->conf.pair) {
         if (r->pair) feed_end(r->pair, "the pair's slave has come again");
         r->pair = f;

@@ -72,6 +72,7 @@ struct repl {
     char id[PERSIST_ID_CHARS + 1];
     struct persist_line lines[PERSIST_LINES_MAX];
     size_t line_count;
+    bool heard; /* somebody may ask for what is written: there is, was or may have been a slave */
     bool line_known; /* there is something to continue: loaded, followed or written */
     /* As master, the next write or slave begins a new line: what was loaded may be a shorter
      * history than slaves have seen. */
@@ -84,8 +85,10 @@ struct repl {
     uint64_t write_end; /* offset behind the last write; PINGs may follow */
     int depth;          /* of repl_feed_begin */
     unsigned in_group;  /* commands fed since the outermost begin */
-    struct buf first;   /* the first of a group, until it is known whether a second comes */
-    int first_db;
+    /* The first of a group stands at the backlog's end from there on; only when a second comes it is known
+     * that MULTI belongs before it. */
+    uint64_t first_at;
+    struct buf first; /* room for it to step aside */
     struct buf scratch;
 
     /* slaves */

@@ -157,6 +157,7 @@ void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair) {
         stream_flush(r);
         feeds_drop(r, "this node follows another master now");
         r->role = REPL_SLAVE;
+        r->heard = true; /* other slaves of that master know its line */
         log_notice("replication: slave of %s:%u", host, port);
     }
     link_start(r->link, host, port, pair);

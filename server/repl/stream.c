@@ -27,7 +27,7 @@ void stream_open(struct repl *r) {
         memcpy(r->id, l->pos.id, sizeof r->id);
         r->db = r->logged_db = l->pos.db;
         r->line_count = persist_lines(r->persist, r->lines);
-        r->line_known = true;
+        r->line_known = r->heard = true;
     } else {
         rand_hex(r->id, PERSIST_ID_CHARS);
     }
@@ -50,8 +50,13 @@ const char *repl_id(const struct repl *r) {
     return r->id;
 }
 
+/* What is whole: a group's first command is not, until its end or its second comes. */
+static uint64_t whole_end(const struct repl *r) {
+    return r->depth && r->in_group == 1 ? r->first_at : backlog_end(r->backlog);
+}
+
 bool stream_flush(struct repl *r) {
-    uint64_t end = backlog_end(r->backlog);
+    uint64_t end = whole_end(r);
     if (r->logged == end) return true;
     struct persist_pos at = {.offset = r->logged, .db = r->logged_db};
     memcpy(at.id, r->id, sizeof at.id);
@@ -71,7 +76,7 @@ bool stream_flush(struct repl *r) {
 void stream_pos(struct repl *r, struct persist_pos *pos) {
     stream_flush(r);
     memcpy(pos->id, r->id, sizeof pos->id);
-    pos->offset = backlog_end(r->backlog);
+    pos->offset = whole_end(r);
     pos->db = r->db;
 }
 
@@ -101,24 +106,51 @@ static void select_db(struct repl *r, int db) {
     r->db = db;
 }
 
+static void add_request(struct repl *r, int argc, const struct bytes *argv) {
+    size_t n = replline_request_size(argc, argv);
+    char *to = backlog_room(r->backlog, n);
+    if (to) {
+        replline_request_to(to, argc, argv);
+        backlog_added(r->backlog, n);
+    } else {
+        replline_request(&r->scratch, argc, argv);
+        add_scratch(r);
+    }
+}
+
+/* A second command came: MULTI goes before the first. */
+static void begin_group(struct repl *r) {
+    struct iovec piece;
+    uint64_t end = backlog_end(r->backlog);
+    for (uint64_t at = r->first_at; at < end; at += piece.iov_len) {
+        backlog_spans(r->backlog, at, end, &piece, 1);
+        buf_add(&r->first, piece.iov_base, piece.iov_len);
+    }
+    backlog_cut(r->backlog, r->first_at);
+    add_words(r, "MULTI", NULL, NULL);
+    backlog_add(r->backlog, buf_head(&r->first), buf_len(&r->first));
+    buf_clear(&r->first);
+    buf_trim(&r->first, 1 << 20);
+}
+
+/* No log, no slave, and none that could know this line: as in Redis without a backlog, bytes are only counted. */
+static bool skip_unheard(struct repl *r, int argc, const struct bytes *argv) {
+    if (r->heard || r->o.node || persist_written_offset(r->persist) != UINT64_MAX) return false;
+    backlog_skip(r->backlog, replline_request_size(argc, argv));
+    r->write_end = r->logged = backlog_end(r->backlog);
+    r->db = r->logged_db = -1;
+    return true;
+}
+
 void repl_feed(struct repl *r, int db, int argc, const struct bytes *argv) {
     if (r->role != REPL_MASTER) return;
     if (r->line_pending) stream_own_line(r);
+    if (skip_unheard(r, argc, argv)) return;
     r->in_group++;
-    if (r->depth && r->in_group == 1) {
-        r->first_db = db;
-        replline_request(&r->first, argc, argv);
-        return;
-    }
-    if (r->depth && r->in_group == 2) {
-        select_db(r, r->first_db);
-        add_words(r, "MULTI", NULL, NULL);
-        backlog_add(r->backlog, buf_head(&r->first), buf_len(&r->first));
-        buf_clear(&r->first);
-    }
+    if (r->depth && r->in_group == 2) begin_group(r);
     select_db(r, db);
-    replline_request(&r->scratch, argc, argv);
-    add_scratch(r);
+    if (r->in_group == 1) r->first_at = backlog_end(r->backlog);
+    add_request(r, argc, argv);
     if (r->depth) return;
     r->in_group = 0;
     r->write_end = backlog_end(r->backlog);
@@ -131,17 +163,11 @@ void repl_feed_begin(struct repl *r) {
 
 void repl_feed_end(struct repl *r) {
     must(r->depth > 0, "an end has its begin");
-    if (--r->depth) return;
-    if (r->in_group == 1) {
-        select_db(r, r->first_db);
-        backlog_add(r->backlog, buf_head(&r->first), buf_len(&r->first));
-        buf_clear(&r->first);
-    } else if (r->in_group > 1) {
-        add_words(r, "EXEC", NULL, NULL);
-    }
-    if (r->in_group) r->write_end = backlog_end(r->backlog);
+    if (--r->depth || !r->in_group) return;
+    if (r->in_group > 1) add_words(r, "EXEC", NULL, NULL);
     r->in_group = 0;
-    if (backlog_end(r->backlog) - r->logged >= FLUSH_BYTES) stream_flush(r);
+    r->write_end = backlog_end(r->backlog);
+    if (r->write_end - r->logged >= FLUSH_BYTES) stream_flush(r);
 }
 
 void stream_ping(struct repl *r) {
@@ -166,6 +192,7 @@ void stream_restart(struct repl *r, const char *id, uint64_t offset, int db) {
     r->line_count = 0;
     r->line_known = true;
     backlog_reset(r->backlog, offset);
+    r->heard = true;
     r->db = r->logged_db = db;
     r->logged = r->write_end = r->released = offset;
     r->pair_acked = r->pair_synced = offset;

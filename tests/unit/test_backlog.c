@@ -31,10 +31,21 @@ int main(void) {
     bool same = true, kept = true, needed = true, bounded = true;
     uint64_t need = base;
     while (backlog_end(b) - base < ALL) {
-        uint64_t at = backlog_end(b) - base, n = prng_below(&p, 90000);
+        uint64_t at = backlog_end(b) - base, n = prng_below(&p, prng_below(&p, 3) ? 90000 : 200);
         if (n > ALL - at) n = ALL - at;
-        backlog_add(b, model + at, n);
-        if (prng_below(&p, 3)) need = backlog_end(b) - prng_below(&p, n + 1);
+        char *room = prng_below(&p, 2) ? backlog_room(b, n) : NULL;
+        if (room) {
+            memcpy(room, model + at, n);
+            backlog_added(b, n);
+        } else {
+            backlog_add(b, model + at, n);
+        }
+        if (prng_below(&p, 4) == 0) { /* taken off again, and other bytes before them */
+            backlog_cut(b, base + at);
+            backlog_add(b, model + at, n / 2);
+            if (need > backlog_end(b)) need = backlog_end(b);
+        }
+        if (prng_below(&p, 3)) need = backlog_end(b) - prng_below(&p, n / 2 + 1);
         backlog_trim(b, need);
         uint64_t first = backlog_first(b), end = backlog_end(b);
         uint64_t want = end - base < KEEP ? base : end - KEEP;
@@ -54,6 +65,12 @@ int main(void) {
     backlog_add(b, "abc", 3);
     ok(equals(b, 5, 8, "abc", 5), "and goes on from there");
     is_int(backlog_span_count(b, 8, 8), 0, "an empty range has no pieces");
+    backlog_skip(b, 1000);
+    ok(backlog_first(b) == 1008 && backlog_end(b) == 1008 && backlog_memory(b) < 1000,
+       "bytes that are only counted leave nothing held");
+    backlog_skip(b, 10);
+    backlog_add(b, "xyz", 3);
+    ok(backlog_first(b) == 1018 && equals(b, 1018, 1021, "xyz", 1018), "and what follows is held");
     backlog_free(b);
     free(model);
     return done();

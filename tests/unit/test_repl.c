@@ -217,6 +217,11 @@ static bool has(struct node *n, const char *key, const char *value) {
     return v && !strcmp(v, value);
 }
 
+static bool has_wide(struct node *n, const char *key) {
+    struct entry *e = store_find(n->g.store, 0, (struct bytes){key, strlen(key)});
+    return e && string_len(e) == 200000;
+}
+
 static void fill(struct node *n, const char *prefix, int count) {
     for (int i = 0; i < count; i++) {
         char key[32];
@@ -256,9 +261,22 @@ static void test_plain(struct loop *l) {
     repl_feed_end(m.repl);
     repl_feed_begin(m.repl);
     repl_feed_end(m.repl);
-    ok(until(&s, level(&m, &s)) && has(&s, "t1", "1") && has(&s, "t3", "3") &&
-           store_count(s.g.store, 4) == 1,
+    char *wide = xmalloc(200001); /* over several pieces of the backlog */
+    memset(wide, 'w', 200000);
+    wide[200000] = '\0';
+    for (int i = 0; i < 3;
+         i++) { /* the log is flushed inside: of a group it may have none or all */
+        repl_feed_begin(m.repl);
+        node_set(&m, 0, "t4", wide);
+        repl_before_sleep(m.repl);
+        if (i) node_set(&m, 5, "t5", "5");
+        if (i == 2) node_set(&m, 0, "t6", wide);
+        repl_feed_end(m.repl);
+    }
+    ok(until(&s, level(&m, &s)) && has(&s, "t1", "1") && has(&s, "t3", "3") && has_wide(&s, "t4") &&
+           has_wide(&s, "t6") && store_count(s.g.store, 4) == 1 && store_count(s.g.store, 5) == 1,
        "transactions arrive, over databases");
+    free(wide);
     repl_ask_acks(m.repl);
     ok(until(&m, repl_count_acked(m.repl, repl_offset(m.repl) - 60, NULL) == 1),
        "asked, it acknowledges");
