@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/tlsconf.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -162,6 +163,7 @@ static void section_stats(struct buf *out) {
                "client_output_buffer_limit_disconnections:%llu\r\n",
                (ull)s->hits, (ull)s->misses, (ull)s->errors, (ull)s->reads, (ull)s->writes,
                (ull)s->output_limit_disconnects);
+    tlsconf_info(out);
 }
 
 static void slave_lines(struct buf *out, const struct repl_status *s) {

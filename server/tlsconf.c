@@ -1,6 +1,7 @@
 /* See tlsconf.h. */
 #include "server/tlsconf.h"
 
+#include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/tls.h"
@@ -57,4 +58,15 @@ bool tlsconf_load(const char **err) {
 
 void tlsconf_cron(void) {
     if (now) tls_expire_handshakes(HANDSHAKE_LIMIT_S * NS_PER_S);
+}
+
+void tlsconf_info(struct buf *out) {
+    struct tls_counts n;
+    if (!now) return;
+    tls_counts(&n);
+    buf_printf(out,
+               "tls_handshakes_full:%llu\r\ntls_handshakes_resumed:%llu\r\n"
+               "tls_handshakes_failed:%llu\r\ntls_handshakes_under_way:%llu\r\n",
+               (unsigned long long)n.full, (unsigned long long)n.resumed,
+               (unsigned long long)n.failed, (unsigned long long)n.under_way);
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+struct buf;
 struct tls;
 
 /* Reads certificates and keys anew. False: err is a sentence, and the context is what it was. With
@@ -13,5 +14,8 @@ bool tlsconf_load(const char **err);
 struct tls *tlsconf_now(void);
 /* Ends handshakes that take too long; now and then. */
 void tlsconf_cron(void);
+
+/* INFO's lines: handshakes by outcome; none without TLS. */
+void tlsconf_info(struct buf *out);
 
 #endif

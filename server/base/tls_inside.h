@@ -3,6 +3,7 @@
  *   tls_record.c   sealing and opening records without BearSSL's engine
  *   tls_context.c  struct tls: what handshakes begin from
  *   tls_verify.c   the other side's certificate
+ *   tls_x25519.c   one curve faster than BearSSL has it
  *   tls_suites.c   cipher suites by OpenSSL's names
  *   tls_pem.c      certificates and keys from files
  *   tls_cache.c    sessions that can be resumed */
@@ -51,6 +52,10 @@ bool tls_suites_choose(const char *words, int key_type, uint16_t *out, size_t *c
                        size_t err_size);
 const char *tls_suite_name(uint16_t id); /* "unknown" when it is not ours */
 bool tls_suite_has_sha1(uint16_t id);
+
+/* ---- tls_x25519.c */
+
+extern const br_ec_impl tls_curves;
 
 /* ---- tls_cache.c */
 

@@ -187,6 +187,7 @@ def resumption():
                 w.join()
             tap.equal(results, [True] * 80, "80 more on 8 threads are resumed (io-threads %s)" % threads)
             with s.connect() as c:
+                tap.ok(b"tls_handshakes_full:1\r\ntls_handshakes_resumed:80\r\n" in c.cmd("INFO", "stats"), "INFO counts them")
                 tap.equal(c.cmd("CONFIG", "SET", "tls-auth-clients", "optional"), b"OK", "who must show a certificate is changed")
             tap.ok(not again(s, context, first), "then old sessions are void")
     with TlsServer("--tls-session-cache-timeout", "1") as s:
