@@ -16,7 +16,7 @@ import frame  # noqa: E402
 import report  # noqa: E402
 import rig  # noqa: E402
 
-PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "defaults", "growth"]
+PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "clients", "defaults", "growth"]
 QUICK_LIMIT_S, LIMIT_S = 225, 1450
 BUSY_LOAD = 0.5  # load average above which figures of time are doubtful
 

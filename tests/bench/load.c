@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -212,6 +213,11 @@ static void connect_all(struct conn *conns) {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((unsigned short)opt.port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct rlimit files;
+    if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     int yes = 1;
     for (int i = 0; i < opt.conns; i++) {
         struct conn *c = &conns[i];

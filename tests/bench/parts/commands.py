@@ -29,6 +29,9 @@ LIST_OF_100 = ("RPUSH list100 " + several("element:{i:8}", 10), 10)
 COMMANDS = [
     Command("SET", "SET key:{r:12} " + VALUE_64, limit=True),
     Command("GET", "GET key:{r:12}", limit=True),
+    Command("SET of 4 KB", "SET big:{r%10000:12} {i:20}" + "x" * 4076, weight=6, depths=(1, 16), quick=False),
+    Command("GET of 4 KB", "GET big:{r%10000:12}", weight=5, depths=(1, 16), quick=False,
+            before=lambda count: [("SET big:{i:12} {i:20}" + "x" * 4076, 10000)]),
     Command("SET with EX", "SET key:{r:12} %s EX {r%%1000+1000:6}" % VALUE_64, quick=False),
     Command("INCR", "INCR counter:{r:12}"),
     Command("MGET of 10", "MGET " + several("key:{r:12}", 10), weight=5, depths=(1, 16), quick=False),
