@@ -106,6 +106,8 @@ SAN_CFLAGS := $(STD) -O1 -g -fno-omit-frame-pointer $(WARN) $(SAN) $(HOST_INC)
 SIM_CFLAGS := $(STD) -O2 -g -fno-omit-frame-pointer $(WARN) -fsanitize=undefined \
 	-fno-sanitize-recover=all $(HOST_INC)
 FUZZ_CFLAGS := $(STD) -O1 -g -fno-omit-frame-pointer $(WARN) $(SAN) -fsanitize=fuzzer-no-link $(HOST_INC)
+# Without warnings: they are the other builds' job.
+TSAN_CFLAGS := $(STD) -O1 -g -fno-omit-frame-pointer -w -fsanitize=thread $(HOST_INC)
 TEST_LIBS := -Wl,--start-group $(HOST_A) -Wl,--end-group -lm -lpthread
 
 # ---- the binary ----------------------------------------------------------------------------
@@ -203,6 +205,16 @@ build/fuzz/%.o: %.c $(HOST_READY) | build/version.h build/stamp/packages-test
 	@echo clang $< '(fuzz)'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The whole binary under ThreadSanitizer, for tests/clients/test_threads.py.
+TSAN_SRC := $(filter-out server/base/alloc.c,$(DUET_SRC)) tests/clients/tsan_alloc.c
+build/tsan/duet: $(TSAN_SRC:%.c=build/tsan/%.o) $(HOST_READY)
+	@echo link $@
+	$(Q)$(CLANG) -fsanitize=thread -o $@ $(filter %.o,$^) $(TEST_LIBS)
+build/tsan/%.o: %.c $(HOST_READY) | build/version.h build/stamp/packages-test
+	@mkdir -p $(@D)
+	@echo clang $< '(tsan)'
+	$(Q)$(CLANG) $(TSAN_CFLAGS) -MMD -MP -c -o $@ $<
+
 $(UNIT_BIN):
 	@mkdir -p $(@D)
 	@echo link $@
@@ -226,7 +238,7 @@ stage-unit: $(UNIT_BIN) build/stamp/packages-test
 stage-sim: $(SIM_BIN) build/stamp/packages-test
 stage-fuzz: $(FUZZ_BIN) build/stamp/packages-test
 stage-compat: build/duet build/stamp/packages-test build/stamp/debs-redis
-stage-clients: build/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis
+stage-clients: build/duet build/tsan/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis
 stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis
 stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
 
@@ -263,5 +275,5 @@ include build/tests.mk
 -include $(DUET_OBJ:.o=.d)
 -include $(wildcard build/obj/tests/bench/*.d)
 -include $(wildcard build/san/*/*.d build/san/*/*/*.d build/sim/*/*.d build/sim/*/*/*.d \
-	build/fuzz/*/*.d build/fuzz/*/*/*.d)
+	build/fuzz/*/*.d build/fuzz/*/*/*.d build/tsan/*/*.d build/tsan/*/*/*.d)
 endif

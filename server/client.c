@@ -1,136 +1,60 @@
 /* See client.h. */
 #include "server/client.h"
 
-#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/base/sock.h"
 #include "server/base/stream.h"
+#include "server/batch.h"
 #include "server/dispatch.h"
+#include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/server.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum {
-    READ_BYTES = 64 * 1024,             /* one read takes at most this much from an idle client */
-    READ_MIN_BYTES = STREAM_ROOM_BYTES, /* room for the rest of an unfinished request */
-    READ_MAX_BYTES = 4 << 20 /* even when it announced more: the room grows as bytes come */
-};
-
-static char scratch[READ_BYTES]; /* shared by all clients, used within one read only */
 static struct client *graveyard; /* closed, linked by next */
 static struct client *stalled;
+static struct client *again, **again_end = &again;
+
+/* --- made and unmade --- */
 
 static bool is_local(const char *host) {
     return !strcmp(host, "::1") || !strncmp(host, "127.", 4) || !strncmp(host, "::ffff:127.", 11);
 }
 
-static void input_over(struct client *c, size_t used) {
-    buf_eat(&c->in, used);
-    if (!buf_len(&c->in)) buf_free(&c->in);
-}
-
-/* The connection could be read no further: the peer went, or a limit was passed. */
-static bool input_too_big(struct client *c) {
-    if (buf_len(&c->in) <= server.config.query_limit_bytes) return false;
-    log_warning("closing client %llu: it sent a request of more than %llu bytes "
-                "(client-query-buffer-limit)",
-                (unsigned long long)c->id, (unsigned long long)server.config.query_limit_bytes);
-    client_close(c);
-    return true;
-}
-
-static void count_input(struct client *c, size_t n) {
-    server.stats.reads++;
-    server.stats.net_in += n;
-    c->active_ns = loop_now_ns(server.loop);
-}
-
-static bool read_failed(struct client *c, long n) {
-    if (n > 0) return false;
-    if (n == STREAM_AGAIN) return true;
-    if (n == STREAM_FAILED) log_debug("client %llu: %m", (unsigned long long)c->id);
-    client_close(c);
-    return true;
-}
-
-/* Bytes of an unfinished request are there already: read behind them. */
-static void read_more(struct client *c) {
-    size_t want = c->parser.need + 2;
-    if (want < READ_MIN_BYTES) want = READ_MIN_BYTES;
-    if (want > READ_MAX_BYTES) want = READ_MAX_BYTES;
-    char *to = buf_room(&c->in, want);
-    long n = stream_read(c->stream, to, buf_spare(&c->in));
-    if (read_failed(c, n)) return;
-    buf_added(&c->in, (size_t)n);
-    count_input(c, (size_t)n);
-    size_t used = dispatch_input(c, buf_head(&c->in), buf_len(&c->in));
-    input_over(c, used);
-    input_too_big(c);
-}
-
-static void read_fresh(struct client *c) {
-    long n = stream_read(c->stream, scratch, sizeof scratch);
-    if (read_failed(c, n)) return;
-    count_input(c, (size_t)n);
-    size_t used = dispatch_input(c, scratch, (size_t)n);
-    if (used < (size_t)n && c->stream && !c->close_after_reply)
-        buf_add(&c->in, scratch + used, (size_t)n - used);
-}
-
-static void on_io(struct loop *l, void *arg, int revents) {
-    struct client *c = arg;
-    (void)l;
-    revents = stream_event(c->stream, revents);
-    if (!revents) client_update_io(c);
-    if (revents & LOOP_WRITE) output_writable(c);
-    if (!(revents & LOOP_READ) || !c->stream || c->stall || c->close_after_reply) return;
-    if (buf_len(&c->in))
-        read_more(c);
-    else
-        read_fresh(c);
-}
-
-void client_update_io(struct client *c) {
-    if (!c->io) return;
-    int want = 0;
-    if (!c->stall && !c->close_after_reply) want |= LOOP_READ;
-    if (c->blocked_write) want |= LOOP_WRITE;
-    loop_io_want(c->io, stream_watch(c->stream, want));
+static void settle_socket(struct client *c) {
+    char host[64];
+    uint16_t port;
+    c->local = c->unix_socket;
+    if (c->unix_socket) return;
+    sock_peer_host(c->fd, host, sizeof host, &port);
+    c->local = is_local(host);
+    sock_set_nodelay(c->fd);
+    if (server.config.tcp_keepalive_s)
+        sock_set_keepalive(c->fd, (int)server.config.tcp_keepalive_s);
 }
 
 struct client *client_new(struct stream *s, bool control, bool unix_socket) {
-    int fd = stream_fd(s);
     struct client *c = xcalloc(1, sizeof *c);
     c->id = ++server.next_client_id;
-    c->stream = s;
+    c->fd = stream_fd(s);
+    c->conn.stream = s;
     c->control = control;
     c->unix_socket = unix_socket;
     c->handshake = true;
     c->resp = 2;
     c->authenticated = control || !*server.config.requirepass;
     c->created_ns = c->active_ns = loop_now_ns(server.loop);
-    c->local = unix_socket;
-    if (!unix_socket) {
-        char host[64];
-        uint16_t port;
-        sock_peer_host(fd, host, sizeof host, &port);
-        c->local = is_local(host);
-        sock_set_nodelay(fd);
-        if (server.config.tcp_keepalive_s)
-            sock_set_keepalive(fd, (int)server.config.tcp_keepalive_s);
-    }
-    c->io = loop_io_new(server.loop, fd, on_io, c);
+    settle_socket(c);
     c->next = server.clients;
     if (server.clients) server.clients->prev = c;
     server.clients = c;
     server.client_count++;
     server.stats.connections++;
-    client_update_io(c);
+    if (control || !io_give(c)) conn_start(c);
     return c;
 }
 
@@ -149,8 +73,6 @@ static void bury(struct client *c) {
     unlink_stalled(c);
     output_forget(c);
     multi_free(c);
-    loop_io_free(c->io);
-    c->io = NULL;
     repl_conf_free(c->repl_conf);
     c->repl_conf = NULL;
     if (c->prev)
@@ -161,26 +83,46 @@ static void bury(struct client *c) {
     server.client_count--;
     c->next = graveyard;
     graveyard = c;
+    c->closed = true;
+}
+
+static void let_go(struct client *c, bool close_it) {
+    loop_io_free(c->conn.io);
+    c->conn.io = NULL;
+    if (close_it) stream_free(c->conn.stream);
+    c->conn.stream = NULL;
 }
 
 void client_close(struct client *c) {
-    if (!c->stream) return;
-    struct stream *s = c->stream;
+    if (c->closed) return;
     bury(c);
-    c->stream = NULL;
-    stream_free(s);
+    if (!c->thread)
+        let_go(c, true);
+    else if (!c->moving)
+        io_close(c); /* one that moves is closed when it is here */
 }
 
 void client_forget_stream(struct client *c) {
-    must(c->stream, "a connection changes hands once");
+    must(!c->closed && !c->thread, "a connection changes hands once, from the executor's own");
     bury(c);
-    c->stream = NULL;
+    let_go(c, false);
+}
+
+static void free_batches(struct batch **list) {
+    while (*list) {
+        struct batch *b = *list;
+        *list = b->next;
+        batch_free(b);
+    }
 }
 
 static void release(struct client *c) {
-    buf_free(&c->in);
+    free_batches(&c->pending);
+    free_batches(&c->finished);
+    buf_free(&c->conn.in);
+    buf_free(&c->conn.out);
+    resp_parser_free(&c->conn.parser);
     buf_free(&c->out);
-    resp_parser_free(&c->parser);
     free(c->name);
     free(c->lib_name);
     free(c->lib_ver);
@@ -191,7 +133,7 @@ void client_reap(void) {
     struct client **at = &graveyard;
     while (*at) {
         struct client *c = *at;
-        if (c->marks || c->executing) {
+        if (c->marks || c->executing || c->again || c->at_thread) {
             at = &c->next;
             continue;
         }
@@ -200,7 +142,138 @@ void client_reap(void) {
     }
 }
 
+/* --- batches from a thread --- */
+
+static void append(struct batch **list, struct batch *b) {
+    b->next = NULL;
+    while (*list) list = &(*list)->next; /* two or three at most */
+    *list = b;
+}
+
+/* Its answer goes out at the turn's end. */
+static void finish_first(struct client *c) {
+    struct batch *b = c->pending;
+    c->pending = b->next;
+    if (!c->thread) {
+        batch_free(b);
+        return;
+    }
+    append(&c->finished, b);
+    output_queue(c);
+}
+
+/* Replies are made in the buffer that the batch brought along, and go back in it. */
+static void take_out_buffer(struct client *c, struct batch *b) {
+    if (c->out.cap) return;
+    c->out = b->out;
+    b->out = (struct buf)BUF_INIT;
+}
+
+static bool may_run(const struct client *c) {
+    return !c->stall && !c->closed && !c->close_after_reply && !c->again;
+}
+
+static void run_pending(struct client *c) {
+    while (c->pending && may_run(c)) {
+        struct batch *b = c->pending;
+        take_out_buffer(c, b);
+        bool over = dispatch_batch(c, b);
+        if (c->closed) return;
+        if (b->done == b->count || c->close_after_reply) finish_first(c);
+        if (over && c->pending) client_again(c);
+    }
+    while (c->pending && c->close_after_reply) finish_first(c);
+}
+
+void client_take_batch(struct batch *b) {
+    struct client *c = b->client;
+    if (c->closed) {
+        batch_free(b);
+        return;
+    }
+    append(&c->pending, b);
+    c->active_ns = loop_now_ns(server.loop);
+    if (c->pending == b) run_pending(c);
+}
+
+void client_ended(struct client *c) {
+    if (c->closed) return;
+    c->ended = true;
+    output_queue(c); /* replies to what it sent before go out first */
+}
+
+static void go_on(struct client *c) {
+    run_pending(c);
+    if (!c->thread && !c->pending && may_run(c)) conn_go_on(c);
+}
+
+/* --- from a thread to the executor --- */
+
+void client_move_here(struct client *c) {
+    c->moving = true;
+    client_stall(c, STALL_MOVE);
+    io_take_back(c);
+}
+
+void client_unread(const struct client *c, struct buf *out) {
+    for (struct batch *b = c->pending; b; b = b->next) batch_unread(b, b == c->pending, out);
+    buf_add(out, buf_head(&c->conn.in), c->pending ? buf_len(&c->conn.in) : 0);
+}
+
+/* Bytes that the thread had been given and could not write come first again. */
+static void take_unsent(struct client *c) {
+    struct buf *back = &c->conn.out;
+    c->sent_total -= buf_len(back);
+    buf_add(back, buf_head(&c->out), buf_len(&c->out));
+    buf_free(&c->out);
+    c->out = *back;
+    *back = (struct buf)BUF_INIT;
+}
+
+void client_came_back(struct client *c) {
+    c->thread = NULL;
+    c->moving = c->at_thread = false;
+    free_batches(&c->finished);
+    if (c->closed) {
+        let_go(c, true);
+        return;
+    }
+    take_unsent(c);
+    conn_start(c);
+    if (buf_len(&c->out)) output_queue(c);
+}
+
+/* --- turns --- */
+
+void client_again(struct client *c) {
+    if (c->again) return;
+    c->again = true;
+    c->next_again = NULL;
+    *again_end = c;
+    again_end = &c->next_again;
+}
+
+bool client_any_again(void) {
+    return again != NULL;
+}
+
+void client_next_turn(void) {
+    struct client *list = again;
+    again = NULL;
+    again_end = &again;
+    while (list) {
+        struct client *c = list;
+        list = c->next_again;
+        c->again = false;
+        if (may_run(c)) go_on(c);
+    }
+}
+
 /* --- stalls --- */
+
+static void update(struct client *c) {
+    if (!c->thread) conn_update(c);
+}
 
 void client_stall(struct client *c, enum client_stall why) {
     must(why != STALL_NONE, "a stall has a reason");
@@ -210,7 +283,7 @@ void client_stall(struct client *c, enum client_stall why) {
         stalled = c;
     }
     c->stall = why;
-    client_update_io(c);
+    update(c);
 }
 
 bool client_any_stalled(void) {
@@ -219,11 +292,7 @@ bool client_any_stalled(void) {
 
 void client_resume(struct client *c) {
     unlink_stalled(c);
-    if (buf_len(&c->in) && !c->close_after_reply) {
-        size_t used = dispatch_input(c, buf_head(&c->in), buf_len(&c->in));
-        input_over(c, used);
-    }
-    if (c->stream) client_update_io(c);
+    go_on(c);
 }
 
 static bool wait_is_over(struct client *c) {
@@ -265,6 +334,7 @@ static bool may_resume(struct client *c) {
     case STALL_HELD: return held_is_gone(c);
     case STALL_WAIT: return wait_is_over(c);
     case STALL_SYNC: return sync_is_over(c);
+    case STALL_MOVE: return !c->moving;
     }
     return true;
 }
@@ -278,64 +348,4 @@ void client_wake_stalled(void) {
         if (serve && c->release_total > c->sent_total && !c->blocked_write) output_queue(c);
         if (may_resume(c)) client_resume(c); /* may close c, and stalls nobody else */
     }
-}
-
-/* --- looking at clients --- */
-
-struct client *client_by_id(uint64_t id) {
-    for (struct client *c = server.clients; c; c = c->next) {
-        if (c->id == id) return c;
-    }
-    return NULL;
-}
-
-size_t client_close_service(bool held_only) {
-    size_t n = 0;
-    struct client *next;
-    for (struct client *c = server.clients; c; c = next) {
-        next = c->next;
-        if (c->control || (held_only && !output_held_bytes(c))) continue;
-        client_close(c);
-        n++;
-    }
-    return n;
-}
-
-size_t client_memory(const struct client *c) {
-    return sizeof *c + c->in.cap + c->out.cap + c->parser.saved.cap * sizeof(struct bytes) +
-           multi_memory(c);
-}
-
-static void flags_text(const struct client *c, char *out) {
-    if (multi_active(c)) *out++ = 'x';
-    if (c->stall == STALL_WAIT) *out++ = 'b';
-    if (c->close_after_reply) *out++ = 'c';
-    if (c->unix_socket) *out++ = 'U';
-    if (c->no_evict) *out++ = 'e';
-    *out = '\0';
-}
-
-void client_describe(const struct client *c, struct buf *out) {
-    char peer[128] = "?:0", local[128] = "?:0", flags[16];
-    uint64_t now = loop_now_ns(server.loop);
-    int fd = c->stream ? stream_fd(c->stream) : -1;
-    if (fd >= 0) {
-        sock_peer_name(fd, peer, sizeof peer);
-        sock_local_name(fd, local, sizeof local);
-    }
-    flags_text(c, flags);
-    int events = c->io ? loop_io_wanted(c->io) : 0;
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%d",
-               (unsigned long long)c->id, peer, local, fd, c->name ? c->name : "",
-               (unsigned long long)((now - c->created_ns) / NS_PER_S),
-               (unsigned long long)((now - c->active_ns) / NS_PER_S), *flags ? flags : "N", c->db);
-    buf_printf(out,
-               " sub=0 psub=0 ssub=0 multi=%ld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
-               "rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s%s",
-               multi_active(c) ? (long)multi_queued(c) : -1L, buf_len(&c->in),
-               c->in.cap - c->in.end, multi_memory(c), c->out.cap, c->out.cap, buf_len(&c->out),
-               client_memory(c), events & LOOP_READ ? "r" : "", events & LOOP_WRITE ? "w" : "");
-    buf_printf(out, " cmd=%s user=%s redir=-1 resp=%d\n",
-               c->last_command ? c->last_command->name : "NULL",
-               c->authenticated ? "default" : "(superuser)", c->resp);
 }

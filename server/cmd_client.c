@@ -4,7 +4,6 @@
 #include "server/base/clock.h"
 #include "server/base/num.h"
 #include "server/base/sock.h"
-#include "server/base/stream.h"
 #include "server/client.h"
 
 #include <stdlib.h>
@@ -139,11 +138,11 @@ struct kill {
 static bool name_is(struct bytes want, const struct client *one, bool local) {
     char name[128];
     if (!want.p) return true;
-    if (!one->stream) return false;
+    if (one->closed) return false;
     if (local)
-        sock_local_name(stream_fd(one->stream), name, sizeof name);
+        sock_local_name(one->fd, name, sizeof name);
     else
-        sock_peer_name(stream_fd(one->stream), name, sizeof name);
+        sock_peer_name(one->fd, name, sizeof name);
     return bytes_equal(want, (struct bytes){name, strlen(name)});
 }
 

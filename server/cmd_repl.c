@@ -4,6 +4,7 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/client.h"
+#include "server/dispatch.h"
 #include "server/pair.h"
 
 #include <stdio.h>
@@ -133,9 +134,9 @@ static void cmd_replconf(struct call *c) {
     repl_conf(server.repl, &me->repl_conf, c->argc, c->argv, c->out);
 }
 
-static void cmd_psync(struct call *c) {
+void cmd_psync(struct call *c) {
     struct client *me = c->client;
-    struct buf unread = BUF_INIT, reply = BUF_INIT; /* a slave sends nothing behind its PSYNC */
+    struct buf unread = BUF_INIT, reply = BUF_INIT;
     int64_t offset;
     if (!is_ready(c)) return;
     if (buf_len(&me->out)) {
@@ -150,7 +151,8 @@ static void cmd_psync(struct call *c) {
         reply_error(c, "ERR this connection cannot become a slave's");
         return;
     }
-    if (repl_take(server.repl, &me->repl_conf, c->argc, c->argv, me->stream, &me->out, &unread,
+    client_unread(me, &unread);
+    if (repl_take(server.repl, &me->repl_conf, c->argc, c->argv, me->conn.stream, &me->out, &unread,
                   &reply))
         client_forget_stream(me);
     else

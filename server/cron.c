@@ -4,6 +4,7 @@
 #include "server/base/loop.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/server.h"
@@ -50,7 +51,8 @@ static void close_idle(uint64_t now) {
     if (!limit) return;
     for (struct client *c = server.clients; c; c = next) {
         next = c->next;
-        if (!c->control && !c->stall && now - c->active_ns > limit) client_close(c);
+        uint64_t active = client_active_ns(c);
+        if (!c->control && !c->stall && now > active && now - active > limit) client_close(c);
     }
 }
 
@@ -76,6 +78,9 @@ static void on_cron(struct loop *l, void *arg) {
     size_t memory = store_memory(server.store);
     if (memory > server.peak_memory) server.peak_memory = memory;
     server_refresh();
+    io_refresh_limits();
+    io_collect_stats();
+    output_check_limits();
     close_idle(now);
     tlsconf_cron();
     sample_rates(now);
@@ -106,12 +111,16 @@ static void look_at_stalled(void) {
 
 static void before_sleep(struct loop *l, void *arg) {
     (void)arg;
+    client_next_turn();
+    io_take();
+    if (server.stopping) return;
     if (server.repl) output_release();
     look_at_stalled();
     if (expire_more) expire_cycle();
     bool work = store_work(server.store, WORK_A_TURN);
     if (server.repl) repl_before_sleep(server.repl);
     output_flush();
+    io_wake();
     client_reap();
     bool look = client_any_stalled() || server_paused();
     if (look != loop_timer_active(stalled_timer)) {
@@ -121,7 +130,9 @@ static void before_sleep(struct loop *l, void *arg) {
         else
             loop_timer_stop(stalled_timer);
     }
-    loop_keep_turning(l, work || expire_more || server.loading || client_any_released());
+    bool busy =
+        work || expire_more || server.loading || client_any_again() || client_any_released();
+    loop_keep_turning(l, busy || !io_may_sleep());
     pair_executor_idle();
 }
 

@@ -5,6 +5,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
+#include "server/batch.h"
 #include "server/client.h"
 #include "server/output.h"
 #include "server/pair.h"
@@ -13,19 +14,17 @@
 
 #include <stdio.h>
 
-enum { BATCH = 32 };
-
-struct request {
-    const struct command *cmd; /* NULL: unknown */
-    bool bad_subcommand;
-    size_t begin;    /* offset of its first byte in the input */
-    size_t first;    /* its words in words.v */
-    uint64_t cycles; /* the counter when it was done */
-    int argc;
+enum {
+    CHUNK = 32,              /* requests that are brought into the cache together */
+    TURN_NS = 1000000,       /* then other clients have theirs */
+    TURN_OUT_BYTES = 1 << 20 /* the same, when so much waits to be sent */
 };
 
-static struct request batch[BATCH];
-static struct resp_args words;
+static struct batch own; /* of the executor's own connections */
+static struct {
+    uint64_t began_ns, now_ns; /* of the client's turn; now_ns of its last chunk's end */
+    uint64_t cycles[CHUNK];    /* the counter when each of the chunk was done */
+} turn;
 
 /* --- checks --- */
 
@@ -209,7 +208,12 @@ void dispatch_call(struct client *client, const struct command *cmd, int argc,
     c.argv = argv;
     c.db = client->db;
     c.resp = client->resp;
+    uint64_t began_ns = clock_boot_ns();
     run(&c, client, cmd);
+    uint64_t ns = clock_boot_ns() - began_ns;
+    server.command_stats[cmd->id].ns += ns;
+    if (server.config.slowlog_us < 0 || ns / 1000 < (uint64_t)server.config.slowlog_us) return;
+    if (!(cmd->flags & CMD_SKIP_SLOWLOG)) slowlog_add(client, argc, argv, ns / 1000);
 }
 
 static bool is_paused(const struct client *client, const struct command *cmd) {
@@ -221,10 +225,11 @@ static bool is_paused(const struct client *client, const struct command *cmd) {
 }
 
 /* Runs one request; false: it must wait, nothing was done. */
-static bool execute(struct call *c, struct client *client, const struct request *r) {
+static bool execute(struct call *c, struct client *client, const struct request *r,
+                    const struct bytes *argv) {
     size_t before = buf_len(&client->out);
     c->argc = r->argc;
-    c->argv = words.v + r->first;
+    c->argv = argv;
     c->db = client->db;
     c->resp = client->resp;
     c->failed = false;
@@ -232,6 +237,10 @@ static bool execute(struct call *c, struct client *client, const struct request 
     if (r->cmd) {
         if (is_paused(client, r->cmd)) {
             client_stall(client, STALL_PAUSE);
+            return false;
+        }
+        if (client->thread && r->cmd->fn == cmd_psync) {
+            client_move_here(client);
             return false;
         }
         client->last_command = r->cmd;
@@ -269,56 +278,23 @@ bool dispatch_is_handshake(const struct command *cmd) {
 
 /* --- batches --- */
 
-/* The command that the words mean for this client. Every edition lets a slave's link begin, on a
- * connection that does nothing else. */
-static const struct command *resolve(const struct client *c, int argc, const struct bytes *argv,
-                                     bool *bad_subcommand) {
-    unsigned edition = c->control ? 0 : server.edition;
-    const struct command *cmd = command_resolve(argc, argv, edition, bad_subcommand);
-    if (cmd || !c->handshake || edition == EDITION_OPEN) return cmd;
-    cmd = command_resolve(argc, argv, 0, bad_subcommand);
-    return cmd && dispatch_is_handshake(cmd) ? cmd : NULL;
+/* Every edition lets a slave's link begin, on a connection that does nothing else. */
+static void resolve_late(const struct client *c, struct request *r, const struct bytes *argv) {
+    bool bad;
+    if (r->cmd || !c->handshake || server.edition == EDITION_OPEN) return;
+    const struct command *cmd = command_resolve(r->argc, argv, 0, &bad);
+    if (!cmd || !dispatch_is_handshake(cmd)) return;
+    r->cmd = cmd;
+    r->bad_subcommand = bad;
 }
 
-static enum resp_state parse_one(struct client *c, const char *data, size_t len, size_t *at,
-                                 int n) {
-    struct resp_limits limits = {server.config.bulk_limit_bytes, !c->authenticated};
-    struct request *r = &batch[n];
-    r->begin = *at;
-    r->first = words.count;
-    enum resp_state st = resp_parse(&c->parser, data + *at, len - *at, &limits, &words);
-    if (st == RESP_DONE || st == RESP_EMPTY) *at += c->parser.used;
-    if (st != RESP_DONE) return st;
-    r->argc = (int)(words.count - r->first);
-    r->bad_subcommand = false;
-    r->cmd = resolve(c, r->argc, words.v + r->first, &r->bad_subcommand);
-    return st;
-}
-
-/* Parses up to BATCH requests; *at moves past them. *last tells why it ended. */
-static int parse_batch(struct client *c, const char *data, size_t len, size_t *at,
-                       enum resp_state *last) {
-    int n = 0, most = c->authenticated ? BATCH : 1;
-    words.count = 0;
-    *last = RESP_MORE;
-    while (n < most && *at < len) {
-        bool is_inline = data[*at] != '*' && !c->parser.started;
-        *last = parse_one(c, data, len, at, n);
-        if (*last == RESP_EMPTY) continue;
-        if (*last != RESP_DONE) break;
-        n++;
-        if (is_inline) break; /* its words live until the next parse only */
-    }
-    return n;
-}
-
-static void prefetch(const struct client *c, int n) {
+static void prefetch(const struct client *c, const struct batch *b, size_t from, size_t n) {
     if (n < 2 || c->db >= store_databases(server.store)) return;
     for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < n; i++) {
-            const struct request *r = &batch[i];
+        for (size_t i = from; i < from + n; i++) {
+            const struct request *r = &b->v[i];
             if (!r->cmd || r->cmd->first <= 0 || r->argc <= r->cmd->first) continue;
-            struct bytes key = words.v[r->first + (size_t)r->cmd->first];
+            struct bytes key = b->words.v[r->first + (size_t)r->cmd->first];
             if (pass == 0)
                 store_prefetch_bucket(server.store, c->db, key);
             else
@@ -327,22 +303,41 @@ static void prefetch(const struct client *c, int n) {
     }
 }
 
-static void protocol_error(struct client *c) {
+static const struct bytes *only_key(const struct batch *b) {
+    const struct request *r = b->v;
+    if (b->count != 1 || !r->cmd || r->cmd->first <= 0 || r->argc <= r->cmd->first) return NULL;
+    return &b->words.v[r->first + (size_t)r->cmd->first];
+}
+
+void dispatch_prefetch(struct batch *const *v, size_t n) {
+    if (n < 2) return;
+    for (size_t i = 0; i < n; i++) {
+        __builtin_prefetch(v[i]->client);
+        __builtin_prefetch(v[i]->v);
+        __builtin_prefetch(v[i]->words.v);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < n; i++) {
+            const struct bytes *key = only_key(v[i]);
+            int db = v[i]->client->db;
+            if (!key || db >= store_databases(server.store)) continue;
+            if (pass == 0)
+                store_prefetch_bucket(server.store, db, *key);
+            else
+                store_prefetch_entry(server.store, db, *key);
+        }
+    }
+}
+
+static void protocol_error(struct client *c, const char *error, size_t len) {
     struct buf text = BUF_INIT;
     buf_add_str(&text, "ERR ");
-    buf_add(&text, c->parser.error, c->parser.error_len);
+    buf_add(&text, error, len);
     resp_error_n(&c->out, buf_head(&text), buf_len(&text));
     buf_free(&text);
     c->replies++;
     c->close_after_reply = true;
     server.stats.errors++;
-}
-
-/* The input goes back to this request's first byte; parsing starts afresh there. */
-static size_t put_back(struct client *c, int i) {
-    resp_parser_free(&c->parser);
-    c->parser = (struct resp_parser){0};
-    return batch[i].begin;
 }
 
 /* A slave's link begins with one PING; a second one is a client's. */
@@ -351,7 +346,7 @@ static bool may_always(const struct client *c, const struct command *cmd) {
     return !c->last_command || strcmp(cmd->name, "ping") != 0;
 }
 
-/* A counter that is cheap to read: two clock reads a batch say how fast it goes, so that a command
+/* A counter that is cheap to read: two clock reads a chunk say how fast it goes, so that a command
  * costs one read of the counter. */
 static inline uint64_t cycles(void) {
 #if defined(__x86_64__)
@@ -361,45 +356,57 @@ static inline uint64_t cycles(void) {
 #endif
 }
 
-static void note_times(const struct client *c, uint64_t began_ns, uint64_t began_cycles, int ran) {
-    uint64_t ns = clock_boot_ns() - began_ns, last = began_cycles;
-    uint64_t whole = batch[ran - 1].cycles - began_cycles;
+static void note_times(const struct client *c, const struct batch *b, uint64_t began_ns,
+                       uint64_t began_cycles, size_t ran) {
+    turn.now_ns = clock_boot_ns();
+    uint64_t ns = turn.now_ns - began_ns, last = began_cycles;
+    uint64_t whole = turn.cycles[ran - 1] - began_cycles;
     double rate = whole ? (double)ns / (double)whole : 0;
     int64_t slow_us = server.config.slowlog_us;
     bool any_slow = slow_us >= 0 && ns / 1000 >= (uint64_t)slow_us;
-    for (int i = 0; i < ran; i++) {
-        const struct request *r = &batch[i];
-        uint64_t took = (uint64_t)((double)(r->cycles - last) * rate);
-        last = r->cycles;
+    for (size_t i = 0; i < ran; i++) {
+        const struct request *r = &b->v[b->done + i];
+        uint64_t took = (uint64_t)((double)(turn.cycles[i] - last) * rate);
+        last = turn.cycles[i];
         if (!r->cmd) continue;
         server.command_stats[r->cmd->id].ns += took;
         if (any_slow && took / 1000 >= (uint64_t)slow_us && !(r->cmd->flags & CMD_SKIP_SLOWLOG))
-            slowlog_add(c, r->argc, words.v + r->first, took / 1000);
+            slowlog_add(c, r->argc, b->words.v + r->first, took / 1000);
     }
 }
 
-/* Runs n parsed requests; returns how many were run. */
-static int run_batch(struct client *c, int n) {
+static inline bool may_go_on(const struct client *c) {
+    return !c->closed && !c->stall && !c->close_after_reply && !server.stopping;
+}
+
+/* Runs up to CHUNK requests from b->done on, which moves past those that were run. */
+static void run_chunk(struct client *c, struct batch *b) {
     struct call call;
+    size_t n = b->count - b->done, i = 0;
+    if (n > CHUNK) n = CHUNK;
+    prefetch(c, b, b->done, n);
     uint64_t began_ns = clock_boot_ns(), began_cycles = cycles();
+    if (!turn.began_ns) turn.began_ns = turn.now_ns = began_ns;
     fill_call(&call, c, 0, clock_wall_ms());
     /* The lease is looked at here, after everything that could have taken time. */
     bool serve = c->control || pair_may_serve();
-    int i = 0;
     for (; i < n; i++) {
-        if (!c->stream || c->close_after_reply || c->stall) break;
-        if (!serve && !may_always(c, batch[i].cmd)) {
+        struct request *r = &b->v[b->done + i];
+        const struct bytes *argv = b->words.v + r->first;
+        if (!may_go_on(c)) break;
+        if (__builtin_expect(!r->cmd, 0)) resolve_late(c, r, argv);
+        if (!serve && !may_always(c, r->cmd)) {
             client_stall(c, STALL_LEASE);
             break;
         }
-        if (!execute(&call, c, &batch[i])) break;
-        batch[i].cycles = cycles();
+        if (!execute(&call, c, r, argv)) break;
+        turn.cycles[i] = cycles();
     }
-    if (i) note_times(c, began_ns, began_cycles, i);
-    return i;
+    if (i) note_times(c, b, began_ns, began_cycles, i);
+    b->done += i;
 }
 
-static void after_batch(struct client *c) {
+static void after_chunk(struct client *c) {
     bool wrote = c->write_offset == UINT64_MAX;
     uint64_t offset = server.repl ? repl_reply_offset(server.repl, wrote) : 0;
     c->reply_offset = offset;
@@ -411,25 +418,72 @@ static void after_batch(struct client *c) {
         client_stall(c, STALL_HELD);
 }
 
+static void begin_turn(struct client *c) {
+    turn.began_ns = 0;
+    c->executing = true;
+    pair_executor_busy();
+}
+
+static bool turn_is_over(const struct client *c) {
+    return turn.now_ns - turn.began_ns > TURN_NS || buf_len(&c->out) > TURN_OUT_BYTES;
+}
+
+bool dispatch_batch(struct client *c, struct batch *b) {
+    bool over = false;
+    begin_turn(c);
+    while (b->done < b->count && may_go_on(c) && !over) {
+        run_chunk(c, b);
+        if (c->closed) break;
+        after_chunk(c);
+        over = turn_is_over(c);
+    }
+    if (b->done == b->count && b->error && may_go_on(c)) {
+        protocol_error(c, b->error, b->error_len);
+        after_chunk(c);
+    }
+    c->executing = false;
+    return over;
+}
+
+/* Requests were parsed that may not run yet: the input goes back to the first one's first byte, and
+ * parsing starts afresh there. */
+static size_t put_back(struct client *c) {
+    resp_parser_free(&c->conn.parser);
+    c->conn.parser = (struct resp_parser){0};
+    return own.v[own.done].begin;
+}
+
+/* Parses a chunk into the executor's own batch. */
+static enum resp_state parse_chunk(struct client *c, const char *data, size_t len, size_t *at) {
+    struct batch_rules rules = {
+        .limits = {server.config.bulk_limit_bytes, !c->authenticated},
+        .edition = c->control ? 0 : server.edition,
+        .most = c->authenticated ? CHUNK : 1,
+    };
+    own.count = own.done = 0;
+    own.words.count = 0;
+    return batch_parse(&own, &c->conn.parser, &rules, data, len, at);
+}
+
 size_t dispatch_input(struct client *c, const char *data, size_t len) {
     size_t at = 0;
     bool more = true;
-    c->executing = true;
-    pair_executor_busy();
-    while (more && at < len && c->stream && !c->stall && !c->close_after_reply) {
-        enum resp_state last;
-        int n = parse_batch(c, data, len, &at, &last);
-        prefetch(c, n);
-        int ran = run_batch(c, n);
-        if (!c->stream) break;
-        if (ran < n)
-            at = put_back(c, ran);
+    begin_turn(c);
+    while (more && at < len && may_go_on(c)) {
+        enum resp_state last = parse_chunk(c, data, len, &at);
+        if (own.count) run_chunk(c, &own);
+        if (c->closed) break;
+        if (own.done < own.count)
+            at = put_back(c);
         else if (last == RESP_BAD)
-            protocol_error(c);
+            protocol_error(c, c->conn.parser.error, c->conn.parser.error_len);
         more = last != RESP_MORE && last != RESP_BAD;
-        after_batch(c);
+        after_chunk(c);
+        if (!more || at == len || !turn_is_over(c)) continue;
+        client_again(c);
+        break;
     }
     c->executing = false;
-    if (words.cap > 1024 * 1024) resp_args_free(&words);
+    if (own.words.cap > 1024 * 1024) resp_args_free(&own.words);
     return at;
 }

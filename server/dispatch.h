@@ -8,14 +8,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct batch;
 struct call;
 struct client;
 struct command;
 struct server;
 
 /* Runs the requests that stand in data; returns the bytes taken. It stops at an unfinished request,
- * at a closed client and at a stall. */
+ * at a closed client, at a stall, and when the client's turn is over (client_again was called). */
 size_t dispatch_input(struct client *c, const char *data, size_t len);
+/* Runs the requests of a batch from b->done on; stops as dispatch_input does. True: because the
+ * client's turn is over. */
+bool dispatch_batch(struct client *c, struct batch *b);
+/* Brings the keys of batches of one request into the cache, those of all at once. Longer ones see
+ * to it themselves. */
+void dispatch_prefetch(struct batch *const *v, size_t n);
 
 /* Runs one command's function and propagates its effect: what EXEC does with each queued one. */
 void dispatch_call(struct client *c, const struct command *cmd, int argc, const struct bytes *argv,
@@ -24,6 +31,9 @@ void dispatch_call(struct client *c, const struct command *cmd, int argc, const 
 /* AUTH, PING, REPLCONF, PSYNC, SYNC: how a slave's link begins. They are answered at once and never
  * held on a connection that has asked nothing else. */
 bool dispatch_is_handshake(const struct command *cmd);
+
+/* cmd_repl.c: PSYNC and SYNC, which take the connection over: it must be the executor's own. */
+void cmd_psync(struct call *c);
 
 /* replay.c: commands of the log and of the master's stream, without client and reply. */
 bool replay_run(void *arg, int db, int argc, const struct bytes *argv, char *err, size_t err_size);

@@ -6,6 +6,7 @@
 #include "server/base/clock.h"
 #include "server/base/num.h"
 #include "server/client.h"
+#include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/tlsconf.h"
@@ -45,21 +46,22 @@ static void section_server(struct buf *out) {
                "process_id:%d\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%lld\r\n"
                "server_time_usec:%lld\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n"
                "hz:%lld\r\nconfigured_hz:%lld\r\nlru_clock:%llu\r\nexecutable:%s\r\n"
-               "config_file:%s\r\nio_threads_active:0\r\nduet_version:%s\r\nedition:%s\r\n",
+               "config_file:%s\r\nio_threads_active:%d\r\nduet_version:%s\r\nedition:%s\r\n",
                (int)getpid(), server.run_id,
                (long long)(server.config.port ? server.config.port : server.config.tls_port),
                (long long)clock_wall_us(), (ull)uptime_s(), (ull)(uptime_s() / 86400),
                (long long)server.config.hz, (long long)server.config.hz,
                (ull)((uint64_t)clock_wall_ms() / 1000 & 0xffffff), exe, server.config.file,
-               DUET_VERSION, config_word("edition"));
+               io_threads() > 0, DUET_VERSION, config_word("edition"));
 }
 
 static void section_clients(struct buf *out) {
     size_t blocked = 0, max_in = 0, max_out = 0;
     for (const struct client *c = server.clients; c; c = c->next) {
         blocked += c->stall == STALL_WAIT;
-        if (buf_len(&c->in) > max_in) max_in = buf_len(&c->in);
-        if (buf_len(&c->out) > max_out) max_out = buf_len(&c->out);
+        size_t in = client_input_bytes(c), unsent = client_output_bytes(c);
+        if (in > max_in) max_in = in;
+        if (unsent > max_out) max_out = unsent;
     }
     buf_printf(out,
                "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
@@ -141,6 +143,7 @@ static void section_persistence(struct buf *out) {
 static void section_stats(struct buf *out) {
     const struct server_stats *s = &server.stats;
     struct repl_status r = {0};
+    io_collect_stats();
     if (server.repl) repl_status(server.repl, &r);
     buf_printf(out,
                "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
@@ -159,10 +162,10 @@ static void section_stats(struct buf *out) {
                "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
                "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
                "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
-               "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
+               "io_threaded_reads_processed:%llu\r\nio_threaded_writes_processed:%llu\r\n"
                "client_output_buffer_limit_disconnections:%llu\r\n",
                (ull)s->hits, (ull)s->misses, (ull)s->errors, (ull)s->reads, (ull)s->writes,
-               (ull)s->output_limit_disconnects);
+               (ull)s->threaded_reads, (ull)s->threaded_writes, (ull)s->output_limit_disconnects);
     tlsconf_info(out);
 }
 

@@ -12,6 +12,7 @@
 #include "server/base/rand.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/slowlog.h"
@@ -418,6 +419,7 @@ static void start(int argc, char **argv) {
     register_commands();
     open_data();
     if (!tlsconf_load(&why)) give_up(why);
+    io_start((int)server.config.io_threads - 1);
     if (!listen_open(text, sizeof text)) give_up(text);
     start_pair();
     config_effect = take_effect;
@@ -442,6 +444,7 @@ int server_main(int argc, char **argv) {
     server_refresh();
     cron_start();
     loop_run(server.loop);
+    io_stop();
     control_close();
     pair_stop();
     if (*server.config.pidfile) unlink(server.config.pidfile);

@@ -5,15 +5,14 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
-#include "server/base/stream.h"
+#include "server/batch.h"
 #include "server/client.h"
+#include "server/io.h"
 #include "server/pair.h"
 #include "server/server.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-enum { OUT_KEEP_BYTES = 16 * 1024 }; /* an empty reply buffer keeps at most this much */
 
 /* A reply is held up to offset; then everything up to total may go. */
 struct mark {
@@ -27,6 +26,7 @@ static size_t marks_cap, marks_first, marks_count;
 static uint64_t held_replies;
 
 static struct client *queue, **queue_end = &queue;
+static size_t over_soft; /* clients that are over the soft limit */
 
 static void grow_marks(void) {
     size_t cap = marks_cap ? marks_cap * 2 : 1024;
@@ -49,7 +49,7 @@ static void hold(struct client *c, uint64_t total) {
 }
 
 void output_queue(struct client *c) {
-    if (c->queued || !c->stream) return;
+    if (c->queued || c->closed) return;
     c->queued = true;
     c->next_queued = NULL;
     *queue_end = c;
@@ -57,6 +57,8 @@ void output_queue(struct client *c) {
 }
 
 void output_forget(struct client *c) {
+    over_soft -= c->over_soft_ns != 0;
+    c->over_soft_ns = 0;
     if (!c->queued) return;
     for (struct client **at = &queue; *at; at = &(*at)->next_queued) {
         if (*at != c) continue;
@@ -81,24 +83,37 @@ uint64_t output_oldest_held_ns(void) {
 
 static bool over_limit(struct client *c) {
     const struct config_output_limit *l = &server.config.output[CLASS_NORMAL];
-    uint64_t pending = buf_len(&c->out), now = loop_now_ns(server.loop);
+    uint64_t pending = client_output_bytes(c), now = loop_now_ns(server.loop);
     if (c->control) return false;
     if (l->hard_bytes && pending > l->hard_bytes) return true;
     if (!l->soft_bytes || pending <= l->soft_bytes) {
+        over_soft -= c->over_soft_ns != 0;
         c->over_soft_ns = 0;
         return false;
     }
-    if (!c->over_soft_ns) c->over_soft_ns = now;
+    if (!c->over_soft_ns) {
+        c->over_soft_ns = now;
+        over_soft++;
+    }
     return now - c->over_soft_ns > (uint64_t)l->soft_s * NS_PER_S;
 }
 
-static void written_all(struct client *c) {
-    buf_trim(&c->out, OUT_KEEP_BYTES);
-    c->blocked_write = false;
-    if (c->close_after_reply)
-        client_close(c);
-    else
-        client_update_io(c);
+static void close_if_over_limit(struct client *c) {
+    if (!over_limit(c)) return;
+    log_warning("closing client %llu: it left %zu bytes of replies unread "
+                "(client-output-buffer-limit normal)",
+                (unsigned long long)c->id, client_output_bytes(c));
+    server.stats.output_limit_disconnects++;
+    client_close(c);
+}
+
+void output_check_limits(void) {
+    struct client *next;
+    if (!over_soft) return;
+    for (struct client *c = server.clients; c; c = next) {
+        next = c->next;
+        if (c->over_soft_ns) close_if_over_limit(c);
+    }
 }
 
 /* Writes what was released, as much as the socket takes. */
@@ -109,26 +124,46 @@ static void write_some(struct client *c) {
         if (!c->stall) client_stall(c, STALL_LEASE);
         return;
     }
-    long done = stream_write(c->stream, buf_head(&c->out), n);
-    if (done == STREAM_AGAIN) done = 0;
-    if (done < 0) {
-        client_close(c);
-        return;
-    }
-    server.stats.writes++;
-    server.stats.net_out += (uint64_t)done;
-    c->sent_total += (uint64_t)done;
-    buf_eat(&c->out, (size_t)done);
-    if (!buf_len(&c->out)) {
-        written_all(c);
-        return;
-    }
-    c->blocked_write = (size_t)done < n;
-    client_update_io(c);
+    conn_write(c, n);
 }
 
 void output_writable(struct client *c) {
-    if (c->stream) write_some(c);
+    if (!c->closed) write_some(c);
+}
+
+/* Puts the first n bytes of c->out into the empty b->out: the buffer itself when they are all. */
+static void move_out(struct client *c, struct batch *b, size_t n) {
+    if (n < buf_len(&c->out)) {
+        buf_add(&b->out, buf_head(&c->out), n);
+        buf_eat(&c->out, n);
+        return;
+    }
+    struct buf empty = b->out;
+    b->out = c->out;
+    c->out = empty;
+    buf_trim(&c->out, 0);
+}
+
+/* Gives what was released to the client's thread, with the answers to the batches that were run. */
+static void hand_over(struct client *c) {
+    size_t n = (size_t)(c->release_total - c->sent_total);
+    bool last = c->close_after_reply && !c->said_last && n == buf_len(&c->out);
+    if (c->moving) return;
+    struct batch *b = c->finished;
+    c->finished = NULL;
+    while (b && b->next) {
+        struct batch *next = b->next;
+        io_send(c, b);
+        b = next;
+    }
+    if (!b && !n && !last) return;
+    if (!b) b = batch_new();
+    if (n) move_out(c, b, n);
+    c->sent_total += n;
+    b->needs_lease = n && !c->handshake && pair_needs_lease();
+    b->last = last;
+    c->said_last = c->said_last || last;
+    io_send(c, b);
 }
 
 /* Decides whether the client's new bytes may go, then writes. */
@@ -140,13 +175,14 @@ static void flush_client(struct client *c, uint64_t released) {
     else if (total > c->marked_total)
         hold(c, total);
     c->replies = 0;
-    write_some(c);
-    if (!c->stream || !over_limit(c)) return;
-    log_warning("closing client %llu: it left %zu bytes of replies unread "
-                "(client-output-buffer-limit normal)",
-                (unsigned long long)c->id, buf_len(&c->out));
-    server.stats.output_limit_disconnects++;
-    client_close(c);
+    if (c->thread)
+        hand_over(c);
+    else
+        write_some(c);
+    if (c->closed) return;
+    close_if_over_limit(c);
+    /* what the peer had sent before it went is run as far as it may be */
+    if (c->ended && (!c->pending || c->stall)) client_close(c);
 }
 
 static uint64_t release_now(void) {
@@ -158,12 +194,12 @@ void output_release(void) {
     while (marks_count) {
         struct mark *m = &marks[marks_first & (marks_cap - 1)];
         struct client *c = m->client;
-        if (m->offset > released && c->stream) break;
+        if (m->offset > released && !c->closed) break;
         c->marks--;
         held_replies -= m->replies;
         marks_first++;
         marks_count--;
-        if (!c->stream) continue;
+        if (c->closed) continue;
         c->release_total = m->total;
         output_queue(c);
     }

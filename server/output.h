@@ -3,7 +3,8 @@
  * A reply may be written when the stream (repl_release_offset) is safe up to where it stood when the
  * reply was made. Each turn that leaves bytes behind puts one mark into a queue that is ordered by
  * offset; the queue's front is what is released next. In a pair the write lease is checked before
- * each write. */
+ * each write, by whoever writes: bytes go to the client's I/O thread when they are released, marked as
+ * ones that need the lease, and a thread asks for it each time it sends (pair_may_send). */
 #ifndef DUET_SERVER_OUTPUT_H
 #define DUET_SERVER_OUTPUT_H
 
@@ -21,7 +22,9 @@ void output_queue(struct client *c);
 void output_flush(void);
 /* The release offset grew: writes what may go now. */
 void output_release(void);
-/* The socket takes bytes again. */
+/* Ten times a second: who has been over the soft limit for too long is closed. */
+void output_check_limits(void);
+/* The socket of one of the executor's own connections takes bytes again. */
 void output_writable(struct client *c);
 /* Held bytes of a client, and over all: replies held and since when (boot ns; 0: none). */
 uint64_t output_held_bytes(const struct client *c);

@@ -18,8 +18,8 @@
 
 enum { ALIVE_EVERY_MS = 10, ALIVE_STACK_BYTES = 128 * 1024, ALIVE_PRIORITY = 1 };
 
-static struct lease_page *page; /* NULL outside of a pair */
-static uint64_t told_epoch;     /* of the last DUET MASTER or DUET SLAVE */
+static struct lease_page *page;     /* NULL outside of a pair */
+static _Atomic uint64_t told_epoch; /* of the last DUET MASTER or DUET SLAVE */
 static bool busy;
 static pthread_t alive_thread;
 static _Atomic bool alive_stop;
@@ -36,12 +36,21 @@ void pair_set_epoch(uint64_t epoch) {
     told_epoch = epoch;
 }
 
-bool pair_may_serve(void) {
-    if (!page || server.role != REPL_MASTER) return true;
+bool pair_may_send(void) {
+    if (!page) return true;
     uint64_t deadline = atomic_load_explicit(&page->deadline_ns, memory_order_acquire);
     uint64_t epoch = atomic_load_explicit(&page->epoch, memory_order_relaxed);
     /* A lease for another epoch is not ours: we slept through a change of roles. */
-    return epoch == told_epoch && deadline > clock_boot_ns();
+    return epoch == atomic_load_explicit(&told_epoch, memory_order_relaxed) &&
+           deadline > clock_boot_ns();
+}
+
+bool pair_needs_lease(void) {
+    return page && server.role == REPL_MASTER;
+}
+
+bool pair_may_serve(void) {
+    return !pair_needs_lease() || pair_may_send();
 }
 
 const char *pair_refusal(void) {

@@ -17,6 +17,11 @@ void pair_stop(void);
  * and a plain server's always may; a master's only while the lease is valid for its epoch. Reads
  * the clock after the deadline. */
 bool pair_may_serve(void);
+/* The same in two steps, for replies that an I/O thread sends: must they wait for the lease? That is
+ * settled when they are made, so that a change of roles does not set them free. And any thread: is
+ * there one, for the epoch that this node was told? */
+bool pair_needs_lease(void);
+bool pair_may_send(void);
 /* The executor's turn: work begins, goes on (inside long commands too), is done. */
 void pair_executor_busy(void);
 void pair_executor_tick(void); /* cheap: stamps now and then */

@@ -24,7 +24,8 @@ struct server_stats {
     uint64_t reads, writes, expired_keys, hits, misses, errors;
     uint64_t unexpected_errors;
     uint64_t output_limit_disconnects;
-    uint64_t ops_now; /* per second, sampled by cron */
+    uint64_t threaded_reads, threaded_writes; /* by I/O threads; part of reads and writes */
+    uint64_t ops_now;                         /* per second, sampled by cron */
     uint64_t in_now, out_now;
 };
 

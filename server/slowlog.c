@@ -3,7 +3,6 @@
 
 #include "server/base/clock.h"
 #include "server/base/sock.h"
-#include "server/base/stream.h"
 #include "server/client.h"
 #include "server/server.h"
 
@@ -68,7 +67,7 @@ void slowlog_add(const struct client *c, int argc, const struct bytes *argv, uin
         char *text = xasprintf("... (%d more arguments)", argc - WORDS_MAX + 1);
         s->argv[i] = (struct bytes){text, strlen(text)};
     }
-    if (c->stream) sock_peer_name(stream_fd(c->stream), s->peer, sizeof s->peer);
+    if (!c->closed) sock_peer_name(c->fd, s->peer, sizeof s->peer);
     snprintf(s->name, sizeof s->name, "%s", c->name ? c->name : "");
     s->next = newest;
     newest = s;

@@ -26,6 +26,12 @@ def free_port():
         return s.getsockname()[1]
 
 
+def threads_of(command):
+    """DUET_IO_THREADS runs a whole test program against servers with I/O threads (clients/test_io_threads.py)."""
+    n = os.environ.get("DUET_IO_THREADS")
+    return ["--io-threads", n] if n and command[-1] == "server" else []
+
+
 class Error(Exception):
     """An error reply."""
 
@@ -166,7 +172,7 @@ class Server:
         self.start(wait)
 
     def start(self, wait=True):
-        argv = self.command + ["--port", str(self.port), "--dir", self.directory] + self.options
+        argv = self.command + ["--port", str(self.port), "--dir", self.directory] + threads_of(self.command) + self.options
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         if wait:

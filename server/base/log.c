@@ -31,11 +31,11 @@ void log_set_name(const char *name) {
 }
 
 void log_set_level(enum log_level least) {
-    out.least = least;
+    __atomic_store_n(&out.least, least, __ATOMIC_RELAXED); /* other threads read it meanwhile */
 }
 
 enum log_level log_get_level(void) {
-    return out.least;
+    return __atomic_load_n(&out.least, __ATOMIC_RELAXED);
 }
 
 void log_set_sink(void (*sink)(enum log_level level, const char *line, void *arg), void *arg) {
@@ -88,7 +88,7 @@ static void write_line(const char *line, size_t n) {
 }
 
 void log_vline(enum log_level level, const char *fmt, va_list ap) {
-    if (level < out.least) return;
+    if (level < log_get_level()) return;
     int saved_errno = errno;
     char line[LINE_BYTES];
     struct timespec ts;
