@@ -158,7 +158,43 @@ static bool set_item(struct value_load *v, const struct rdb_reader *r) {
 }
 
 static bool zset_item(struct value_load *v, const struct rdb_reader *r) {
-    return r->score == r->score && zset_put(v->store, v->db, v->e, r->a, r->score) == ZSET_ADDED;
+    bool well = r->score == r->score;
+    if (!well && !zset_len(v->e)) store_delete(v->store, v->db, v->e); /* nothing empty is left */
+    return well && zset_put(v->store, v->db, v->e, r->a, r->score) == ZSET_ADDED;
+}
+
+static bool hash_new_ziplist(struct store *s, int db, struct bytes key, struct bytes blob,
+                             int64_t expiry_ms) {
+    struct ziplist f, v; /* one for fields, one for values: each backs an integer of its own */
+    struct bytes field, value;
+    bool well = true;
+    struct entry *e = hash_new(s, db, key, expiry_ms);
+    zl_open(&f, blob);
+    for (v = f; well && zl_next(&f, &field); f.p = v.p) {
+        v.p = f.p;
+        well = zl_next(&v, &value) && hash_set(s, db, e, field, value);
+    }
+    well &= !f.bad && !v.bad && hash_len(e) > 0;
+    if (!hash_len(e)) store_delete(s, db, e);
+    return well;
+}
+
+static bool zset_new_ziplist(struct store *s, int db, struct bytes key, struct bytes blob,
+                             int64_t expiry_ms) {
+    struct ziplist m, v;
+    struct bytes member, text;
+    double score;
+    bool well = true;
+    struct entry *e = zset_new(s, db, key, expiry_ms);
+    zl_open(&m, blob);
+    for (v = m; well && zl_next(&m, &member); m.p = v.p) {
+        v.p = m.p;
+        well = zl_next(&v, &text) && zset_score_of(text, &score) &&
+               zset_put(s, db, e, member, score) == ZSET_ADDED;
+    }
+    well &= !m.bad && !v.bad && zset_len(e) > 0;
+    if (!zset_len(e)) store_delete(s, db, e);
+    return well;
 }
 
 /* An element, or a piece in one of Redis's forms. An empty piece is refused. */
@@ -200,6 +236,7 @@ static const struct kind_load *kind_load(int rdb_type) {
     static const struct kind_load loads[] = {
         [RDB_HASH] = {NULL, hash_new, hash_item, "holds a field twice"},
         [RDB_HASH_LISTPACK] = {hash_new_packed, NULL, NULL, "is no sound listpack of fields"},
+        [RDB_HASH_ZIPLIST] = {hash_new_ziplist, NULL, NULL, "is no sound ziplist of fields"},
         [RDB_LIST] = {NULL, list_new, list_item, LIST_REFUSAL},
         [RDB_LIST_ZIPLIST] = {list_new_ziplist, NULL, NULL, LIST_REFUSAL},
         [RDB_LIST_QUICKLIST] = {NULL, list_new, list_item, LIST_REFUSAL},
@@ -208,6 +245,7 @@ static const struct kind_load *kind_load(int rdb_type) {
         [RDB_SET_INTSET] = {set_new_packed, NULL, NULL, "is no sound set of integers"},
         [RDB_ZSET] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
         [RDB_ZSET_2] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
+        [RDB_ZSET_ZIPLIST] = {zset_new_ziplist, NULL, NULL, "is no sound ziplist of scores"},
         [RDB_ZSET_LISTPACK] = {zset_new_packed, NULL, NULL, "is no sound listpack of scores"},
     };
     if (rdb_type < 0 || rdb_type >= (int)(sizeof loads / sizeof *loads)) return NULL;

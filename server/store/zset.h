@@ -53,6 +53,8 @@ bool zset_prev(struct zset_cursor *c, struct bytes *member, double *score);
 /* A step of ZSCAN, as store_scan: in no order. */
 typedef void zset_each_fn(void *arg, struct bytes member, double score);
 uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_each_fn *fn, void *arg);
+/* A score as text, in files of Redis and old ziplists: a number and nothing else, inf, but no nan. */
+bool zset_score_of(struct bytes text, double *score);
 /* The whole value as a listpack, when it is one: RDB's form. p is NULL when it is not. */
 struct bytes zset_packed(const struct entry *e);
 

@@ -18,19 +18,21 @@ static struct bytes score_text(double score, char text[SCORE_CHARS]) {
     return (struct bytes){text, (size_t)snprintf(text, SCORE_CHARS, "%.17g", score)};
 }
 
-static bool parse_score(const uint8_t *element, double *score) {
-    int64_t v;
-    char none[LP_DIGITS], text[128], *end;
-    if (lp_get_int(element, &v)) {
-        *score = (double)v;
-        return true;
-    }
-    struct bytes b = lp_get(element, none);
+bool zset_score_of(struct bytes b, double *score) {
+    char text[128], *end;
     if (b.len == 0 || b.len >= sizeof text) return false;
     memcpy(text, b.p, b.len);
     text[b.len] = '\0';
     *score = strtod(text, &end);
     return end == text + b.len && *score == *score;
+}
+
+static bool parse_score(const uint8_t *element, double *score) {
+    int64_t v;
+    char none[LP_DIGITS];
+    if (!lp_get_int(element, &v)) return zset_score_of(lp_get(element, none), score);
+    *score = (double)v;
+    return true;
 }
 
 double zp_score(const uint8_t *lp, const uint8_t *at) {

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -232,6 +233,42 @@ def zset_of_old(path, members):
         f.write(b"\xff")
 
 
+def ziplist(*elements):
+    """Small integers as such, everything else as strings of less than 64 bytes."""
+    body, before = b"", 0
+    for e in elements:
+        element = bytes([before]) + (b"\xfe" + bytes([e]) if isinstance(e, int) else bytes([len(e)]) + e)
+        body, before = body + element, len(element)
+    return struct.pack("<IIH", 11 + len(body), 10 + len(body) - before, len(elements)) + body + b"\xff"
+
+
+def old_ziplists():
+    """small hashes and sorted sets as ziplists, from before Redis 7.0"""
+    directory = tempfile.mkdtemp(prefix="duet-test-")
+    dump = os.path.join(directory, "dump.rdb")
+
+    def write(*keys):
+        with open(dump, "wb") as f:
+            f.write(b"REDIS0006\xfe\x00")
+            for rdb_type, key, blob in keys:
+                f.write(bytes([rdb_type, len(key)]) + key + bytes([len(blob)]) + blob)
+            f.write(b"\xff" + bytes(8))
+    write((12, b"z", ziplist(b"a", 1, 5, b"2.5", b"c", b"inf")), (13, b"h", ziplist(b"f", b"v", 7, 8)))
+    with servers.Server("--appendonly", "no", directory=directory) as s:
+        tap.equal(s.connect().cmd("SAVE"), b"OK", "Duet loads them and saves them")
+        s.stop()
+    with servers.Server("--appendonly", "no", command=[servers.REDIS_SERVER], directory=directory) as r:
+        c = r.connect()
+        tap.equal(c.cmd("ZRANGE", "z", 0, -1, "WITHSCORES"), [b"a", b"1", b"5", b"2.5", b"c", b"inf"], "a sorted set is what it was")
+        tap.equal(sorted(c.cmd("HGETALL", "h")), [b"7", b"8", b"f", b"v"], "and so is a hash")
+    for why, bad in (("odd", (12, b"z", ziplist(b"a"))), ("without a score", (12, b"z", ziplist(b"a", b"b"))), ("empty", (12, b"z", ziplist())),
+                     ("with a field twice", (13, b"h", ziplist(b"f", 1, b"f", 2)))):
+        write(bad)
+        with servers.Server("--appendonly", "no", directory=directory, wait=False) as s:
+            tap.ok(s.process.wait(20) != 0 and "is no sound ziplist" in s.log(), "one that is %s is refused" % why)
+    shutil.rmtree(directory)
+
+
 def old_zsets():
     """sorted sets with scores as text, from before Redis 4.0"""
     directory = tempfile.mkdtemp(prefix="duet-test-")
@@ -377,4 +414,4 @@ def disk_full():
         os.rmdir(place)
 
 
-tap.main(reload, kill_under_load, rewrite, dump_and_redis, zsets_and_redis, old_zsets, damage, one_instant, disk_full)
+tap.main(reload, kill_under_load, rewrite, dump_and_redis, zsets_and_redis, old_zsets, old_ziplists, damage, one_instant, disk_full)
