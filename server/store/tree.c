@@ -89,7 +89,7 @@ static void leaf_fit(struct leaf *l) {
 }
 
 /* Hints that are less than `hint`. */
-static unsigned hints_below(const struct leaf *l, unsigned hint) {
+static unsigned hints_below(const struct leaf *l, uint16_t hint) {
     unsigned low = 0, n = l->count;
     while (n) {
         unsigned half = n / 2;
@@ -112,8 +112,9 @@ static unsigned leaf_before(const struct leaf *l, const struct mark *m) {
     uint64_t v = m->key >> l->shift;
     if (v < l->base) return 0;
     if (v - l->base > UINT16_MAX) return l->count;
-    unsigned low = hints_below(l, (unsigned)(v - l->base));
-    unsigned high = hints_below(l, (unsigned)(v - l->base) + 1);
+    uint16_t hint = (uint16_t)(v - l->base);
+    unsigned low = hints_below(l, hint), high = low;
+    while (high < l->count && l->hints[high] == hint) high++;
     while (low < high) {
         unsigned mid = (low + high) / 2;
         const void *elem = leaf_elem(l, mid);
@@ -149,6 +150,9 @@ static size_t descend(const struct tree *t, const struct mark *m, struct place *
         p->steps[i].node = in;
         p->steps[i].at = at;
         node = in->child[at];
+        __builtin_prefetch(node);
+        __builtin_prefetch((const char *)node + 64); /* keys or hints lie in the first 192 bytes */
+        __builtin_prefetch((const char *)node + 128);
     }
     p->leaf = node;
     p->at = leaf_before(p->leaf, m);
