@@ -72,8 +72,14 @@ static void sample_rates(uint64_t now) {
     last_out = s->net_out;
 }
 
+/* Work that no command asked for was done from then to now. */
+static void note_between(uint64_t began_ns) {
+    uint64_t took_ns = clock_boot_ns() - began_ns;
+    if (took_ns > server.stats.longest_between_ns) server.stats.longest_between_ns = took_ns;
+}
+
 static void on_cron(struct loop *l, void *arg) {
-    uint64_t now = loop_now_ns(l);
+    uint64_t now = loop_now_ns(l), began_ns = clock_boot_ns();
     (void)arg;
     size_t memory = store_memory(server.store);
     if (memory > server.peak_memory) server.peak_memory = memory;
@@ -85,6 +91,7 @@ static void on_cron(struct loop *l, void *arg) {
     tlsconf_cron();
     sample_rates(now);
     expire_cycle();
+    note_between(began_ns);
 }
 
 static void on_stalled(struct loop *l, void *arg) {
@@ -110,6 +117,7 @@ static void look_at_stalled(void) {
 }
 
 static void before_sleep(struct loop *l, void *arg) {
+    uint64_t began_ns = clock_boot_ns();
     (void)arg;
     client_next_turn();
     io_take();
@@ -134,6 +142,7 @@ static void before_sleep(struct loop *l, void *arg) {
         work || expire_more || server.loading || client_any_again() || client_any_released();
     loop_keep_turning(l, busy || !io_may_sleep());
     pair_executor_idle();
+    note_between(began_ns);
 }
 
 void cron_start(void) {

@@ -356,6 +356,11 @@ static inline uint64_t cycles(void) {
 #endif
 }
 
+static void note_longest(const struct command *cmd, uint64_t ns) {
+    server.stats.longest_command_ns = ns;
+    server.stats.longest_command = cmd;
+}
+
 static void note_times(const struct client *c, const struct batch *b, uint64_t began_ns,
                        uint64_t began_cycles, size_t ran) {
     turn.now_ns = clock_boot_ns();
@@ -370,6 +375,7 @@ static void note_times(const struct client *c, const struct batch *b, uint64_t b
         last = turn.cycles[i];
         if (!r->cmd) continue;
         server.command_stats[r->cmd->id].ns += took;
+        if (took > server.stats.longest_command_ns) note_longest(r->cmd, took);
         if (any_slow && took / 1000 >= (uint64_t)slow_us && !(r->cmd->flags & CMD_SKIP_SLOWLOG))
             slowlog_add(c, r->argc, b->words.v + r->first, took / 1000);
     }

@@ -167,6 +167,11 @@ static void section_stats(struct buf *out) {
                (ull)s->hits, (ull)s->misses, (ull)s->errors, (ull)s->reads, (ull)s->writes,
                (ull)s->threaded_reads, (ull)s->threaded_writes, (ull)s->output_limit_disconnects);
     tlsconf_info(out);
+    buf_printf(out,
+               "duet_longest_command:%s\r\nduet_longest_command_us:%llu\r\n"
+               "duet_longest_between_us:%llu\r\n",
+               s->longest_command ? s->longest_command->name : "",
+               (ull)s->longest_command_ns / 1000, (ull)s->longest_between_ns / 1000);
 }
 
 static void slave_lines(struct buf *out, const struct repl_status *s) {

@@ -15,6 +15,7 @@
 #include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/reclaim.h"
 #include "server/slowlog.h"
 #include "server/store/list.h"
 #include "server/tlsconf.h"
@@ -295,6 +296,8 @@ static void open_data(void) {
     rand_bytes(&seed, sizeof seed);
     hash_set_key(key);
     server.store = store_new((int)c->databases, seed);
+    reclaim_start();
+    store_settings(server.store)->reclaim = reclaim_later;
     server_settle_store();
     persist_defaults(&o);
     o.dir = ".";

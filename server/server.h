@@ -27,6 +27,10 @@ struct server_stats {
     uint64_t threaded_reads, threaded_writes; /* by I/O threads; part of reads and writes */
     uint64_t ops_now;                         /* per second, sampled by cron */
     uint64_t in_now, out_now;
+    /* The longest time that the executor was away from its clients: in one command, and in the work between
+     * two turns. */
+    uint64_t longest_command_ns, longest_between_ns;
+    const struct command *longest_command;
 };
 
 struct command_stats {

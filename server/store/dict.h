@@ -82,11 +82,16 @@ void dict_each(const struct dict *d, dict_each_fn *fn, void *arg);
 /* Any element, NULL when there is none; `random` gives 64 random bits a call. */
 void *dict_random(const struct dict *d, uint64_t (*random)(void *arg), void *arg);
 
-/* Looks through blocks from *block on (wrapping) for elements whose stamp is before `now`; at most `max` are
- * put into out, and about `look` elements are looked at. Returns their number; *more tells whether due blocks
- * are left. The elements stay in the table. */
+/* Looks through blocks from *block on for elements whose stamp is before `now`; at most `max` are put into out,
+ * about `look` elements are looked at, and a bounded number of blocks. Returns how many it found; *rest tells why
+ * it ended. The elements stay in the table. */
+enum dict_rest {
+    DUE_SEEN,  /* the table's end was reached; *block is 0 */
+    DUE_MORE,  /* there are due ones at *block */
+    DUE_UNSEEN /* so many blocks that this was enough for once: there may be some from *block on */
+};
 size_t dict_due(struct dict *d, int64_t now, size_t *block, void **out, size_t max, size_t look,
-                bool *more);
+                enum dict_rest *rest);
 
 /* Takes the last bucket off a table that is being thrown away: hands out its elements and forgets them. False
  * when none is left. Nothing else but this and dict_release may be called from the first call on. */

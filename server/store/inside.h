@@ -27,7 +27,8 @@ struct space {
     uint64_t walk_at; /* the walk's cursor in the dict's order */
     int walk_db;      /* the database's number at the walk's start */
     bool dead;        /* flushed: taken apart by store_work once the walk has passed */
-    bool dismantling;
+    size_t bytes;     /* of a deleted value's table and elements */
+    size_t objects;   /* keys, or 1 for a value */
     struct space *next; /* in store.dead */
 };
 
@@ -37,6 +38,14 @@ struct ruin {
     void *value;
     bool (*step)(struct store *s, void *value); /* frees one piece; false: that was the last */
     size_t (*memory)(const void *value);
+    size_t bytes; /* at first */
+};
+
+/* What has no owner any more, and how far its end has come. The numbers that another thread than the
+ * executor writes are atomic; those of an object of the executor's own are as well, for simplicity. */
+struct ends {
+    size_t queued, queued_bytes;                 /* objects ever, and known bytes of them */
+    _Atomic size_t done, done_bytes, given_back; /* given_back: bytes freed by the grave */
 };
 
 struct walk {
@@ -62,13 +71,17 @@ struct store {
     /* What the last search found: a change mostly follows it and needs the same. Whoever moves references or
      * entries forgets it. */
     struct seat found;
-    size_t memory;
+    size_t memory; /* what the grave has freed is still counted: store_memory() */
     int64_t touched_ms; /* when touched_date was computed */
     uint32_t touched_date;
     int databases;
     struct store_settings settings;
     struct space *dead;
     struct ruin *ruins;
+    /* With a reclaimer: a store without databases to which dead spaces and ruins go. Its thread frees what it
+     * finds there; no counter and no list is touched by both. */
+    struct store *grave;
+    struct ends ends;
     struct prng prng;
     struct walk walk;
     int expire_db;
@@ -93,8 +106,10 @@ size_t value_memory(const struct entry *e);
 /* A copy of the value for `to`, an entry of the same kind and form whose value is not written yet. */
 void value_copy(struct store *s, const struct entry *e, struct entry *to);
 void value_verify(const struct entry *e);
-/* Takes the elements of a table apart, in steps of store_work when they are many. d is empty afterwards. */
-void store_dismantle_later(struct store *s, struct dict *d, const struct elem_type *elems);
+/* Takes the elements of a table apart, in steps of store_work when they are many. d is empty afterwards. bytes: of
+ * table and elements. */
+void store_dismantle_later(struct store *s, struct dict *d, const struct elem_type *elems,
+                           size_t bytes);
 /* The same for what is no table: step frees a piece (an allocation or a few) with each call and returns false when the
  * value is gone; memory tells the verifier the bytes that are left. */
 void store_ruin_later(struct store *s, void *value, bool (*step)(struct store *s, void *value),

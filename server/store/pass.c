@@ -76,21 +76,20 @@ bool store_expire_cycle(struct store *s, int64_t now_ms, size_t limit, store_exp
     enum { AT_ONCE = 64, LOOK = 20 };
     void *due[AT_ONCE];
     size_t done = 0;
-    for (int tried = 0; tried < s->databases;) {
-        bool more;
+    int passes =
+        s->databases + (s->expire_block != 0); /* the half of one that is under way, and each */
+    while (passes > 0) {
+        enum dict_rest rest;
         size_t max = limit - done < AT_ONCE ? limit - done : AT_ONCE;
         size_t n = dict_due(store_dict(s, s->expire_db), now_ms, &s->expire_block, due, max,
-                            AT_ONCE * LOOK, &more);
+                            AT_ONCE * LOOK, &rest);
         for (size_t i = 0; i < n; i++) fn(arg, s->expire_db, due[i]);
-        done += n;
+        done += n + (rest == DUE_MORE); /* looking counts too: the whole cycle is bounded */
         if (done >= limit) return true;
-        if (more) {
-            done++; /* looking counts too: the whole cycle is bounded */
-            continue;
-        }
+        if (rest == DUE_UNSEEN) return false;
+        if (rest == DUE_MORE) continue;
         s->expire_db = (s->expire_db + 1) % s->databases;
-        s->expire_block = 0;
-        tried++;
+        passes--;
     }
     return false;
 }

@@ -55,6 +55,7 @@ void store_free(struct store *s) {
         free(s->spaces[i]);
     }
     free(s->spaces);
+    free(s->grave); /* the reclaimer has ended: nothing is in it */
     free(s);
 }
 
@@ -67,7 +68,19 @@ int store_databases(const struct store *s) {
 }
 
 size_t store_memory(const struct store *s) {
-    return s->memory;
+    return s->memory - s->ends.given_back;
+}
+
+size_t store_doomed_memory(const struct store *s) {
+    return s->ends.queued_bytes - s->ends.done_bytes;
+}
+
+size_t store_doomed(const struct store *s) {
+    return s->ends.queued - s->ends.done;
+}
+
+size_t store_buried(const struct store *s) {
+    return s->ends.done;
 }
 
 size_t store_count(const struct store *s, int db) {
@@ -281,14 +294,23 @@ struct entry *store_copy(struct store *s, int db, const struct entry *e, int to_
 
 /* ---- Whole databases ------------------------------------------------------------------------ */
 
+/* It has no owner any more: taken apart by store_work, or by the reclaimer. */
+static void doom(struct store *s, struct space *sp, size_t objects, size_t bytes) {
+    sp->dead = true;
+    sp->objects = objects;
+    sp->bytes = bytes;
+    sp->next = s->dead;
+    s->dead = sp;
+    s->ends.queued += objects;
+    s->ends.queued_bytes += bytes;
+}
+
 void store_flush(struct store *s, int db) {
     struct space *old = s->spaces[db];
     if (!old->dict.buckets) return;
     forget_found(s);
     s->spaces[db] = space_new(s);
-    old->dead = true;
-    old->next = s->dead;
-    s->dead = old;
+    doom(s, old, old->dict.count, 0);
 }
 
 void store_flush_all(struct store *s) {
@@ -316,9 +338,11 @@ static void dismantle_elem(void *arg, void *elem) {
     if (d->left) d->left--;
 }
 
-void store_dismantle_later(struct store *s, struct dict *d, const struct elem_type *elems) {
+void store_dismantle_later(struct store *s, struct dict *d, const struct elem_type *elems,
+                           size_t bytes) {
     enum { AT_ONCE = 1000 };
     struct dismantling now = {s, elems, AT_ONCE};
+    d->memory = &s->memory; /* of a flushed database's values it was another store's */
     if (d->count <= AT_ONCE) {
         while (dict_dismantle(d, dismantle_elem, &now)) {
         }
@@ -328,23 +352,29 @@ void store_dismantle_later(struct store *s, struct dict *d, const struct elem_ty
     struct space *sp = space_new(s);
     sp->dict = *d;
     sp->elems = elems;
-    sp->dead = true;
-    sp->next = s->dead;
-    s->dead = sp;
+    doom(s, sp, 1, bytes);
     dict_init(d, d->type, d->memory);
 }
 
 void store_ruin_later(struct store *s, void *value, bool (*step)(struct store *s, void *value),
                       size_t (*memory)(const void *value)) {
     struct ruin *r = xmalloc(sizeof *r);
-    *r = (struct ruin){s->ruins, value, step, memory};
+    *r = (struct ruin){s->ruins, value, step, memory, memory(value)};
     s->ruins = r;
+    s->ends.queued++;
+    s->ends.queued_bytes += r->bytes;
+}
+
+static void count_end(struct store *s, size_t objects, size_t bytes) {
+    s->ends.done_bytes += bytes;
+    s->ends.done += objects;
 }
 
 static void step_ruin(struct store *s) {
     struct ruin *r = s->ruins;
     s->ruins = r->next;
     if (!r->step(s, r->value)) {
+        count_end(s, 1, r->bytes);
         free(r);
         return;
     }
@@ -360,18 +390,22 @@ static struct space *next_dead(const struct store *s) {
 }
 
 /* Its place is looked for anew: big values in it have put their own tables before it meanwhile. */
-static void bury(struct store *s, struct space *sp) {
+static void forget_dead(struct store *s, const struct space *sp) {
     struct space **p = &s->dead;
     while (*p != sp) p = &(*p)->next;
     *p = sp->next;
+}
+
+static void bury(struct store *s, struct space *sp) {
+    forget_dead(s, sp);
+    count_end(s, sp->objects, sp->bytes);
     dict_release(&sp->dict);
     free(sp);
 }
 
-bool store_work(struct store *s, size_t limit) {
+static bool take_apart(struct store *s, size_t limit) {
     struct dismantling d = {s, NULL, limit};
     struct space *sp;
-    bool sweeping = s->walk.running && s->walk.sweeping && walk_sweep(s, limit);
     while (d.left && (sp = next_dead(s)) != NULL) {
         d.elems = sp->elems;
         while (d.left && dict_dismantle(&sp->dict, dismantle_elem, &d)) {
@@ -379,7 +413,56 @@ bool store_work(struct store *s, size_t limit) {
         if (!sp->dict.buckets) bury(s, sp);
     }
     for (; d.left && s->ruins; d.left--) step_ruin(s);
-    return sweeping || !d.left;
+    return !d.left;
+}
+
+/* ---- The reclaimer's side -------------------------------------------------------------------- */
+
+struct burial {
+    struct store *from;
+    struct space *sp;
+    struct ruin *ruin;
+};
+
+/* On the reclaimer's thread. The grave's own counter runs below zero; what it has fallen by is told. */
+static void bury_elsewhere(void *value) {
+    enum { STEP = 1000 };
+    struct burial *b = value;
+    struct store *s = b->from, *g = s->grave;
+    size_t objects = b->sp ? b->sp->objects : 1, bytes = b->sp ? b->sp->bytes : b->ruin->bytes;
+    if (b->sp) {
+        b->sp->dict.memory = &g->memory;
+        b->sp->next = g->dead;
+        g->dead = b->sp;
+    } else {
+        b->ruin->next = g->ruins;
+        g->ruins = b->ruin;
+    }
+    for (bool more = true; more;) {
+        more = take_apart(g, STEP);
+        s->ends.given_back = 0 - g->memory;
+    }
+    count_end(s, objects, bytes);
+    free(b);
+}
+
+static void hand_over(struct store *s, struct space *sp, struct ruin *ruin) {
+    struct burial *b = xmalloc(sizeof *b);
+    if (!s->grave) s->grave = xcalloc(1, sizeof *s->grave);
+    *b = (struct burial){s, sp, ruin};
+    s->settings.reclaim(s->settings.reclaim_arg, b, bury_elsewhere);
+}
+
+static void hand_over_all(struct store *s) {
+    for (struct space *sp; (sp = next_dead(s)) != NULL; hand_over(s, sp, NULL)) forget_dead(s, sp);
+    for (struct ruin *r; (r = s->ruins) != NULL; hand_over(s, NULL, r)) s->ruins = r->next;
+}
+
+bool store_work(struct store *s, size_t limit) {
+    bool sweeping = s->walk.running && s->walk.sweeping && walk_sweep(s, limit);
+    if (!s->settings.reclaim) return take_apart(s, limit) || sweeping;
+    hand_over_all(s);
+    return sweeping;
 }
 
 /* ---- Checks --------------------------------------------------------------------------------- */
@@ -415,5 +498,6 @@ void store_verify(struct store *s) {
     for (int db = 0; db < s->databases; db++) check_space(&c, s->spaces[db]);
     for (struct space *sp = s->dead; sp; sp = sp->next) check_space(&c, sp);
     for (const struct ruin *r = s->ruins; r; r = r->next) c.memory += r->memory(r->value);
-    must(c.memory == s->memory, "memory is counted to the byte");
+    if (s->grave && store_doomed(s)) return; /* some of it is being freed this moment */
+    must(c.memory == store_memory(s), "memory is counted to the byte");
 }

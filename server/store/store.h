@@ -41,8 +41,8 @@ struct store_settings {
     size_t set_max_packed;                         /* set-max-intset-entries */
     size_t hash_max_packed, hash_max_packed_bytes; /* hash-max-listpack-entries, -value */
     size_t zset_max_packed, zset_max_packed_bytes; /* zset-max-listpack-entries, -value */
-    /* Takes a value apart elsewhere (the reclaim thread): must at some time call free_fn(value).
-     * NULL: big values are freed at once. */
+    /* Frees a big value elsewhere: must at some time call free_fn(value), on one other thread, one value
+     * after the other. NULL: big values are taken apart in steps of store_work. */
     void (*reclaim)(void *arg, void *value, void (*free_fn)(void *value));
     void *reclaim_arg;
 };
@@ -133,7 +133,8 @@ size_t store_sample(struct store *s, int db, struct entry **out, size_t n);
 
 /* Expiry in time: looks where stamps are past, hands each expired key to fn (which deletes it with
  * store_delete and propagates that, or leaves it), at most `limit` of them and a bounded multiple
- * of that in entries looked at. Returns true while there is more that could be done now. */
+ * of that in entries looked at. Returns true while there is more that could be done now. A pass through tables of
+ * tens of millions of keys takes several calls: the next one goes on where this one ended. */
 typedef void store_expired_fn(void *arg, int db, struct entry *e);
 bool store_expire_cycle(struct store *s, int64_t now_ms, size_t limit, store_expired_fn *fn,
                         void *arg);
@@ -143,6 +144,11 @@ bool store_work(struct store *s, size_t limit);
 /* Bytes held: entries, values, tables; O(1), by our own count (the allocator's waste is not in it).
  */
 size_t store_memory(const struct store *s);
+/* Of these, bytes of big values that were deleted and are being freed (about; flushed keys are not in it). */
+size_t store_doomed_memory(const struct store *s);
+/* Big values and flushed keys on their way to be freed, and freed so far since the counter was reset. */
+size_t store_doomed(const struct store *s);
+size_t store_buried(const struct store *s);
 
 /* ---- Walks (the snapshot walker) ------------------------------------------------------------ */
 

@@ -20,7 +20,7 @@ struct table *table_new(struct store *s, const struct elem_type *type) {
 }
 
 void table_free(struct store *s, struct table *t) {
-    store_dismantle_later(s, &t->dict, type_of(t));
+    store_dismantle_later(s, &t->dict, type_of(t), table_memory(t) - mem_class(sizeof *t));
     mem_free(&s->memory, t, sizeof *t);
 }
 

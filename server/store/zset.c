@@ -296,6 +296,7 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_each_fn *fn, voi
 
 static bool step_order(struct store *s, void *value) {
     struct tree *t = value;
+    t->memory = &s->memory;     /* it may be the reclaimer's */
     for (int i = 0; i < 8; i++) /* nodes are few beside elements, and quick to free */
         if (!tree_dismantle(t)) {
             mem_free(&s->memory, t, sizeof *t);
