@@ -118,6 +118,11 @@ static void debug_active_expire(struct call *c) {
     reply_ok(c);
 }
 
+static void debug_watch_turns(struct call *c) {
+    server.watch_turns = bytes_is(c->argv[2], "1");
+    reply_ok(c);
+}
+
 static void debug_verify(struct call *c) {
     store_verify(server.store);
     reply_ok(c);
@@ -145,6 +150,7 @@ static const struct verb debug_verbs[] = {
     {"sleep", 3, debug_sleep},
     {"object", 0, debug_object},
     {"set-active-expire", 3, debug_active_expire},
+    {"watch-turns", 3, debug_watch_turns},
     {"verify", 2, debug_verify},
     {"log", 3, debug_loglevel},
     {"error", 3, debug_error},
@@ -164,6 +170,8 @@ static void debug_help(struct call *c) {
                                         "    Stand still.",
                                         "VERIFY",
                                         "    Check every structure of the store.",
+                                        "WATCH-TURNS <0|1>",
+                                        "    Have INFO tell the longest turn's processor time.",
                                         NULL};
     reply_help(c, lines);
 }

@@ -116,6 +116,15 @@ static void look_at_stalled(void) {
     if (client_any_stalled()) client_wake_stalled();
 }
 
+/* Tells a long turn from one whose thread was not let run. */
+static void watch_turn(void) {
+    static uint64_t last_ns;
+    uint64_t now_ns = clock_thread_cpu_ns(), took_ns = now_ns - last_ns;
+    if (last_ns && took_ns > server.stats.longest_turn_cpu_ns)
+        server.stats.longest_turn_cpu_ns = took_ns;
+    last_ns = now_ns;
+}
+
 static void before_sleep(struct loop *l, void *arg) {
     uint64_t began_ns = clock_boot_ns();
     (void)arg;
@@ -143,6 +152,7 @@ static void before_sleep(struct loop *l, void *arg) {
     loop_keep_turning(l, busy || !io_may_sleep());
     pair_executor_idle();
     note_between(began_ns);
+    if (server.watch_turns) watch_turn();
 }
 
 void cron_start(void) {

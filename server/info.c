@@ -169,9 +169,10 @@ static void section_stats(struct buf *out) {
     tlsconf_info(out);
     buf_printf(out,
                "duet_longest_command:%s\r\nduet_longest_command_us:%llu\r\n"
-               "duet_longest_between_us:%llu\r\n",
+               "duet_longest_between_us:%llu\r\nduet_longest_turn_cpu_us:%llu\r\n",
                s->longest_command ? s->longest_command->name : "",
-               (ull)s->longest_command_ns / 1000, (ull)s->longest_between_ns / 1000);
+               (ull)s->longest_command_ns / 1000, (ull)s->longest_between_ns / 1000,
+               (ull)s->longest_turn_cpu_ns / 1000);
 }
 
 static void slave_lines(struct buf *out, const struct repl_status *s) {

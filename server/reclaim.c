@@ -4,16 +4,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "server/base/buf.h"
 #include "server/base/log.h"
 
-enum {
-    STACK_BYTES = 256 * 1024,
-    NICENESS = 5 /* with one processor for both, commands come first */
-};
+enum { STACK_BYTES = 256 * 1024 };
 
 struct doomed {
     struct doomed *next;
@@ -37,7 +32,6 @@ static struct doomed *next_doomed(void) {
 
 static void *run(void *arg) {
     (void)arg;
-    if (setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS)) log_debug("reclaim: priority: %m");
     for (;;) {
         struct doomed *d = next_doomed();
         d->free_fn(d->value);

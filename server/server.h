@@ -31,6 +31,7 @@ struct server_stats {
      * two turns. */
     uint64_t longest_command_ns, longest_between_ns;
     const struct command *longest_command;
+    uint64_t longest_turn_cpu_ns; /* processor time of a turn, while watch_turns is on */
 };
 
 struct command_stats {
@@ -53,6 +54,7 @@ struct server {
     struct server_stats stats;
     struct command_stats *command_stats; /* by command id */
     size_t peak_memory;
+    bool watch_turns; /* DEBUG WATCH-TURNS: a system call more each turn */
 
     /* What dispatch looks at before each command; server_refresh keeps them. */
     enum repl_role role;

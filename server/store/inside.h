@@ -24,11 +24,11 @@ struct space {
     struct dict dict;
     const struct elem_type *elems; /* NULL: entries */
     enum walk_state walk;
-    uint64_t walk_at; /* the walk's cursor in the dict's order */
-    int walk_db;      /* the database's number at the walk's start */
-    bool dead;        /* flushed: taken apart by store_work once the walk has passed */
-    size_t bytes;     /* of a deleted value's table and elements */
-    size_t objects;   /* keys, or 1 for a value */
+    uint64_t walk_at;   /* the walk's cursor in the dict's order */
+    int walk_db;        /* the database's number at the walk's start */
+    bool dead;          /* flushed: taken apart by store_work once the walk has passed */
+    size_t bytes;       /* of a deleted value's table and elements */
+    size_t objects;     /* keys, or 1 for a value */
     struct space *next; /* in store.dead */
 };
 
@@ -71,7 +71,7 @@ struct store {
     /* What the last search found: a change mostly follows it and needs the same. Whoever moves references or
      * entries forgets it. */
     struct seat found;
-    size_t memory; /* what the grave has freed is still counted: store_memory() */
+    size_t memory;      /* what the grave has freed is still counted: store_memory() */
     int64_t touched_ms; /* when touched_date was computed */
     uint32_t touched_date;
     int databases;
