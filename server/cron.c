@@ -126,11 +126,11 @@ static void watch_turn(void) {
 }
 
 static void before_sleep(struct loop *l, void *arg) {
-    uint64_t began_ns = clock_boot_ns();
     (void)arg;
     client_next_turn();
     io_take();
     if (server.stopping) return;
+    uint64_t began_ns = clock_boot_ns();
     if (server.repl) output_release();
     look_at_stalled();
     if (expire_more) expire_cycle();
