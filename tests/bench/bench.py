@@ -16,17 +16,18 @@ import frame  # noqa: E402
 import report  # noqa: E402
 import rig  # noqa: E402
 
-PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "clients", "defaults", "growth"]
+PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "clients", "defaults", "growth", "stalls"]
+NOT_QUICK = ("clients", "defaults")  # unless PART asks for them
 QUICK_LIMIT_S, LIMIT_S = 225, 1450
 BUSY_LOAD = 0.5  # load average above which figures of time are doubtful
 
 
-def chosen_parts():
+def chosen_parts(quick):
     wanted = [p for p in os.environ.get("PART", "").replace(",", " ").split() if p]
     unknown = [p for p in wanted if p not in PARTS]
     if unknown:
         raise SystemExit("bench: no part is called %s; there are: %s" % (unknown[0], " ".join(PARTS)))
-    return wanted or PARTS
+    return wanted or [p for p in PARTS if not (quick and p in NOT_QUICK)]
 
 
 def ended(number, _frame):
@@ -46,7 +47,7 @@ def main():
         if not os.path.exists(path):
             raise SystemExit("bench: %s is missing: `make bench` builds it" % path)
     quick = os.environ.get("QUICK", "") not in ("", "0")
-    bench = frame.Bench(rig.find_servers(), chosen_parts(), quick, QUICK_LIMIT_S if quick else LIMIT_S)
+    bench = frame.Bench(rig.find_servers(), chosen_parts(quick), quick, QUICK_LIMIT_S if quick else LIMIT_S)
     for s in bench.servers:
         bench.show("%-10s %s" % (s.name, s.version))
     if not any(s.name.startswith("valkey") for s in bench.servers):

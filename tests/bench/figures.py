@@ -2,7 +2,7 @@
 
 CPU, RATE, OVER = "server CPU a request", "requests a second", "bytes over payload"
 
-# name, part, measure, row, compared with, times: Duet's figure must be at most (for a rate: at least) so many times the
+# name, part, measure, row (None: the worst of all), compared with, times: Duet's figure must be at most (for a rate: at least) so many times the
 # other's; or, with None to compare with, at most that number.
 FIGURES = [
     ("CPU a request, SET, no pipeline", "cpu", CPU, "SET -P 1", "limit", 1.08),
@@ -20,6 +20,7 @@ FIGURES = [
     ("bytes over payload, one sorted set of 1 M", "memory", OVER, "one sorted set of 1 M", None, 28),
     ("bytes over payload, one hash of 1 M", "memory", OVER, "one hash of 1 M", None, 22),
     ("bytes over payload, one set of 1 M strings", "memory", OVER, "one set of 1 M strings", None, 18),
+    ("longest turn of the executor, whatever one client does, ms", "stalls", "longest turn", None, None, 5),
 ]
 
 
@@ -46,12 +47,12 @@ class Judged:
 
     def wanted(self):
         sign = ">=" if self.more else "<="
-        return "%s %g x %s" % (sign, self.times, self.other or self.against) if self.against else "%s %g B" % (sign, self.times)
+        return "%s %g x %s" % (sign, self.times, self.other or self.against) if self.against else "%s %g" % (sign, self.times)
 
     def shown(self):
         if self.got is None:
             return "-"
-        said = "%.2f x" % self.got if self.against else "%.1f B" % self.got
+        said = "%.2f x" % self.got if self.against else "%.1f" % self.got
         return said + (" (by CPU %.2f x)" % self.cpu_ratio if self.cpu_ratio else "")
 
 

@@ -4,7 +4,8 @@ A part is a module of tests/bench/parts with
     ABOUT            one line on what it measures
     steps(bench)     -> list of Step
 It calls bench.add() for each sample; the report takes the median of a cell's samples. For a new part: write the
-module, name it in bench.PARTS. Steps of a later round are optional: they are left out, and that is said, when time is short.
+module, name it in bench.PARTS. Steps of a later round are optional: they are left out, and that is said, when time is short;
+on a machine so busy that this is not enough, the rest is left out, but for steps that end what others began.
 """
 
 import importlib
@@ -15,11 +16,14 @@ import time
 import rig
 
 
+LATE = 1.3  # of the limit of time: what is needed and not done by then is left out
+
+
 class Step:
     """One piece of work: `seconds` is what it should take on a quiet machine, `run` does it."""
 
-    def __init__(self, text, seconds, run, optional=False):
-        self.text, self.seconds, self.run, self.optional = text, seconds, run, optional
+    def __init__(self, text, seconds, run, optional=False, ends=False):
+        self.text, self.seconds, self.run, self.optional, self.ends = text, seconds, run, optional, ends
 
 
 class Table:
@@ -77,8 +81,10 @@ class Bench:
             self.show("  " + text)
 
     def value(self, part, measure, row, server):
+        """The median of a cell; without a row the highest of the column; None where there is none."""
         table = self.tables.get((part, measure))
-        return table.value(row, server) if table else None
+        values = [table.value(r, server) for r in (table.rows if row is None else [row])] if table else []
+        return max((v for v in values if v is not None), default=None)
 
     # ---- running ----
 
@@ -107,7 +113,8 @@ class Bench:
                 self.show("---- %s: %s" % (name, dict(self.parts)[name].ABOUT))
             slow = max(spent_s / done_s, 0.5) if done_s > 10 else 1.2
             needed_s = slow * sum(s.seconds for _, s in plan[at:] if not s.optional)
-            if step.optional and time.monotonic() - self.began + needed_s + slow * step.seconds > self.limit_s:
+            so_far_s = time.monotonic() - self.began
+            if not step.ends and (so_far_s > self.limit_s * LATE or step.optional and so_far_s + needed_s + slow * step.seconds > self.limit_s):
                 left_out[name] = left_out.get(name, 0) + 1
                 total_s -= step.seconds
             else:
@@ -122,5 +129,5 @@ class Bench:
             if at + 1 == len(plan) or plan[at + 1][0] != name:
                 self.loads[name] = {"others_share": machine.others_share(), "load_1_min": rig.os.getloadavg()[0]}
                 if left_out.get(name):
-                    self.note("%s: %d steps of later rounds were left out for want of time" % (name, left_out[name]))
+                    self.note("%s: %d steps were left out for want of time" % (name, left_out[name]))
                 after_part(name)

@@ -59,5 +59,5 @@ def steps(bench):
             found.append(Step(label + ", idle connections", 2.5 * len(bench.real), lambda t=turn: idle(bench, t)))
         for count in counts:
             found.append(Step("%s, %d connections" % (label, count), len(bench.servers) * 1.0, lambda t=turn, c=count: measure(bench, t, c), number > 0))
-        found.append(Step(label + ", ending servers", 0.3, turn.end))
+        found.append(Step(label + ", ending servers", 0.3, turn.end, ends=True))
     return found

@@ -89,7 +89,7 @@ def round_steps(bench, part, servers, wanted, **options):
             each_s = 0.12 + (0.35 if bench.quick else 0.55)
             steps.append(Step("%s, %s -P %d" % (label, command.name, depth), there * each_s,
                               lambda t=turn, c=command, d=depth: t.measure(c, d), number > 0))
-        steps.append(Step(label + ", ending servers", 0.3, turn.end))
+        steps.append(Step(label + ", ending servers", 0.3, turn.end, ends=True))
     return steps
 
 

@@ -27,5 +27,5 @@ def steps(bench):
         for command, depth, count in ROWS:
             found.append(Step("%s, %s -P %d" % (label, command, depth), len(bench.servers) * (0.7 if bench.quick else 1.0),
                               lambda t=turn, c=command, d=depth, n=count: measure(bench, t, c, d, n), number > 0))
-        found.append(Step(label + ", ending servers", 0.3, turn.end))
+        found.append(Step(label + ", ending servers", 0.3, turn.end, ends=True))
     return found

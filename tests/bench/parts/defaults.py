@@ -27,5 +27,5 @@ def steps(bench):
             for depth in (1, 16):
                 found.append(Step("%s -P %d" % (command.name, depth), len(bench.real) * 0.6,
                                   lambda t=turn, c=command, d=depth: t.measure(c, d), number > 0))
-        found.append(Step("ending servers", 0.3, turn.end))
+        found.append(Step("ending servers", 0.3, turn.end, ends=True))
     return found

@@ -59,4 +59,4 @@ def steps(bench):
     for size in QUICK_SIZES if bench.quick else SIZES:
         cost = count * (0.7 + size / 6e5 + bench.rounds * 2 * (0.25 if bench.quick else 0.4))
         found.append(Step("%s keys" % format(size, ","), cost, lambda s=size: growth.grow(s)))
-    return found + [Step("ending servers", 0.5, growth.end)]
+    return found + [Step("ending servers", 0.5, growth.end, ends=True)]

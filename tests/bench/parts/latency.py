@@ -37,5 +37,5 @@ def steps(bench):
         for rate in RATES[1:2] if bench.quick else RATES + (0,):
             text = "%s, %s" % (label, "SET at %d/s" % rate if rate else "closed loop")
             found.append(Step(text, len(bench.servers) * (1.2 if bench.quick else 2.2), lambda t=turn, r=rate: measure(bench, t, r), number > 0))
-        found.append(Step(label + ", ending servers", 0.3, turn.end))
+        found.append(Step(label + ", ending servers", 0.3, turn.end, ends=True))
     return found

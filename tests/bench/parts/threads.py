@@ -24,5 +24,5 @@ def steps(bench):
             for command, depth in wanted:
                 found.append(Step("%s, %s -P %d" % (label, command.name, depth), len(bench.real) * 0.6,
                                   lambda t=turn, c=command, d=depth, s=", io-threads %d" % threads: t.measure(c, d, s), number > 0))
-            found.append(Step(label + ", ending", 0.3, turn.end))
+            found.append(Step(label + ", ending", 0.3, turn.end, ends=True))
     return found

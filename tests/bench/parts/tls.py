@@ -65,4 +65,4 @@ def steps(bench):
         for row, options, requests in ROWS[:2] if bench.quick else ROWS:
             found.append(Step("round %d of %d, %s" % (number + 1, bench.rounds, row), count * (1.2 if bench.quick else 2.5),
                               lambda n=number, r=row, o=options, c=requests: tls.measure(n, r, o, c), number > 0))
-    return found + [Step("ending servers", 0.3, tls.end)]
+    return found + [Step("ending servers", 0.3, tls.end, ends=True)]
