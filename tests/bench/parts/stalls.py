@@ -21,7 +21,7 @@ def measure(bench, case, spec, count):
                 rig.Server(spec, "--enable-debug-command", "yes", cores=set(rig.CORES)) as server:
             others_ms, machine_ms, _, _, _, *turn_ms = stall.measure(server, idle, case, count)
     except (stall.resp.Error, stall.resp.Closed, OSError) as e:
-        bench.note("stalls: %s skipped on %s: %s" % (name, spec.name, e))
+        bench.note("stalls: %s skipped on %s: %s" % (name, spec.name, str(e)[:100]))
         return
     bench.add("stalls", "others wait", name, spec.name, max(0.0, others_ms - machine_ms), "ms", digits=1)
     bench.add("stalls", "the machine adds", name, spec.name, machine_ms, "ms", digits=1)
