@@ -5,6 +5,7 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/client.h"
+#include "server/memory.h"
 #include "server/io.h"
 #include "server/pair.h"
 
@@ -33,7 +34,7 @@ static void config_resetstat(struct call *c) {
     io_collect_stats(); /* what threads have not told yet is forgotten too */
     server.stats = (struct server_stats){0};
     memset(server.command_stats, 0, (size_t)command_count() * sizeof *server.command_stats);
-    server.peak_memory = 0;
+    memory_reset_peak();
     reply_ok(c);
 }
 

@@ -5,6 +5,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/io.h"
+#include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/server.h"
@@ -81,8 +82,7 @@ static void note_between(uint64_t began_ns) {
 static void on_cron(struct loop *l, void *arg) {
     uint64_t now = loop_now_ns(l), began_ns = clock_boot_ns();
     (void)arg;
-    size_t memory = store_memory(server.store);
-    if (memory > server.peak_memory) server.peak_memory = memory;
+    memory_sample();
     server_refresh();
     io_refresh_limits();
     io_collect_stats();

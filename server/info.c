@@ -4,9 +4,9 @@
 #include "build/version.h"
 #include "server/base/buf.h"
 #include "server/base/clock.h"
-#include "server/base/num.h"
 #include "server/client.h"
 #include "server/io.h"
+#include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/tlsconf.h"
@@ -22,12 +22,6 @@ typedef unsigned long long ull;
 
 static uint64_t uptime_s(void) {
     return (clock_boot_ns() - server.started_boot_ns) / NS_PER_S;
-}
-
-static void human(struct buf *out, const char *name, uint64_t bytes) {
-    char text[32];
-    num_format_bytes_human(text, sizeof text, bytes);
-    buf_printf(out, "%s:%llu\r\n%s_human:%s\r\n", name, (ull)bytes, name, text);
 }
 
 static void section_server(struct buf *out) {
@@ -68,42 +62,6 @@ static void section_clients(struct buf *out) {
                "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
                "blocked_clients:%zu\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
                server.client_count, (long long)server.config.maxclients, max_in, max_out, blocked);
-}
-
-static uint64_t resident_bytes(void) {
-    long pages = 0, ignored;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f) return 0;
-    if (fscanf(f, "%ld %ld", &ignored, &pages) != 2) pages = 0;
-    fclose(f);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static void section_memory(struct buf *out) {
-    uint64_t used = store_memory(server.store), rss = resident_bytes(), clients = 0;
-    uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    for (const struct client *c = server.clients; c; c = c->next) clients += client_memory(c);
-    if (used + clients > server.peak_memory) server.peak_memory = used + clients;
-    human(out, "used_memory", used + clients);
-    human(out, "used_memory_rss", rss);
-    human(out, "used_memory_peak", server.peak_memory);
-    buf_printf(out,
-               "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%llu\r\n"
-               "used_memory_startup:0\r\nused_memory_dataset:%llu\r\n"
-               "used_memory_dataset_perc:%.2f%%\r\n",
-               (double)(used + clients) * 100 / (double)(server.peak_memory + !server.peak_memory),
-               (ull)clients, (ull)used,
-               (double)used * 100 / (double)(used + clients + !(used + clients)));
-    human(out, "total_system_memory", total);
-    human(out, "maxmemory", server.config.maxmemory);
-    buf_printf(out,
-               "maxmemory_policy:%s\r\nmem_fragmentation_ratio:%.2f\r\n"
-               "mem_fragmentation_bytes:%lld\r\nmem_not_counted_for_evict:0\r\n"
-               "mem_clients_slaves:0\r\nmem_clients_normal:%llu\r\nmem_cluster_links:0\r\n"
-               "mem_aof_buffer:0\r\nmem_allocator:libc\r\nactive_defrag_running:0\r\n"
-               "lazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
-               config_word("maxmemory-policy"), (double)rss / (double)(used + clients + 1),
-               (long long)rss - (long long)(used + clients), (ull)clients);
 }
 
 static void section_persistence(struct buf *out) {
@@ -292,7 +250,7 @@ struct section {
 static const struct section sections[] = {
     {"server", "Server", true, section_server},
     {"clients", "Clients", true, section_clients},
-    {"memory", "Memory", true, section_memory},
+    {"memory", "Memory", true, memory_info},
     {"persistence", "Persistence", true, section_persistence},
     {"stats", "Stats", true, section_stats},
     {"replication", "Replication", true, section_replication},

@@ -13,6 +13,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/io.h"
+#include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/reclaim.h"
@@ -298,6 +299,7 @@ static void open_data(void) {
     server.store = store_new((int)c->databases, seed);
     reclaim_start();
     store_settings(server.store)->reclaim = reclaim_later;
+    memory_sample();
     server_settle_store();
     persist_defaults(&o);
     o.dir = ".";
@@ -320,6 +322,7 @@ static void register_commands(void) {
     register_client_commands();
     register_command_commands();
     register_server_commands();
+    register_memory_commands();
     register_repl_commands();
     register_transaction_commands();
     register_slowlog_commands();

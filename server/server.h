@@ -53,8 +53,7 @@ struct server {
     int64_t started_wall_s;
     struct server_stats stats;
     struct command_stats *command_stats; /* by command id */
-    size_t peak_memory;
-    bool watch_turns; /* DEBUG WATCH-TURNS: a system call more each turn */
+    bool watch_turns;                    /* DEBUG WATCH-TURNS: a system call more each turn */
 
     /* What dispatch looks at before each command; server_refresh keeps them. */
     enum repl_role role;

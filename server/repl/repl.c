@@ -206,3 +206,7 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     s->sync_partial_err = r->sync_partial_err;
     s->apply_errors = r->apply_errors;
 }
+
+uint64_t repl_backlog_memory(const struct repl *r) {
+    return r->backlog ? backlog_memory(r->backlog) : 0;
+}

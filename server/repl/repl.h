@@ -212,5 +212,7 @@ struct repl_status {
     uint64_t apply_errors;
 };
 void repl_status(const struct repl *r, struct repl_status *s);
+/* Bytes of the stream that are kept in memory: the backlog, and what slaves have still to get. O(1). */
+uint64_t repl_backlog_memory(const struct repl *r);
 
 #endif

@@ -71,6 +71,10 @@ size_t store_memory(const struct store *s) {
     return s->memory - s->ends.given_back;
 }
 
+size_t store_table_memory(const struct store *s, int db) {
+    return dict_memory(store_dict(s, db));
+}
+
 size_t store_doomed_memory(const struct store *s) {
     return s->ends.queued_bytes - s->ends.done_bytes;
 }

@@ -144,6 +144,8 @@ bool store_work(struct store *s, size_t limit);
 /* Bytes held: entries, values, tables; O(1), by our own count (the allocator's waste is not in it).
  */
 size_t store_memory(const struct store *s);
+/* Bytes of a database's table of keys, without entries. */
+size_t store_table_memory(const struct store *s, int db);
 /* Of these, bytes of big values that were deleted and are being freed (about; flushed keys are not in it). */
 size_t store_doomed_memory(const struct store *s);
 /* Big values and flushed keys on their way to be freed, and freed so far since the counter was reset. */
