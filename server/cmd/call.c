@@ -100,20 +100,28 @@ bool arg_int_range(struct call *c, int i, int64_t min, int64_t max, const char *
     return false;
 }
 
-bool arg_double(struct call *c, int i, double *v) {
-    char text[256];
+/* The text of a number that ends with a NUL; long ones are copied elsewhere and released again. */
+static bool parse_double(struct bytes b, double *v) {
+    char text[64], *end, *copy = b.len < sizeof text ? text : xmalloc(b.len + 1);
+    memcpy(copy, b.p, b.len);
+    copy[b.len] = '\0';
+    errno = 0;
+    *v = strtod(copy, &end);
+    bool overflow = errno == ERANGE && (isinf(*v) || *v == 0);
+    bool whole = end == copy + b.len && !overflow && !isnan(*v);
+    if (copy != text) free(copy);
+    return whole;
+}
+
+bool arg_double_or(struct call *c, int i, const char *error, double *v) {
     struct bytes b = c->argv[i];
-    if (b.len > 0 && b.len < sizeof text && !isspace((unsigned char)b.p[0])) {
-        char *end;
-        memcpy(text, b.p, b.len);
-        text[b.len] = '\0';
-        errno = 0;
-        *v = strtod(text, &end);
-        bool overflow = errno == ERANGE && (isinf(*v) || *v == 0);
-        if (end == text + b.len && !overflow && !isnan(*v)) return true;
-    }
-    reply_error(c, ERR_NOT_FLOAT);
+    if (b.len && !isspace((unsigned char)b.p[0]) && parse_double(b, v)) return true;
+    reply_error(c, error);
     return false;
+}
+
+bool arg_double(struct call *c, int i, double *v) {
+    return arg_double_or(c, i, ERR_NOT_FLOAT, v);
 }
 
 /* ---- Keys ----------------------------------------------------------------------------------- */

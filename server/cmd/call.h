@@ -160,6 +160,7 @@ bool arg_int(struct call *c, int i, int64_t *v);
 /* As arg_int, with the error's text given (NULL: ERR_NOT_INT), and a range. */
 bool arg_int_range(struct call *c, int i, int64_t min, int64_t max, const char *error, int64_t *v);
 bool arg_double(struct call *c, int i, double *v);
+bool arg_double_or(struct call *c, int i, const char *error, double *v);
 
 /* ---- Keys ----------------------------------------------------------------------------------- */
 

@@ -5,6 +5,14 @@ def pairs(flat):
     return sorted(zip(flat[::2], flat[1::2]))
 
 
+READS = {b"+string": [b"GET"], b"+hash": [b"HGETALL"], b"+set": [b"SMEMBERS"], b"+list": [b"LRANGE", b"0", b"-1"],
+         b"+zset": [b"ZRANGE", b"0", b"-1", b"WITHSCORES"]}
+
+
+def value(kind, reply):
+    return pairs(reply) if kind == b"+hash" else sorted(reply) if kind == b"+set" else reply
+
+
 def data(wire, encodings=True):
     """All keys of all databases: {(db, key): (type, encoding, value, has a stamp)}. A copy or a reload may keep a value in
     another form than the history of changes left it in, so there the encodings are not asked for."""
@@ -12,12 +20,12 @@ def data(wire, encodings=True):
     for db in range(16):
         wire.call("SELECT", db)
         keys = wire.call("KEYS", "*")
-        ask = [c for k in keys for c in ((b"TYPE", k), (b"OBJECT", b"ENCODING", k), (b"GET", k), (b"HGETALL", k), (b"SMEMBERS", k), (b"LRANGE", k, 0, -1), (b"PTTL", k))]
-        replies = [v for _, v in wire.pipeline(ask)]
-        for i, k in enumerate(keys):
-            kind, encoding, string, fields, members, elements, ttl = replies[7 * i:7 * i + 7]
-            value = {b"+hash": lambda: pairs(fields), b"+set": lambda: sorted(members), b"+list": lambda: elements}.get(kind, lambda: string)()
-            found[db, k] = (kind, encoding if encodings else None, value, ttl >= 0)
+        kinds = [v for _, v in wire.pipeline([(b"TYPE", k) for k in keys])]
+        reads = [[READS[t][0], k] + READS[t][1:] for k, t in zip(keys, kinds)]
+        replies = [v for _, v in wire.pipeline([c for k, r in zip(keys, reads) for c in ((b"OBJECT", b"ENCODING", k), (b"PTTL", k), r)])]
+        for i, (k, kind) in enumerate(zip(keys, kinds)):
+            encoding, ttl, reply = replies[3 * i:3 * i + 3]
+            found[db, k] = (kind, encoding if encodings else None, value(kind, reply), ttl >= 0)
     return found
 
 

@@ -36,15 +36,15 @@ def same(words, ours, theirs):
         return False
     if name in UNORDERED:
         return sorted(ours[1]) == sorted(theirs[1])
-    if name in (b"SCAN", b"HSCAN", b"SSCAN") and not whole_scan(words):
+    if name in (b"SCAN", b"HSCAN", b"SSCAN", b"ZSCAN") and not whole_scan(words):
         return ours[0][:2] == theirs[0][:2]  # a cursor means nothing to another server, nor is a step the same part there
     if name in (b"SCAN", b"SSCAN"):
         return ours[1][0] == theirs[1][0] and sorted(ours[1][1]) == sorted(theirs[1][1])
     if name in PAIRS:
         return pairs(ours[1]) == pairs(theirs[1])
-    if name == b"HSCAN":
+    if name in (b"HSCAN", b"ZSCAN"):
         return ours[1][0] == theirs[1][0] and pairs(ours[1][1]) == pairs(theirs[1][1])
-    if name in (b"HRANDFIELD", b"SRANDMEMBER"):
+    if name in (b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER"):
         return random_fields(words, ours, theirs)
     if name in TIMES:
         return min(ours[1], theirs[1]) >= 0 and abs(ours[1] - theirs[1]) * TIMES[name] <= CLOSE_MS

@@ -1,6 +1,10 @@
 """The seeded generator: commands with right and wrong arities, types, numbers, ranges, options in any order, and
 binary keys and values. Each family is a function that returns the words of one command."""
 
+import os
+
+from words_zset import ZsetWords
+
 KEYS = [b"k%d" % i for i in range(14)] + [b"", b"\x00bin\r\n\xff", b"K" * 300, "schlüssel".encode()]
 INTS = [b"0", b"1", b"-1", b"2", b"3", b"5", b"7", b"8", b"10", b"-2", b"-5", b"-100", b"100", b"4096", b"32767", b"99999",
         b"2147483647", b"2147483648", b"-2147483649", b"4294967296", b"9223372036854775807", b"-9223372036854775808",
@@ -18,7 +22,7 @@ TIMED = {b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE"}
 UNITS = [b"BYTE", b"BIT", b"byte", b"bit", b"bits"]
 
 
-class Words:
+class Words(ZsetWords):
     def __init__(self, rng):
         self.rng = rng
         self.serial = 0
@@ -30,7 +34,7 @@ class Words:
         return self.rng.random() < share
 
     def key(self):
-        return self.pick(KEYS) if self.chance(0.97) else self.pick([b"h", b"s", b"l"]) + b"%d" % self.rng.randint(0, 5)
+        return self.pick(KEYS) if self.chance(0.97) else self.pick([b"h", b"s", b"l", b"z"]) + b"%d" % self.rng.randint(0, 5)
 
     def int(self):
         r = self.rng.random()
@@ -315,16 +319,21 @@ class Words:
             return [name, k(), self.date(1 if name == b"EXPIREAT" else 1000)] + flags
         return [name, k()]
 
-    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [list] * 6 + [lcs]
+    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [list] * 6 + [lcs] + [ZsetWords.zset] * 5
+    ONLY = [f for f in FAMILIES if f.__name__ in os.environ.get("DUET_WORDS", "").split(",")]  # DUET_WORDS=set,zset: no others
+    # Their members and scores stay of one sort: see words_zset.py.
+    UNBENT = (b"zl", b"zn")
 
     def command(self):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""
-        words = self.pick(self.FAMILIES)(self)
+        words = self.pick(self.ONLY or self.FAMILIES)(self)
         r = self.rng.random()
         odd = self.value()
         if odd.isdigit() and len(odd) < 9 and words[0] in TIMED:
             odd = b"123456789"  # no key shall end during the test: the two servers would notice at two moments
-        if words[0] in (b"SPOP", b"SRANDMEMBER", b"HRANDFIELD"):
+        if words[0] in (b"ZADD", b"ZINCRBY") and words[1][:2] in self.UNBENT:
+            return words
+        if words[0] in (b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"):
             return words  # a count of minus two thousand million would be answered by as many members
         if r < 0.02 and len(words) > 1:
             words.pop()
