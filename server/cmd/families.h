@@ -150,6 +150,17 @@ command_fn cmd_zscore;
 command_fn cmd_zunion;
 command_fn cmd_zunionstore;
 
+command_fn cmd_geoadd;
+command_fn cmd_geodist;
+command_fn cmd_geohash;
+command_fn cmd_geopos;
+command_fn cmd_georadius;
+command_fn cmd_georadius_ro;
+command_fn cmd_georadiusbymember;
+command_fn cmd_georadiusbymember_ro;
+command_fn cmd_geosearch;
+command_fn cmd_geosearchstore;
+
 /* Shared by the families. */
 struct bytes;
 /* Replies the string at the key, or null; false after WRONGTYPE. */

@@ -275,16 +275,16 @@ static struct command rows[] = {
     R("xtrim", 0, -4, WRITE, 1, 1, 1, A_STREAM, O, G_STREAM, "5.0.0", "Drops a stream's oldest messages"),
 
     /* geo */
-    R("geoadd", 0, -5, WRITE|DENYOOM, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Adds places with their coordinates"),
-    R("geodist", 0, -4, READONLY, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Distance of two places"),
-    R("geohash", 0, -2, READONLY, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Places as geohash strings"),
-    R("geopos", 0, -2, READONLY, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Coordinates of places"),
-    R("georadius", 0, -6, WRITE|DENYOOM|MOVABLE, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Places within a distance of a point"),
-    R("georadius_ro", 0, -6, READONLY, 1, 1, 1, A_GEO, O, G_GEO, "3.2.10", "GEORADIUS without storing"),
-    R("georadiusbymember", 0, -5, WRITE|DENYOOM|MOVABLE, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Places within a distance of another"),
-    R("georadiusbymember_ro", 0, -5, READONLY, 1, 1, 1, A_GEO, O, G_GEO, "3.2.10", "GEORADIUSBYMEMBER without storing"),
-    R("geosearch", 0, -7, READONLY, 1, 1, 1, A_GEO, O, G_GEO, "6.2.0", "Places inside a circle or a box"),
-    R("geosearchstore", 0, -8, WRITE|DENYOOM, 1, 2, 1, A_GEO, O, G_GEO, "6.2.0", "Stores what GEOSEARCH returns"),
+    R("geoadd", cmd_geoadd, -5, WRITE|DENYOOM, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Adds places with their coordinates"),
+    R("geodist", cmd_geodist, -4, READONLY, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Distance of two places"),
+    R("geohash", cmd_geohash, -2, READONLY, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Places as geohash strings"),
+    R("geopos", cmd_geopos, -2, READONLY, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Coordinates of places"),
+    R("georadius", cmd_georadius, -6, WRITE|DENYOOM|MOVABLE, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Places within a distance of a point"),
+    R("georadius_ro", cmd_georadius_ro, -6, READONLY, 1, 1, 1, A_GEO, O, G_GEO, "3.2.10", "GEORADIUS without storing"),
+    R("georadiusbymember", cmd_georadiusbymember, -5, WRITE|DENYOOM|MOVABLE, 1, 1, 1, A_GEO, O|K, G_GEO, "3.2.0", "Places within a distance of another"),
+    R("georadiusbymember_ro", cmd_georadiusbymember_ro, -5, READONLY, 1, 1, 1, A_GEO, O, G_GEO, "3.2.10", "GEORADIUSBYMEMBER without storing"),
+    R("geosearch", cmd_geosearch, -7, READONLY, 1, 1, 1, A_GEO, O, G_GEO, "6.2.0", "Places inside a circle or a box"),
+    R("geosearchstore", cmd_geosearchstore, -8, WRITE|DENYOOM, 1, 2, 1, A_GEO, O, G_GEO, "6.2.0", "Stores what GEOSEARCH returns"),
 
     /* hyperloglog */
     R("pfadd", 0, -2, WRITE|DENYOOM|FAST, 1, 1, 1, A_HYPERLOGLOG, O|K, G_HYPERLOGLOG, "2.8.9", "Adds elements to a cardinality estimate"),

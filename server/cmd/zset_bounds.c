@@ -6,20 +6,21 @@
 
 /* ---- Words ----------------------------------------------------------------------------------- */
 
-/* As strtod reads it, which is more than other numbers may be: nothing at all is 0, spaces may come first, a NUL ends
- * the word, and what is too big is infinite. */
-static bool parse_bound(struct bytes b, double *v, bool *excluded) {
+bool loose_double(struct bytes b, double *v) {
     char text[64], *end;
     size_t len = strnlen(b.p, b.len);
-    *excluded = len && b.p[0] == '(';
-    size_t skip = *excluded;
     char *copy = len < sizeof text ? text : xmalloc(len + 1);
     memcpy(copy, b.p, len);
     copy[len] = '\0';
-    *v = strtod(copy + skip, &end);
-    bool fits = *end == '\0' && !isnan(*v);
+    *v = strtod(copy, &end);
+    bool number = *end == '\0' && !isnan(*v);
     if (copy != text) free(copy);
-    return fits;
+    return number;
+}
+
+static bool parse_bound(struct bytes b, double *v, bool *excluded) {
+    *excluded = b.len && b.p[0] == '(';
+    return loose_double((struct bytes){b.p + *excluded, b.len - *excluded}, v);
 }
 
 bool arg_score_range(struct call *c, int min, int max, struct score_range *r) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "server/cmd/order.h"
 #include "server/cmd/zsets.h"
 
 void zlist_free(struct zlist *l) {
@@ -36,7 +37,7 @@ void zlist_sort(struct zlist *l) {
     char *text = l->text.data ? buf_head(&l->text) : NULL;
     size_t i = 1;
     while (i < l->count && compare(&l->items[i - 1], &l->items[i], text) < 0) i++;
-    if (i < l->count) qsort_r(l->items, l->count, sizeof *l->items, compare, text);
+    if (i < l->count) order_part(l->items, l->count, sizeof *l->items, 0, l->count, compare, text);
 }
 
 /* A listpack has no -0. What a combination makes is not put into one unless it fits, so its -0 are lost only then. */

@@ -29,6 +29,9 @@ struct name_bound {
 struct name_range {
     struct name_bound min, max;
 };
+/* As strtod reads it, which is more than other numbers may be: nothing at all is 0, spaces may come first, a NUL ends the
+ * word, and what is too big is infinite (errno tells). */
+bool loose_double(struct bytes b, double *v);
 /* From the words at two positions; each replies the error and returns false. */
 bool arg_score_range(struct call *c, int min, int max, struct score_range *r);
 bool arg_name_range(struct call *c, int min, int max, struct name_range *r);
