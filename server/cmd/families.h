@@ -55,6 +55,8 @@ command_fn cmd_randomkey;
 command_fn cmd_rename;
 command_fn cmd_renamenx;
 command_fn cmd_scan;
+command_fn cmd_sort;
+command_fn cmd_sort_ro;
 command_fn cmd_touch;
 command_fn cmd_ttl;
 command_fn cmd_type;

@@ -9,7 +9,9 @@ READS = {b"+string": [b"GET"], b"+hash": [b"HGETALL"], b"+set": [b"SMEMBERS"], b
          b"+zset": [b"ZRANGE", b"0", b"-1", b"WITHSCORES"]}
 
 
-def value(kind, reply):
+def value(key, kind, reply):
+    if key == b"gd" and kind == b"+zset":  # stored distances: see differences.py
+        return [reply[::2], ["%.13g" % float(x) for x in reply[1::2]]]
     return pairs(reply) if kind == b"+hash" else sorted(reply) if kind == b"+set" else reply
 
 
@@ -25,7 +27,7 @@ def data(wire, encodings=True):
         replies = [v for _, v in wire.pipeline([c for k, r in zip(keys, reads) for c in ((b"OBJECT", b"ENCODING", k), (b"PTTL", k), r)])]
         for i, (k, kind) in enumerate(zip(keys, kinds)):
             encoding, ttl, reply = replies[3 * i:3 * i + 3]
-            found[db, k] = (kind, encoding if encodings else None, value(kind, reply), ttl >= 0)
+            found[db, k] = (kind, encoding if encodings else None, value(k, kind, reply), ttl >= 0)
     return found
 
 

@@ -46,6 +46,8 @@ def same(words, ours, theirs):
         return ours[1][0] == theirs[1][0] and pairs(ours[1][1]) == pairs(theirs[1][1])
     if name in (b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER"):
         return random_fields(words, ours, theirs)
+    if name in (b"SORT", b"SORT_RO"):
+        return sorted_alike(words, ours, theirs)
     if name in TIMES:
         return min(ours[1], theirs[1]) >= 0 and abs(ours[1] - theirs[1]) * TIMES[name] <= CLOSE_MS
     if name == b"RANDOMKEY":
@@ -65,6 +67,16 @@ def random_fields(words, ours, theirs):
         nested = [x if isinstance(x, list) else [x] for x in ours[1]], [x if isinstance(x, list) else [x] for x in theirs[1]]
         return len(words) == 4 and sum(nested[0], []) != [] and len(ours[1]) == len(theirs[1]) or sorted(ours[1]) == sorted(theirs[1])
     return len(ours[1]) == len(theirs[1])
+
+
+def sorted_alike(words, ours, theirs):
+    """Equal weights leave members in the order that they are kept in: of a list it is the same, unless LIMIT sorts a part only."""
+    said = [w.upper() for w in words]
+    if b"BY" not in said or len(ours[1]) != len(theirs[1]):
+        return False
+    if b"LIMIT" in said:
+        return True
+    return not words[1].startswith(b"ls") and sorted(ours[1], key=repr) == sorted(theirs[1], key=repr)
 
 
 class Comparison:

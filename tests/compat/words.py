@@ -3,6 +3,7 @@ binary keys and values. Each family is a function that returns the words of one 
 
 import os
 
+from words_geo import GeoWords
 from words_zset import ZsetWords
 
 KEYS = [b"k%d" % i for i in range(14)] + [b"", b"\x00bin\r\n\xff", b"K" * 300, "schlüssel".encode()]
@@ -22,10 +23,11 @@ TIMED = {b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE"}
 UNITS = [b"BYTE", b"BIT", b"byte", b"bit", b"bits"]
 
 
-class Words(ZsetWords):
+class Words(ZsetWords, GeoWords):
     def __init__(self, rng):
         self.rng = rng
         self.serial = 0
+        self.next = None
 
     def pick(self, items):
         return items[int(self.rng.random() * len(items))]
@@ -319,19 +321,30 @@ class Words(ZsetWords):
             return [name, k(), self.date(1 if name == b"EXPIREAT" else 1000)] + flags
         return [name, k()]
 
-    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [list] * 6 + [lcs] + [ZsetWords.zset] * 5
+    FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [list] * 6 + [lcs] + [ZsetWords.zset] * 5 + [GeoWords.sort, GeoWords.geo] * 2
     ONLY = [f for f in FAMILIES if f.__name__ in os.environ.get("DUET_WORDS", "").split(",")]  # DUET_WORDS=set,zset: no others
-    # Their members and scores stay of one sort: see words_zset.py.
-    UNBENT = (b"zl", b"zn")
+    # Their members and scores stay of one sort: see words_zset.py and words_geo.py.
+    UNBENT = (b"zl", b"zn", b"ss", b"zs")
 
     def command(self):
+        """The next one. redis-server's SORT takes an overflow of any earlier number for one of its own, so a number comes before it."""
+        words, self.next = self.next or self.bent(), None
+        if words[0].upper() not in (b"SORT", b"SORT_RO") or self.numbered:
+            self.numbered = False
+            return words
+        self.next, self.numbered = words, True
+        return [b"ZADD", b"nosuch", b"XX", b"0", b"m"]
+
+    numbered = False
+
+    def bent(self):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""
         words = self.pick(self.ONLY or self.FAMILIES)(self)
         r = self.rng.random()
         odd = self.value()
         if odd.isdigit() and len(odd) < 9 and words[0] in TIMED:
             odd = b"123456789"  # no key shall end during the test: the two servers would notice at two moments
-        if words[0] in (b"ZADD", b"ZINCRBY") and words[1][:2] in self.UNBENT:
+        if words[0] in (b"ZADD", b"ZINCRBY", b"SADD") and words[1][:2] in self.UNBENT:
             return words
         if words[0] in (b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"):
             return words  # a count of minus two thousand million would be answered by as many members
