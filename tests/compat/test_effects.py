@@ -16,9 +16,14 @@ COMMANDS = 400_000 if tap.FULL else 20_000
 BATCH = 200
 
 
+def propagates(words):
+    """A BITFIELD that fails for overflow leaves the string longer in redis-server, and its slaves are not told."""
+    return b"FAIL" not in [w.upper() for w in words]
+
+
 def run(wire, words, count):
     for _ in range(count // BATCH):
-        wire.pipeline([words.command() for _ in range(BATCH)])
+        wire.pipeline([w for w in (words.command() for _ in range(BATCH)) if propagates(w)])
 
 
 def compare(master, other, what):

@@ -352,7 +352,7 @@ class Words(ZsetWords, GeoWords):
             words.pop()
         elif r < 0.04:
             words.append(odd)
-        elif r < 0.06 and len(words) > 1 and words[0] != b"LMPOP":  # redis-server dies of a number of keys that overflows
+        elif r < 0.06 and len(words) > 1 and words[0][:3] not in (b"LMP", b"GEO"):  # redis-server dies of a number of keys that overflows
             words[self.rng.randint(1, len(words) - 1)] = odd
         if words[0] not in (b"SWAPDB", b"SELECT") or self.chance(0.3):
             words[0] = self.case(words[0])
