@@ -56,6 +56,8 @@ struct config {
     uint64_t maxmemory;
     int maxmemory_policy; /* as the rows' names stand in config_table.c; config_policy_is_lfu */
     int64_t lfu_log_factor, lfu_decay_min;
+    int64_t maxmemory_samples, eviction_tenacity;
+    bool slave_ignores_maxmemory;
     /* values: from how many elements or bytes on a small form becomes the big one */
     int64_t list_chunk, list_compress;
     int64_t set_packed_entries, hash_packed_entries, hash_packed_bytes;

@@ -246,6 +246,9 @@ const struct config_row config_rows[] = {
     /* memory */
     BYTES_ROW("maxmemory", NULL, maxmemory, 0, "0", 0, INT64_MAX, E_GENERAL),
     ENUM("maxmemory-policy", NULL, maxmemory_policy, 0, "noeviction", policies, E_GENERAL),
+    INT("maxmemory-samples", NULL, maxmemory_samples, 0, "5", 1, INT_MAX, E_NONE),
+    INT("maxmemory-eviction-tenacity", NULL, eviction_tenacity, 0, "10", 0, 100, E_NONE),
+    BOOL("replica-ignore-maxmemory", "slave-ignore-maxmemory", slave_ignores_maxmemory, 0, "yes", E_NONE),
     /* persistence: unlike Redis the log is on when nothing is said, and then no RDB file is due */
     BOOL("appendonly", NULL, appendonly, 0, "yes", E_PERSIST),
     ENUM("appendfsync", NULL, appendfsync, 0, "everysec", fsyncs, E_PERSIST),
@@ -295,8 +298,6 @@ const struct config_row config_rows[] = {
     KEPT("stream-node-max-entries", NULL, "100"),
     KEPT("notify-keyspace-events", NULL, ""),
     KEPT("lua-time-limit", "busy-reply-threshold", "5000"),
-    KEPT("maxmemory-samples", NULL, "5"),
-    KEPT("maxmemory-eviction-tenacity", NULL, "10"),
     INT("lfu-log-factor", NULL, lfu_log_factor, 0, "10", 0, INT_MAX, E_GENERAL),
     INT("lfu-decay-time", NULL, lfu_decay_min, 0, "1", 0, INT_MAX, E_GENERAL),
     KEPT("active-expire-effort", NULL, "1"),
@@ -323,7 +324,6 @@ const struct config_row config_rows[] = {
     KEPT("repl-diskless-sync", NULL, "yes"),
     KEPT("repl-diskless-load", NULL, "disabled"),
     KEPT("repl-disable-tcp-nodelay", NULL, "no"),
-    KEPT("replica-ignore-maxmemory", "slave-ignore-maxmemory", "yes"),
     KEPT("replica-announce-ip", "slave-announce-ip", ""),
     KEPT("replica-announce-port", "slave-announce-port", "0"),
     KEPT("replica-announced", NULL, "yes"),

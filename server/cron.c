@@ -5,6 +5,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/io.h"
+#include "server/evict.h"
 #include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
@@ -91,6 +92,7 @@ static void on_cron(struct loop *l, void *arg) {
     tlsconf_cron();
     sample_rates(now);
     expire_cycle();
+    evict_make_room(); /* others than commands take memory too */
     note_between(began_ns);
 }
 
@@ -134,6 +136,7 @@ static void before_sleep(struct loop *l, void *arg) {
     if (server.repl) output_release();
     look_at_stalled();
     if (expire_more) expire_cycle();
+    bool evicting = evict_go_on();
     bool work = store_work(server.store, WORK_A_TURN);
     if (server.repl) repl_before_sleep(server.repl);
     output_flush();
@@ -147,8 +150,8 @@ static void before_sleep(struct loop *l, void *arg) {
         else
             loop_timer_stop(stalled_timer);
     }
-    bool busy =
-        work || expire_more || server.loading || client_any_again() || client_any_released();
+    bool busy = work || expire_more || evicting || server.loading || client_any_again() ||
+                client_any_released();
     loop_keep_turning(l, busy || !io_may_sleep());
     pair_executor_idle();
     note_between(began_ns);

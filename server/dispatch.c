@@ -7,6 +7,7 @@
 #include "server/base/loop.h"
 #include "server/batch.h"
 #include "server/client.h"
+#include "server/evict.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/server.h"
@@ -114,8 +115,8 @@ static bool check_role(struct call *c, const struct client *client, const struct
 
 /* What a write needs on a master. */
 static bool check_write(struct call *c, const struct command *cmd, uint32_t flags) {
-    if (flags & CMD_DENYOOM && server.config.maxmemory &&
-        store_memory(server.store) > server.config.maxmemory)
+    if (server.config.maxmemory && !evict_make_room() &&
+        (flags & CMD_DENYOOM || (multi_active(c->client) && !multi_is_control(cmd))))
         return refuse(c, cmd, "OOM command not allowed when used memory > 'maxmemory'.");
     if (!(flags & CMD_WRITE)) return true;
     if (server.write_failure) {

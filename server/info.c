@@ -113,17 +113,19 @@ static void section_stats(struct buf *out) {
                (ull)s->net_out, (double)s->in_now / 1024, (double)s->out_now / 1024,
                (ull)s->rejected_connections, (ull)r.sync_full, (ull)r.sync_partial_ok,
                (ull)r.sync_partial_err, (ull)s->expired_keys);
-    buf_printf(out,
-               "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nevicted_keys:0\r\n"
-               "evicted_clients:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
-               "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n"
-               "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
-               "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
-               "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
-               "io_threaded_reads_processed:%llu\r\nio_threaded_writes_processed:%llu\r\n"
-               "client_output_buffer_limit_disconnections:%llu\r\n",
-               (ull)s->hits, (ull)s->misses, (ull)s->errors, (ull)s->reads, (ull)s->writes,
-               (ull)s->threaded_reads, (ull)s->threaded_writes, (ull)s->output_limit_disconnects);
+    buf_printf(
+        out,
+        "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nevicted_keys:%llu\r\n"
+        "evicted_clients:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
+        "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n"
+        "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
+        "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
+        "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
+        "io_threaded_reads_processed:%llu\r\nio_threaded_writes_processed:%llu\r\n"
+        "client_output_buffer_limit_disconnections:%llu\r\n",
+        (ull)s->evicted_keys, (ull)s->hits, (ull)s->misses, (ull)s->errors, (ull)s->reads,
+        (ull)s->writes, (ull)s->threaded_reads, (ull)s->threaded_writes,
+        (ull)s->output_limit_disconnects);
     tlsconf_info(out);
     buf_printf(out,
                "duet_longest_command:%s\r\nduet_longest_command_us:%llu\r\n"

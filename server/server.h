@@ -21,7 +21,7 @@ struct lease_page;
 /* Counters that INFO shows and CONFIG RESETSTAT clears. */
 struct server_stats {
     uint64_t connections, rejected_connections, commands, net_in, net_out;
-    uint64_t reads, writes, expired_keys, hits, misses, errors;
+    uint64_t reads, writes, expired_keys, evicted_keys, hits, misses, errors;
     uint64_t unexpected_errors;
     uint64_t output_limit_disconnects;
     uint64_t threaded_reads, threaded_writes; /* by I/O threads; part of reads and writes */

@@ -82,6 +82,11 @@ void dict_each(const struct dict *d, dict_each_fn *fn, void *arg);
 /* Any element, NULL when there is none; `random` gives 64 random bits a call. */
 void *dict_random(const struct dict *d, uint64_t (*random)(void *arg), void *arg);
 
+/* Up to `most` elements from a random place on, of those with a stamp when flagged_only; returns how many. 0 only
+ * when there is none. */
+size_t dict_sample(const struct dict *d, bool flagged_only, uint64_t (*random)(void *arg),
+                   void *arg, void **out, size_t most);
+
 /* Looks through blocks from *block on for elements whose stamp is before `now`; at most `max` are put into out,
  * about `look` elements are looked at, and a bounded number of blocks. Returns how many it found; *rest tells why
  * it ended. The elements stay in the table. */

@@ -40,6 +40,54 @@ void *dict_random(const struct dict *d, uint64_t (*random)(void *arg), void *arg
     }
 }
 
+/* ---- Samples --------------------------------------------------------------------------------- */
+
+/* A bucket's elements from a random slot on: those put in late would else never be among a few. */
+static size_t sample_bucket(const unsigned char *b, bool flagged_only, unsigned first, void **out,
+                            size_t most) {
+    size_t n = 0;
+    for (; b; b = bucket_chain(b)) {
+        unsigned used = bucket_used(b);
+        for (unsigned i = 0; i < BUCKET_SLOTS && n < most; i++) {
+            unsigned slot = (first + i) % BUCKET_SLOTS;
+            if (used >> slot & 1 && (!flagged_only || bucket_flag(b, slot)))
+                out[n++] = bucket_elem(b, slot);
+        }
+    }
+    return n;
+}
+
+/* Buckets from there on that hold no stamps for certain. */
+static size_t without_stamps(const struct dict *d, size_t number) {
+    const struct dict_segment *seg = &d->segments[number >> SEGMENT_BITS];
+    size_t inside = number & (SEGMENT_BUCKETS - 1);
+    if (!seg->due) return SEGMENT_BUCKETS - inside;
+    if (seg->due[inside >> BLOCK_BITS] != NEVER) return 0;
+    return (1 << BLOCK_BITS) - (inside & ((1 << BLOCK_BITS) - 1));
+}
+
+size_t dict_sample(const struct dict *d, bool flagged_only, uint64_t (*random)(void *arg),
+                   void *arg, void **out, size_t most) {
+    size_t n = 0;
+    if (!(flagged_only ? d->flagged : d->count)) return 0;
+    uint64_t r = random(arg);
+    size_t at = (size_t)((unsigned __int128)r * d->buckets >> 64);
+    /* Empty places pass quickly; half a turn more than one meets every element. */
+    for (size_t passed = 0; n < most && passed < d->buckets + d->buckets / 2;) {
+        size_t skip = flagged_only ? without_stamps(d, at) : 0;
+        if (!skip) {
+            n += sample_bucket(dict_bucket(d, at), flagged_only, (unsigned)(r % BUCKET_SLOTS),
+                               out + n, most - n);
+            skip = 1;
+        }
+        at += skip;
+        passed += skip;
+        if (at >= d->buckets) at = 0;
+        if (n && passed >= 64) break; /* a few are enough when they are rare */
+    }
+    return n;
+}
+
 /* ---- Due elements --------------------------------------------------------------------------- */
 
 struct due_search {
