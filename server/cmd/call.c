@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/base/decimal.h"
 #include "server/base/num.h"
 #include "server/cmd/table.h"
 
@@ -102,6 +103,7 @@ bool arg_int_range(struct call *c, int i, int64_t min, int64_t max, const char *
 
 /* The text of a number that ends with a NUL; long ones are copied elsewhere and released again. */
 static bool parse_double(struct bytes b, double *v) {
+    if (decimal_parse(b.p, b.len, v)) return true;
     char text[64], *end, *copy = b.len < sizeof text ? text : xmalloc(b.len + 1);
     memcpy(copy, b.p, b.len);
     copy[b.len] = '\0';

@@ -2,11 +2,13 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "server/base/decimal.h"
 #include "server/cmd/zsets.h"
 
 /* ---- Words ----------------------------------------------------------------------------------- */
 
 bool loose_double(struct bytes b, double *v) {
+    if (decimal_parse(b.p, b.len, v)) return true;
     char text[64], *end;
     size_t len = strnlen(b.p, b.len);
     char *copy = len < sizeof text ? text : xmalloc(len + 1);

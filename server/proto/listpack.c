@@ -211,19 +211,23 @@ const uint8_t *lp_seek(const uint8_t *lp, int64_t index) {
     return at;
 }
 
+/* Small elements, of which there are most, are compared and passed by their first byte. */
 const uint8_t *lp_find(const uint8_t *lp, const uint8_t *at, struct bytes value, unsigned step) {
     int64_t wanted, v;
     bool number = value.len <= 20 && num_parse_i64(value.p, value.len, &wanted);
-    for (; at; at = lp_next(lp, at)) {
-        if (is_string(*at)) {
+    uint8_t first = !number && value.len < 64 ? (uint8_t)(0x80 | value.len) : END;
+    while (at && *at != END) {
+        if (*at < 0xc0 && !number) {
+            if (*at == first && memcmp(at + 1, value.p, value.len) == 0) return at;
+        } else if (is_string(*at)) {
             char none[LP_DIGITS];
             if (!number && bytes_equal(lp_get(at, none), value)) return at;
         } else if (number && lp_get_int(at, &v) && v == wanted) {
             return at;
         }
-        for (unsigned i = 1; i < step && at; i++) at = lp_next(lp, at);
-        if (!at) return NULL;
+        for (unsigned i = 0; i < step && *at != END; i++) at += lp_size(at);
     }
+    (void)lp;
     return NULL;
 }
 

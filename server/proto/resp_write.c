@@ -2,6 +2,7 @@
 #include "server/proto/resp.h"
 
 #include "server/base/buf.h"
+#include "server/base/decimal.h"
 #include "server/base/log.h"
 #include "server/base/num.h"
 
@@ -155,21 +156,17 @@ void resp_bool(struct buf *out, int resp, bool v) {
 }
 
 void resp_double(struct buf *out, int resp, double v) {
-    char text[64];
-    int n;
-    if (isinf(v))
-        n = snprintf(text, sizeof text, "%s", v > 0 ? "inf" : "-inf");
-    else
-        n = snprintf(text, sizeof text, "%.17g", v);
+    char text[DECIMAL_CHARS];
+    size_t n = decimal_format(text, v);
     if (resp == 2) {
-        resp_bulk(out, text, (size_t)n);
+        resp_bulk(out, text, n);
         return;
     }
-    char *at = buf_room(out, (size_t)n + 3);
+    char *at = buf_room(out, n + 3);
     at[0] = ',';
-    memcpy(at + 1, text, (size_t)n);
+    memcpy(at + 1, text, n);
     put_crlf(at + 1 + n);
-    buf_added(out, (size_t)n + 3);
+    buf_added(out, n + 3);
 }
 
 void resp_verbatim(struct buf *out, int resp, const char *kind3, const void *p, size_t n) {

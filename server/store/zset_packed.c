@@ -1,25 +1,23 @@
 /* See zset_packed.h. */
 #include "server/store/zset_packed.h"
 
-#include <stdio.h>
-
+#include "server/base/decimal.h"
 #include "server/base/log.h"
 #include "server/base/num.h"
 
 /* ---- Scores ---------------------------------------------------------------------------------- */
 
-enum { SCORE_CHARS = 40 };
-
 /* Integers up to half of what 64 bits hold are written as such; so -0 becomes 0, as it does in Redis. */
-static struct bytes score_text(double score, char text[SCORE_CHARS]) {
+static struct bytes score_text(double score, char text[DECIMAL_CHARS]) {
     const double most = (double)(INT64_MAX / 2);
     if (score >= -most && score <= most && score == (double)(int64_t)score)
         return (struct bytes){text, num_format_i64(text, (int64_t)score)};
-    return (struct bytes){text, (size_t)snprintf(text, SCORE_CHARS, "%.17g", score)};
+    return (struct bytes){text, decimal_format(text, score)};
 }
 
 bool zset_score_of(struct bytes b, double *score) {
     char text[128], *end;
+    if (decimal_parse(b.p, b.len, score)) return true;
     if (b.len == 0 || b.len >= sizeof text) return false;
     memcpy(text, b.p, b.len);
     text[b.len] = '\0';
@@ -92,7 +90,7 @@ size_t zp_before(const uint8_t *lp, const struct mark *m, const uint8_t **at) {
 
 enum zset_change zp_put(struct store *s, struct entry *e, const uint8_t *at, struct bytes member,
                         double score) {
-    char text[SCORE_CHARS];
+    char text[DECIMAL_CHARS];
     struct bytes pair[] = {member, score_text(score, text)};
     struct mark m = {score_key(score), member, false};
     enum zset_change change = ZSET_ADDED;

@@ -2,7 +2,7 @@
  * server/cmd/bitfield.c server/cmd/lcs.c server/cmd/key.c server/cmd/expire.c server/cmd/keyspace.c server/cmd/scan.c server/cmd/longdouble.c server/cmd/hash.c server/cmd/hash_count.c server/cmd/hash_pick.c server/cmd/sets.c server/cmd/sets_combine.c server/cmd/sets_pick.c
  * server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
  * server/store/store.c server/store/string.c server/store/value.c server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/hash.c server/store/set.c server/store/packed.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/proto/intset.c server/proto/listpack.c server/store/walk.c
- * server/proto/resp_write.c server/base/buf.c server/base/glob.c server/base/hash.c
+ * server/proto/resp_write.c server/base/buf.c server/base/decimal.c server/base/glob.c server/base/hash.c
  * server/base/log.c server/base/num.c server/base/rand.c server/base/clock.c */
 /* Any words as commands to the families, on one small store: nothing crashes, every command that runs replies,
  * and the verifier finds every structure sound afterwards. Words stand between spaces, commands between newlines. */

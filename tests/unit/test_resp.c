@@ -1,4 +1,4 @@
-/* link: server/proto/resp_parse.c server/proto/resp_write.c server/base/buf.c server/base/conf.c
+/* link: server/proto/resp_parse.c server/proto/resp_write.c server/base/buf.c server/base/decimal.c server/base/conf.c
    server/base/rand.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c */
 /* Requests in one piece, byte by byte, and wrong in every way that Redis has a sentence for; every
  * form of reply in both protocols. */
