@@ -6,6 +6,7 @@
 #include "server/base/sock.h"
 #include "server/base/stream.h"
 #include "server/batch.h"
+#include "server/blocked.h"
 #include "server/dispatch.h"
 #include "server/io.h"
 #include "server/output.h"
@@ -70,6 +71,7 @@ static void unlink_stalled(struct client *c) {
 }
 
 static void bury(struct client *c) {
+    blocked_forget(c);
     unlink_stalled(c);
     output_forget(c);
     multi_free(c);
@@ -198,6 +200,10 @@ void client_take_batch(struct batch *b) {
 
 void client_ended(struct client *c) {
     if (c->closed) return;
+    if (c->blocked) { /* what it waits for is for others */
+        client_close(c);
+        return;
+    }
     c->ended = true;
     output_queue(c); /* replies to what it sent before go out first */
 }
@@ -277,7 +283,7 @@ static void update(struct client *c) {
 
 void client_stall(struct client *c, enum client_stall why) {
     must(why != STALL_NONE, "a stall has a reason");
-    if (!c->stall) {
+    if (!c->stall && why != STALL_BLOCKED) {
         c->next_stalled = stalled;
         if (stalled) stalled->prev_stalled = c;
         stalled = c;
@@ -333,6 +339,8 @@ static bool may_resume(struct client *c) {
     case STALL_LEASE: return pair_may_serve();
     case STALL_HELD: return held_is_gone(c);
     case STALL_WAIT: return wait_is_over(c);
+    case STALL_BLOCKED: return false;
+    case STALL_WOKEN: return true;
     case STALL_SYNC: return sync_is_over(c);
     case STALL_MOVE: return !c->moving;
     }

@@ -29,12 +29,14 @@ struct transaction;
 /* Why a client's requests wait. 0: they do not. */
 enum client_stall {
     STALL_NONE,
-    STALL_PAUSE, /* CLIENT PAUSE, DUET PAUSE */
-    STALL_LEASE, /* a master without a valid lease */
-    STALL_HELD,  /* too many bytes of replies are held */
-    STALL_SYNC,  /* DUET FSYNC: until sync_result is set */
-    STALL_WAIT,  /* WAIT: wait_count, until wait_until_ns */
-    STALL_MOVE   /* an I/O thread is giving the connection back */
+    STALL_PAUSE,   /* CLIENT PAUSE, DUET PAUSE */
+    STALL_LEASE,   /* a master without a valid lease */
+    STALL_HELD,    /* too many bytes of replies are held */
+    STALL_SYNC,    /* DUET FSYNC: until sync_result is set */
+    STALL_WAIT,    /* WAIT: wait_count, until wait_until_ns */
+    STALL_MOVE,    /* an I/O thread is giving the connection back */
+    STALL_BLOCKED, /* blocked.h; not among those that client_wake_stalled looks at */
+    STALL_WOKEN    /* no more; its requests go on with the turn's end */
 };
 
 struct client {
@@ -65,6 +67,7 @@ struct client {
     char *lib_name, *lib_ver;
     uint64_t created_ns, active_ns;
     const struct command *last_command;
+    struct blocked *blocked;   /* while it waits for a key */
     struct transaction *multi; /* NULL: not inside MULTI and nothing watched */
     struct repl_conf *repl_conf;
 

@@ -6,6 +6,7 @@
 #include "server/base/sock.h"
 #include "server/base/stream.h"
 #include "server/batch.h"
+#include "server/blocked.h"
 #include "server/dispatch.h"
 #include "server/output.h"
 #include "server/server.h"
@@ -69,7 +70,7 @@ size_t client_memory(const struct client *c) {
 
 static void flags_text(const struct client *c, char *out) {
     if (multi_active(c)) *out++ = 'x';
-    if (c->stall == STALL_WAIT) *out++ = 'b';
+    if (c->stall == STALL_WAIT || c->blocked) *out++ = 'b';
     if (c->close_after_reply) *out++ = 'c';
     if (c->unix_socket) *out++ = 'U';
     if (c->no_evict) *out++ = 'e';

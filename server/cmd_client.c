@@ -4,7 +4,9 @@
 #include "server/base/clock.h"
 #include "server/base/num.h"
 #include "server/base/sock.h"
+#include "server/blocked.h"
 #include "server/client.h"
+#include "server/output.h"
 
 #include <stdlib.h>
 
@@ -288,8 +290,19 @@ static void client_unblock(struct call *c) {
     }
     if (!arg_int(c, 2, &id)) return;
     struct client *one = client_by_id((uint64_t)id);
-    bool waits = one && one->stall == STALL_WAIT;
-    if (waits) one->wait_until_ns = 1; /* long past: it ends this turn */
+    const char *error = c->argc == 4 && bytes_is(c->argv[3], "error")
+                            ? "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+                            : NULL;
+    bool waits = one && (one->stall == STALL_WAIT || one->blocked);
+    if (waits && one->blocked) {
+        blocked_end(one, error);
+    } else if (waits && error) {
+        resp_error(&one->out, error);
+        output_queue(one);
+        client_stall(one, STALL_WOKEN);
+    } else if (waits) {
+        one->wait_until_ns = 1; /* long past: it ends this turn */
+    }
     reply_int(c, waits);
 }
 

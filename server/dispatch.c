@@ -6,6 +6,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/batch.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/evict.h"
 #include "server/output.h"
@@ -252,6 +253,7 @@ static bool execute(struct call *c, struct client *client, const struct request 
             multi_queue(client, r->cmd, c->argc, c->argv);
         else
             run(c, client, r->cmd);
+        blocked_serve();
     } else {
         server.stats.errors++;
     }

@@ -4,6 +4,7 @@
 #include "build/version.h"
 #include "server/base/buf.h"
 #include "server/base/clock.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/io.h"
 #include "server/memory.h"
@@ -52,7 +53,7 @@ static void section_server(struct buf *out) {
 static void section_clients(struct buf *out) {
     size_t blocked = 0, max_in = 0, max_out = 0;
     for (const struct client *c = server.clients; c; c = c->next) {
-        blocked += c->stall == STALL_WAIT;
+        blocked += c->stall == STALL_WAIT || c->blocked;
         size_t in = client_input_bytes(c), unsent = client_output_bytes(c);
         if (in > max_in) max_in = in;
         if (unsent > max_out) max_out = unsent;
@@ -60,8 +61,9 @@ static void section_clients(struct buf *out) {
     buf_printf(out,
                "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
                "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
-               "blocked_clients:%zu\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
-               server.client_count, (long long)server.config.maxclients, max_in, max_out, blocked);
+               "blocked_clients:%zu\r\ntracking_clients:0\r\nclients_in_timeout_table:%zu\r\n",
+               server.client_count, (long long)server.config.maxclients, max_in, max_out, blocked,
+               blocked_timed_count());
 }
 
 static void section_persistence(struct buf *out) {

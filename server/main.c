@@ -10,6 +10,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/base/rand.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/io.h"
@@ -81,7 +82,9 @@ void server_settle_store(void) {
 void server_refresh(void) {
     const struct config *c = &server.config;
     enum repl_role first = pair_on() ? REPL_NONE : REPL_MASTER;
+    enum repl_role before = server.role;
     server.role = server.repl ? repl_role(server.repl) : first;
+    if (before == REPL_MASTER && server.role != REPL_MASTER) blocked_end_all();
     server.link_up = true;
     if (server.role == REPL_SLAVE) {
         struct repl_status s;

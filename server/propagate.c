@@ -1,4 +1,5 @@
 /* What happens around a command's effect: the stream is fed, watchers are told, hits are counted. */
+#include "server/blocked.h"
 #include "server/dispatch.h"
 #include "server/server.h"
 
@@ -15,6 +16,7 @@ static void changed(struct call *c, int db, struct bytes key) {
 static void flushed(struct call *c, int db) {
     (void)c;
     if (multi_watching()) multi_flushed(db);
+    blocked_note_all(db);
 }
 
 static void looked_up(struct call *c, bool hit) {
@@ -36,6 +38,8 @@ const struct call_ops service_ops = {
     .flushed = flushed,
     .looked_up = looked_up,
     .expired = expired,
+    .ready = blocked_note,
+    .block = blocked_wait,
 };
 
 const struct call_ops replay_ops = {

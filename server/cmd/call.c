@@ -199,7 +199,12 @@ struct entry *call_put(struct call *c, struct bytes key, struct bytes value, int
 
 /* ---- Effects -------------------------------------------------------------------------------- */
 
+void call_ready(struct call *c, int db, struct bytes key, const struct entry *e) {
+    if (c->ops->ready) c->ops->ready(c, db, key, entry_kind(e));
+}
+
 void call_created(struct call *c, int db, struct bytes key, struct entry *e) {
+    call_ready(c, db, key, e);
     if (c->store && store_settings(c->store)->lfu) entry_set_freq(e, LFU_OF_NEW, c->now_ms);
     call_notify_db(c, NOTIFY_NEW, "new", db, key);
 }

@@ -54,6 +54,14 @@ enum notify_class {
     NOTIFY_MODULE = 1 << 11  /* d */
 };
 
+/* What a command waits for: a value of this kind at one of the keys among its words. */
+struct block {
+    enum value_kind kind;
+    int first_key, keys; /* positions in argv */
+    int count_at;        /* where the number of keys stands; 0: nowhere */
+    int64_t timeout_ms;  /* 0: for ever */
+};
+
 /* Handed down by floor 4, one table for all calls; an entry may be NULL: then nothing happens.
  * c->client is theirs. db is given because it need not be c->db (MOVE, expiry in another database).
  */
@@ -68,6 +76,9 @@ struct call_ops {
     void (*notify)(struct call *c, int notify_class, const char *event, int db, struct bytes key);
     /* A key now holds a value of this kind that blocked clients may wait for. */
     void (*ready)(struct call *c, int db, struct bytes key, enum value_kind kind);
+    /* The client waits; when one of the keys holds such a value the command runs again, with that key alone in the place
+     * of all of them and the number at count_at (unless 0) made 1. The words are copied. */
+    void (*block)(struct call *c, const struct block *b);
     /* A key was looked up for reading (keyspace_hits, keyspace_misses). */
     void (*looked_up)(struct call *c, bool hit);
     /* A key was found expired and was deleted (expired_keys). */
@@ -161,6 +172,11 @@ bool arg_int(struct call *c, int i, int64_t *v);
 bool arg_int_range(struct call *c, int i, int64_t min, int64_t max, const char *error, int64_t *v);
 bool arg_double(struct call *c, int i, double *v);
 bool arg_double_or(struct call *c, int i, const char *error, double *v);
+/* Seconds, as the blocking commands take them; 0 stays 0. */
+bool arg_timeout(struct call *c, int i, int64_t *ms);
+/* Lets the client wait, and returns true: there is no reply now. False where nobody may wait (EXEC, scripts, replay):
+ * the reply is that of a wait that timed out. */
+bool call_block(struct call *c, const struct block *b);
 
 /* ---- Keys ----------------------------------------------------------------------------------- */
 
@@ -192,6 +208,8 @@ void call_delete(struct call *c, int db, struct bytes key, struct entry *e);
 
 /* What a new key owes beside call_changed: its first access count, "new". */
 enum { LFU_OF_NEW = 5 };
+/* The key did not exist before: whoever waits for it is told. (call_created does it too.) */
+void call_ready(struct call *c, int db, struct bytes key, const struct entry *e);
 void call_created(struct call *c, int db, struct bytes key, struct entry *e);
 void call_changed(struct call *c, struct bytes key); /* dirty += 1, ops->changed */
 void call_changed_db(struct call *c, int db, struct bytes key);

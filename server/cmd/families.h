@@ -83,6 +83,11 @@ command_fn cmd_hsetnx;
 command_fn cmd_hstrlen;
 command_fn cmd_hvals;
 
+command_fn cmd_blmove;
+command_fn cmd_blmpop;
+command_fn cmd_blpop;
+command_fn cmd_brpop;
+command_fn cmd_brpoplpush;
 command_fn cmd_lindex;
 command_fn cmd_linsert;
 command_fn cmd_llen;

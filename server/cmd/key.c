@@ -54,7 +54,8 @@ static void rename_key(struct call *c, bool if_free) {
             return;
         }
         if (there) store_delete(c->store, c->db, there);
-        store_move(c->store, c->db, store_find(c->store, c->db, from), c->db, to);
+        e = store_move(c->store, c->db, store_find(c->store, c->db, from), c->db, to);
+        call_ready(c, c->db, to, e);
         call_changed(c, from);
         call_changed(c, to);
         c->dirty--; /* one change, as Redis counts */

@@ -150,11 +150,11 @@ static struct command rows[] = {
     R("wait", 0, 3, NOSCRIPT, 0, 0, 0, A_CONNECTION, O, G_GENERIC, "3.0.0", "Waits until replicas have the writes so far"),
 
     /* list */
-    R("blmove", 0, 6, WRITE|DENYOOM|NOSCRIPT|BLOCKING, 1, 2, 1, A_LIST, O, G_LIST, "6.2.0", "Moves an element between lists, waiting for one"),
-    R("blmpop", 0, -5, WRITE|BLOCKING|MOVABLE, 0, 0, 0, A_LIST, O, G_LIST, "7.0.0", "Pops elements of the first list that has some, waiting for one"),
-    R("blpop", 0, -3, WRITE|NOSCRIPT|BLOCKING, 1, -2, 1, A_LIST, O|M, G_LIST, "2.0.0", "Pops the first element of a list, waiting for one"),
-    R("brpop", 0, -3, WRITE|NOSCRIPT|BLOCKING, 1, -2, 1, A_LIST, O|M, G_LIST, "2.0.0", "Pops the last element of a list, waiting for one"),
-    R("brpoplpush", 0, 4, WRITE|DENYOOM|NOSCRIPT|BLOCKING, 1, 2, 1, A_LIST, O|M, G_LIST, "2.2.0", "Moves the last element to another list, waiting for one"),
+    R("blmove", cmd_blmove, 6, WRITE|DENYOOM|NOSCRIPT|BLOCKING, 1, 2, 1, A_LIST, O, G_LIST, "6.2.0", "Moves an element between lists, waiting for one"),
+    R("blmpop", cmd_blmpop, -5, WRITE|BLOCKING|MOVABLE, 0, 0, 0, A_LIST, O, G_LIST, "7.0.0", "Pops elements of the first list that has some, waiting for one"),
+    R("blpop", cmd_blpop, -3, WRITE|NOSCRIPT|BLOCKING, 1, -2, 1, A_LIST, O|M, G_LIST, "2.0.0", "Pops the first element of a list, waiting for one"),
+    R("brpop", cmd_brpop, -3, WRITE|NOSCRIPT|BLOCKING, 1, -2, 1, A_LIST, O|M, G_LIST, "2.0.0", "Pops the last element of a list, waiting for one"),
+    R("brpoplpush", cmd_brpoplpush, 4, WRITE|DENYOOM|NOSCRIPT|BLOCKING, 1, 2, 1, A_LIST, O|M, G_LIST, "2.2.0", "Moves the last element to another list, waiting for one"),
     R("lindex", cmd_lindex, 3, READONLY, 1, 1, 1, A_LIST, O|K|M|C, G_LIST, "1.0.0", "An element of a list by its place"),
     R("linsert", cmd_linsert, 5, WRITE|DENYOOM, 1, 1, 1, A_LIST, O|K|M|C, G_LIST, "2.2.0", "Inserts an element beside another"),
     R("llen", cmd_llen, 2, READONLY|FAST, 1, 1, 1, A_LIST, O|K|M|C, G_LIST, "1.0.0", "Length of a list"),
