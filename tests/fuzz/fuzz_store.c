@@ -35,7 +35,7 @@ static bool asks_for_millions(int argc, const struct bytes *argv) {
 }
 
 static void run(struct store *store, int argc, const struct bytes *argv, struct buf *out) {
-    static const struct call_ops no_ops = {NULL};
+    static const struct call_ops no_ops = {.propagate = NULL};
     bool unknown;
     const struct command *cmd = argc ? command_resolve(argc, argv, 0, &unknown) : NULL;
     if (!cmd || unknown || !cmd->fn || !command_arity_fits(cmd, argc)) return;
