@@ -124,6 +124,9 @@ command_fn cmd_sscan;
 command_fn cmd_sunion;
 command_fn cmd_sunionstore;
 
+command_fn cmd_bzmpop;
+command_fn cmd_bzpopmax;
+command_fn cmd_bzpopmin;
 command_fn cmd_zadd;
 command_fn cmd_zcard;
 command_fn cmd_zcount;

@@ -193,9 +193,9 @@ static struct command rows[] = {
     R("sunionstore", cmd_sunionstore, -3, WRITE|DENYOOM, 1, -1, 1, A_SET, O|K|M|C, G_SET, "1.0.0", "Stores what SUNION returns"),
 
     /* sorted set */
-    R("bzmpop", 0, -5, WRITE|BLOCKING|MOVABLE, 0, 0, 0, A_SORTEDSET, O, G_SORTEDSET, "7.0.0", "Pops members of the first sorted set that has some, waiting for one"),
-    R("bzpopmax", 0, -3, WRITE|NOSCRIPT|BLOCKING|FAST, 1, -2, 1, A_SORTEDSET, O, G_SORTEDSET, "5.0.0", "Pops the member of the highest score, waiting for one"),
-    R("bzpopmin", 0, -3, WRITE|NOSCRIPT|BLOCKING|FAST, 1, -2, 1, A_SORTEDSET, O, G_SORTEDSET, "5.0.0", "Pops the member of the lowest score, waiting for one"),
+    R("bzmpop", cmd_bzmpop, -5, WRITE|BLOCKING|MOVABLE, 0, 0, 0, A_SORTEDSET, O, G_SORTEDSET, "7.0.0", "Pops members of the first sorted set that has some, waiting for one"),
+    R("bzpopmax", cmd_bzpopmax, -3, WRITE|NOSCRIPT|BLOCKING|FAST, 1, -2, 1, A_SORTEDSET, O, G_SORTEDSET, "5.0.0", "Pops the member of the highest score, waiting for one"),
+    R("bzpopmin", cmd_bzpopmin, -3, WRITE|NOSCRIPT|BLOCKING|FAST, 1, -2, 1, A_SORTEDSET, O, G_SORTEDSET, "5.0.0", "Pops the member of the lowest score, waiting for one"),
     R("zadd", cmd_zadd, -4, WRITE|DENYOOM|FAST, 1, 1, 1, A_SORTEDSET, O|K|M|C, G_SORTEDSET, "1.2.0", "Adds members or changes their scores"),
     R("zcard", cmd_zcard, 2, READONLY|FAST, 1, 1, 1, A_SORTEDSET, O|K|M|C, G_SORTEDSET, "1.2.0", "Number of members of a sorted set"),
     R("zcount", cmd_zcount, 4, READONLY|FAST, 1, 1, 1, A_SORTEDSET, O|K|M|C, G_SORTEDSET, "2.0.0", "Number of members in a range of scores"),

@@ -26,6 +26,9 @@ blmove lst str left right 0 ;; blmove lst lst2 LEFT Right 0 ;; blmove lst2 lst r
 brpoplpush none b 0 ;; brpoplpush lst b 0 ;; brpoplpush lst str 0 ;; brpoplpush lst lst 0 ;; brpoplpush none b x
 blmpop 0 1 ;; blmpop 0 1 none ;; blmpop 0 1 none left ;; blmpop 0 1 lst left ;; blmpop 0 2 none lst right count 2 ;; blmpop 0 0 lst left
 blmpop x 1 lst left ;; blmpop 0 x lst left ;; blmpop 0 2 lst left ;; blmpop 0 1 lst up ;; blmpop 0 1 lst left count ;; blmpop 0 1 lst left count 0
+bzpopmin ;; bzpopmin k 0 ;; bzpopmin zs 0 ;; bzpopmax k zs 0 ;; bzpopmax zs x ;; bzpopmin str 0 ;; bzpopmin k str 0 ;; bzpopmin zs str -1
+bzmpop 0 1 k min ;; bzmpop 0 1 zs min ;; bzmpop 0 2 k zs max count 2 ;; bzmpop 0 1 zs up ;; bzmpop x 1 zs min ;; bzmpop 0 0 zs min ;; bzmpop 0 2 zs min
+bzmpop 0 1 zs min count 0 ;; bzmpop 0 1 zs min count ;; bzmpop 0 1 str min ;; bzmpop -1 1 zs min ;; bzpopmin lst 0 ;; blpop zs 0
 blmpop 0 1 lst left count 1 count 1 ;; blmpop 0 1 str left ;; blmpop -1 1 lst left ;; blmpop 0 2 str lst left
 """
 
@@ -43,8 +46,9 @@ def test_words():
             got = []
             for server in (duet, redis):
                 w = server.wire()
-                w.pipeline([(b"HELLO", protocol), (b"DEL", b"lst", b"lst2", b"b"), (b"SET", b"str", b"x"), (b"RPUSH", b"lst", b"1", b"2", b"3")])
-                got.append([raw for raw, _ in w.pipeline([(b"MULTI",), split(line), (b"EXEC",), (b"LRANGE", b"lst", b"0", b"-1")])])
+                w.pipeline([(b"HELLO", protocol), (b"DEL", b"lst", b"lst2", b"b", b"zs"), (b"SET", b"str", b"x"), (b"RPUSH", b"lst", b"1", b"2", b"3"),
+                            (b"ZADD", b"zs", b"1", b"a", b"2.5", b"b", b"3", b"c")])
+                got.append([raw for raw, _ in w.pipeline([(b"MULTI",), split(line), (b"EXEC",), (b"LRANGE", b"lst", b"0", b"-1"), (b"ZRANGE", b"zs", b"0", b"-1")])])
                 w.close()
             if not tap.ok(got[0] == got[1], "RESP%d, in MULTI: %s" % (protocol, line.strip())):
                 tap.say("duet  %r" % got[0])
@@ -112,7 +116,7 @@ class Game:
 
     def waiting_command(self):
         keys = [self.key() for _ in range(self.rng.randint(1, 3))]
-        name = self.pick([b"BLPOP", b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BLMPOP"] + self.more_waiting())
+        name = self.pick([b"BLPOP", b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BLMPOP", b"BZPOPMIN", b"BZPOPMAX", b"BZMPOP"])
         timeout = self.pick([b"0", b"0", b"1000.5", b"77777"])
         ends = [b"LEFT", b"RIGHT"]
         if name in (b"BZPOPMIN", b"BZPOPMAX"):
@@ -127,14 +131,9 @@ class Game:
             return [name, timeout, b"%d" % len(keys)] + keys + [self.pick(ends)] + self.pick([[], [b"COUNT", b"2"], [b"COUNT", b"100"]])
         return [name] + keys + [timeout]
 
-    @staticmethod
-    def more_waiting():
-        return [b"BZPOPMIN", b"BZPOPMAX", b"BZMPOP"] if SORTED_SETS else []
-
     def change(self):
         k, v = self.key, self.value
-        name = self.pick([b"RPUSH", b"LPUSH", b"RPUSH", b"LPUSH", b"DEL", b"SET", b"RENAME", b"COPY", b"LMOVE", b"LPOP", b"ELSEWHERE", b"SADD"]
-                         + ([b"ZADD", b"ZADD", b"ZADD"] if SORTED_SETS else []))
+        name = self.pick([b"RPUSH", b"LPUSH", b"RPUSH", b"LPUSH", b"DEL", b"SET", b"RENAME", b"COPY", b"LMOVE", b"LPOP", b"ELSEWHERE", b"SADD", b"ZADD", b"ZADD", b"ZADD"])
         if name in (b"RPUSH", b"LPUSH"):
             return [name, k()] + [v() for _ in range(self.pick([1, 1, 1, 2, 3, 5]))]
         if name == b"ZADD":
@@ -312,9 +311,9 @@ def test_endings():
             return [raw for raw, _ in w.pipeline([words, (b"PING",)])]
         return run
 
-    sorted_sets = [(b"BZPOPMIN", b"k", b"0.02"), (b"BZPOPMAX", b"k", b"j", b"0.02"), (b"BZMPOP", b"0.02", b"1", b"k", b"MIN")] if SORTED_SETS else []
     for words in [(b"BLPOP", b"k", b"0.02"), (b"BRPOP", b"k", b"j", b"0.001"), (b"BLMOVE", b"k", b"j", b"LEFT", b"LEFT", b"0.02"),
-                  (b"BRPOPLPUSH", b"k", b"j", b"0.02"), (b"BLMPOP", b"0.02", b"1", b"k", b"LEFT")] + sorted_sets:
+                  (b"BRPOPLPUSH", b"k", b"j", b"0.02"), (b"BLMPOP", b"0.02", b"1", b"k", b"LEFT"),
+                  (b"BZPOPMIN", b"k", b"0.02"), (b"BZPOPMAX", b"k", b"j", b"0.02"), (b"BZMPOP", b"0.02", b"1", b"k", b"MIN")]:
         for protocol in (2, 3):
             both(pair, timed_out(words, protocol), "RESP%d: %s times out" % (protocol, words[0].decode()))
 
@@ -369,15 +368,5 @@ def test_endings():
         return reply, closed, other.call("REPLICAOF", "NO", "ONE")
     both(pair, role, "a master that becomes a slave says so to who waits, and hangs up")
 
-
-def has(command):
-    server = servers.Server("duet", [tap.DUET, "server"])
-    try:
-        return bool(server.wire().call("COMMAND", "INFO", command)[0])
-    finally:
-        server.stop()
-
-
-SORTED_SETS = has("bzpopmin")
 
 tap.main(test_words, test_order, test_threads, test_endings)
