@@ -83,8 +83,8 @@ uint64_t output_oldest_held_ns(void) {
 
 static bool over_limit(struct client *c) {
     const struct config_output_limit *l = &server.config.output[CLASS_NORMAL];
+    if (!(l->hard_bytes | l->soft_bytes | c->over_soft_ns) || c->control) return false;
     uint64_t pending = client_output_bytes(c), now = loop_now_ns(server.loop);
-    if (c->control) return false;
     if (l->hard_bytes && pending > l->hard_bytes) return true;
     if (!l->soft_bytes || pending <= l->soft_bytes) {
         over_soft -= c->over_soft_ns != 0;
