@@ -34,11 +34,13 @@ int server_main(int argc, char **argv);
 
 struct server server;
 
-enum { LOAD_STEP_US = 2000, SPARE_DESCRIPTORS = 64, EXIT_DAMAGED = 3 };
+enum { LOAD_STEP_US = 2000, SPARE_DESCRIPTORS = 64, A_THREADS_DESCRIPTORS = 4, EXIT_DAMAGED = 3 };
 
 static int exit_status;
 
+/* Before the first turn of the loop: what was begun is undone. */
 static _Noreturn void give_up(const char *text) {
+    persist_close(server.persist);
     fprintf(stderr, "duet server: %s\n", text);
     exit(1);
 }
@@ -226,7 +228,8 @@ static bool take_effect(enum config_effect effect, const char **err) {
 
 static void raise_descriptor_limit(void) {
     struct rlimit r;
-    rlim_t want = (rlim_t)server.config.maxclients + SPARE_DESCRIPTORS;
+    rlim_t spare = SPARE_DESCRIPTORS + A_THREADS_DESCRIPTORS * (rlim_t)server.config.io_threads;
+    rlim_t want = (rlim_t)server.config.maxclients + spare;
     if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want) return;
     if (r.rlim_max != RLIM_INFINITY && r.rlim_max < want) {
         struct rlimit more = {want, want};
@@ -235,9 +238,8 @@ static void raise_descriptor_limit(void) {
     }
     r.rlim_cur = want;
     if (setrlimit(RLIMIT_NOFILE, &r)) log_warning("the limit of open files cannot be raised: %m");
-    if (want >= (rlim_t)server.config.maxclients + SPARE_DESCRIPTORS) return;
-    server.config.maxclients =
-        (int64_t)(want > SPARE_DESCRIPTORS * 2 ? want - SPARE_DESCRIPTORS : SPARE_DESCRIPTORS);
+    if (want >= (rlim_t)server.config.maxclients + spare) return;
+    server.config.maxclients = (int64_t)(want > spare * 2 ? want - spare : spare);
     log_warning("maxclients is %lld: this user may not open more files (ulimit -n)",
                 (long long)server.config.maxclients);
 }

@@ -29,6 +29,7 @@ struct persist {
     struct persist_options o; /* strings point to the copies below */
     char *dir, *log_dir, *rdb_path, *tails_dir;
     int lock_fd;
+    bool locked;
     struct store *store;
     struct loop *loop;
     struct persist_world world;

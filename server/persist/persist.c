@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void persist_defaults(struct persist_options *o) {
@@ -38,10 +39,33 @@ static void second(struct loop *l, void *arg) {
     rewrite_second(p);
 }
 
+static bool is_file(int fd, const char *path) {
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* A server that ends, or that could not start, leaves no lock behind, nor an empty log. */
+static void unlock_dir(struct persist *p) {
+    if (p->locked) {
+        char *path = xasprintf("%s/duet.lock", p->dir);
+        unlink(path);
+        free(path);
+        if (p->loading) rmdir(p->log_dir);
+    }
+    if (p->lock_fd >= 0) close(p->lock_fd);
+}
+
 static bool lock_dir(struct persist *p, char *err, size_t err_size) {
     char *path = xasprintf("%s/duet.lock", p->dir);
-    p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    bool ok = p->lock_fd >= 0 && flock(p->lock_fd, LOCK_EX | LOCK_NB) == 0;
+    bool ok, gone = false;
+    do { /* again when its owner took the file away between open and flock */
+        if (gone) close(p->lock_fd);
+        p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+        ok = p->lock_fd >= 0 && flock(p->lock_fd, LOCK_EX | LOCK_NB) == 0;
+        gone = ok && !is_file(p->lock_fd, path);
+    } while (gone);
+    p->locked = ok;
     if (!ok && errno == EWOULDBLOCK)
         snprintf(
             err, err_size,
@@ -101,7 +125,7 @@ void persist_close(struct persist *p) {
     loop_timer_free(p->second);
     loader_free(p->loader);
     aof_free(&p->aof);
-    if (p->lock_fd >= 0) close(p->lock_fd);
+    unlock_dir(p);
     free(p->dir);
     free(p->log_dir);
     free(p->rdb_path);

@@ -42,6 +42,7 @@ def bad_options():
             refuses([conf], *words)
         with servers.Server() as s:
             refuses(["--port", str(s.port), "--dir", d], str(s.port), "in use")
+        tap.equal(os.listdir(d), ["a.conf"], "and nothing is left behind in its directory")
     done = subprocess.run([tap.DUET, "server", "--help"], capture_output=True, text=True)
     tap.ok(done.returncode == 0 and "appendfsync" in done.stdout, "--help lists the directives")
 
@@ -293,7 +294,11 @@ def slow_commands():
         words = c.cmd("SLOWLOG", "GET", "1")[0][3]
         tap.equal((len(words), words[1][128:], words[31]), (32, b"... (72 more bytes)", b"... (10 more arguments)"), "long ones are cut")
         tap.ok(c.cmd("SLOWLOG", "RESET") == b"OK" and c.cmd("SLOWLOG", "LEN") <= 1, "SLOWLOG RESET forgets them")
-        tap.ok(re.search(rb"cmdstat_debug:calls=1,usec=\d{5}", c.cmd("INFO", "commandstats")), "INFO commandstats has the time too")
+        c.cmd("CONFIG", "SET", "slowlog-log-slower-than", "5000")
+        c.send_raw(servers.encode("MULTI") + servers.encode("DEBUG", "SLEEP", "0.02") + servers.encode("PING") + servers.encode("EXEC"))
+        c.read(), c.read(), c.read(), c.read()
+        tap.equal([e[3] for e in c.cmd("SLOWLOG", "GET", "1")], [[b"DEBUG", b"SLEEP", b"0.02"]], "a slow command of a transaction is kept, EXEC is not")
+        tap.ok(re.search(rb"cmdstat_debug:calls=2,usec=\d{5}", c.cmd("INFO", "commandstats")), "INFO commandstats has the time too")
 
 
 def expiry():
