@@ -26,6 +26,8 @@ static struct batch own; /* of the executor's own connections */
 static struct {
     uint64_t began_ns, now_ns; /* of the client's turn; now_ns of its last chunk's end */
     uint64_t cycles[CHUNK];    /* the counter when each of the chunk was done */
+    const char *hashed[CHUNK]; /* each one's first key, NULL: none or not known */
+    uint64_t hash[CHUNK];
 } turn;
 
 /* --- checks --- */
@@ -291,25 +293,23 @@ static void resolve_late(const struct client *c, struct request *r, const struct
     r->bad_subcommand = bad;
 }
 
-static void prefetch(const struct client *c, const struct batch *b, size_t from, size_t n) {
-    if (n < 2 || c->db >= store_databases(server.store)) return;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = from; i < from + n; i++) {
-            const struct request *r = &b->v[i];
-            if (!r->cmd || r->cmd->first <= 0 || r->argc <= r->cmd->first) continue;
-            struct bytes key = b->words.v[r->first + (size_t)r->cmd->first];
-            if (pass == 0)
-                store_prefetch_bucket(server.store, c->db, key);
-            else
-                store_prefetch_entry(server.store, c->db, key);
-        }
-    }
+static inline const struct bytes *first_key(const struct batch *b, const struct request *r) {
+    if (!r->cmd || r->cmd->first <= 0 || r->argc <= r->cmd->first) return NULL;
+    return &b->words.v[r->first + (size_t)r->cmd->first];
 }
 
-static const struct bytes *only_key(const struct batch *b) {
-    const struct request *r = b->v;
-    if (b->count != 1 || !r->cmd || r->cmd->first <= 0 || r->argc <= r->cmd->first) return NULL;
-    return &b->words.v[r->first + (size_t)r->cmd->first];
+/* The chunk's first keys: hashed once, their buckets asked for, then what those point to. */
+static void prefetch(const struct client *c, const struct batch *b, size_t n) {
+    bool useful = n > 1 && c->db < store_databases(server.store);
+    for (size_t i = 0; i < n; i++) {
+        const struct bytes *key = first_key(b, &b->v[b->done + i]);
+        turn.hashed[i] = key ? key->p : NULL;
+        if (!key) continue;
+        turn.hash[i] = store_hash(*key);
+        if (useful) store_prefetch_bucket(server.store, c->db, turn.hash[i]);
+    }
+    for (size_t i = 0; useful && i < n; i++)
+        if (turn.hashed[i]) store_prefetch_entry(server.store, c->db, turn.hash[i]);
 }
 
 void dispatch_prefetch(struct batch *const *v, size_t n) {
@@ -321,13 +321,13 @@ void dispatch_prefetch(struct batch *const *v, size_t n) {
     }
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < n; i++) {
-            const struct bytes *key = only_key(v[i]);
+            const struct bytes *key = v[i]->count == 1 ? first_key(v[i], v[i]->v) : NULL;
             int db = v[i]->client->db;
             if (!key || db >= store_databases(server.store)) continue;
             if (pass == 0)
-                store_prefetch_bucket(server.store, db, *key);
+                store_prefetch_bucket(server.store, db, store_hash(*key));
             else
-                store_prefetch_entry(server.store, db, *key);
+                store_prefetch_entry(server.store, db, store_hash(*key));
         }
     }
 }
@@ -393,7 +393,7 @@ static void run_chunk(struct client *c, struct batch *b) {
     struct call call;
     size_t n = b->count - b->done, i = 0;
     if (n > CHUNK) n = CHUNK;
-    prefetch(c, b, b->done, n);
+    prefetch(c, b, n);
     uint64_t began_ns = clock_boot_ns(), began_cycles = cycles();
     if (!turn.began_ns) turn.began_ns = turn.now_ns = began_ns;
     fill_call(&call, c, 0, clock_wall_ms());
@@ -408,6 +408,8 @@ static void run_chunk(struct client *c, struct batch *b) {
             client_stall(c, STALL_LEASE);
             break;
         }
+        call.hashed = turn.hashed[i];
+        call.hash = turn.hash[i];
         if (!execute(&call, c, r, argv)) break;
         turn.cycles[i] = cycles();
     }

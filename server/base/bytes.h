@@ -15,6 +15,13 @@ struct bytes {
 
 #define BYTES(literal) ((struct bytes){"" literal, sizeof(literal) - 1})
 
+/* Asks for the cache line of p. The empty asm keeps the optimiser from dropping calls of functions that do
+ * nothing else: to it they have no effect. */
+static inline void cache_ask(const void *p) {
+    __builtin_prefetch(p);
+    __asm__ volatile("");
+}
+
 /* Little-endian loads from any address. */
 static inline uint64_t bytes_load64(const void *p) {
     uint64_t v;

@@ -148,12 +148,14 @@ bool call_expire_if_needed(struct call *c, int db, struct entry *e) {
     return true;
 }
 
-static struct entry *find(struct call *c, int db, struct bytes key) {
-    struct entry *e = store_find(c->store, db, key);
-    return e && call_expire_if_needed(c, db, e) ? NULL : e;
+static inline struct entry *find(struct call *c, int db, struct bytes key) {
+    uint64_t hash = key.p == c->hashed && key.p ? c->hash : store_hash(key);
+    struct entry *e = store_find_hashed(c->store, db, key, hash);
+    if (!e || __builtin_expect(entry_expiry(e) == NO_EXPIRY, 1)) return e;
+    return call_expire_if_needed(c, db, e) ? NULL : e;
 }
 
-static struct entry *found(struct call *c, struct entry *e) {
+static inline struct entry *found(struct call *c, struct entry *e) {
     if (e && !(c->flags & CALL_NO_TOUCH)) store_touch(c->store, e, c->now_ms);
     return e;
 }
@@ -192,8 +194,9 @@ bool call_is_kind(struct call *c, const struct entry *e, enum value_kind kind) {
 struct entry *call_put(struct call *c, struct bytes key, struct bytes value, int64_t expiry_ms,
                        bool existed) {
     struct entry *e = store_put_string(c->store, c->db, key, value, expiry_ms);
+    if (existed) return e; /* whoever found it has marked the access */
     store_touch(c->store, e, c->now_ms);
-    if (!existed) call_created(c, c->db, key, e);
+    call_created(c, c->db, key, e);
     return e;
 }
 

@@ -97,6 +97,9 @@ struct call {
     struct buf *out;
     const struct call_ops *ops;
     void *client; /* floor 4's; NULL in tests */
+    /* Floor 4 may know a word's hash already (store_hash): of the word that begins here; NULL: of none. */
+    const char *hashed;
+    uint64_t hash;
 
     /* Results. Zero them before the command runs. */
     uint64_t dirty;  /* changes made; 0: nothing to log */

@@ -551,8 +551,12 @@ static const struct command *subcommand(const struct command *cmd, struct bytes 
 const struct command *command_resolve(int argc, const struct bytes *argv, unsigned edition,
                                       bool *unknown_subcommand) {
     *unknown_subcommand = false;
-    const struct command *cmd = command_find(argv[0], edition);
-    if (!cmd || !cmd->has_subcommands || argc < 2) return cmd;
+    const struct command *cmd = row_find(argv[0]);
+    if (!cmd || cmd->parent) return NULL;
+    bool there = cmd->fn && (cmd->editions & edition || !edition);
+    if (__builtin_expect(there && !cmd->has_subcommands, 1)) return cmd;
+    if (!command_exists(cmd, edition)) return NULL;
+    if (!cmd->has_subcommands || argc < 2) return cmd;
     return subcommand(cmd, argv[1], unknown_subcommand);
 }
 

@@ -211,42 +211,44 @@ static enum resp_state parse_multibulk(struct resp_parser *p, const char *data, 
 
 /* ---- The short way -------------------------------------------------------------------------- */
 
-enum { NUMBER_BYTES = 6, SHORT_ARGS = 1024 }; /* four digits, CR LF */
+enum { SHORT_ARGS = 1024 };
 
-/* One to four digits and CR LF, none of them a leading zero; NUMBER_BYTES at s may be read. Returns the
- * byte behind, or NULL. */
-static inline const char *short_number(const char *s, uint32_t *v) {
-    uint32_t n = (unsigned char)s[0] - (uint32_t)'0', d;
-    if (n - 1 > 8) return NULL;
-    if (s[1] == '\r') {
+/* TYPE, one to four digits without a leading zero, CR LF, of which seven bytes at s may be read. Returns the byte
+ * behind, or NULL. */
+static inline const char *short_number(const char *s, char type, uint32_t *v) {
+    const uint32_t end = (uint32_t)'\r' << 16 | (uint32_t)'\n' << 24;
+    uint32_t w = bytes_load32(s), n = (w >> 8 & 255) - (uint32_t)'0',
+             d = (w >> 16 & 255) - (uint32_t)'0';
+    if ((char)w != type || n - 1 > 8) return NULL;
+    if ((w & 0xffff0000) == end) {
         *v = n;
-        return s + 3;
+        return s + 4;
     }
-    for (int i = 1; i < 4; i++) {
-        d = (unsigned char)s[i] - (uint32_t)'0';
-        if (d > 9) return NULL;
+    n = n * 10 + d;
+    if (d > 9) return NULL;
+    for (s += 3;; s++) {
+        if (s[0] == '\r' && s[1] == '\n') break;
+        d = (unsigned char)s[0] - (uint32_t)'0';
+        if (d > 9 || n > 999) return NULL;
         n = n * 10 + d;
-        if (s[i + 1] != '\r') continue;
-        *v = n;
-        return s + i + 3;
     }
-    return NULL;
+    *v = n;
+    return s + 2;
 }
 
 /* A request that is there as a whole, in the form that every client writes. Returns its length, or 0: then nothing
  * was changed, and the long way will tell what it is. */
 static inline size_t parse_whole(const char *data, size_t len, const struct resp_limits *limits,
                                  struct resp_args *out) {
-    const char *s = data + 1, *end = data + len;
+    const char *s = data, *last = data + len - 7; /* where a number may begin at the latest */
     uint32_t n, bulk;
-    if (len <= NUMBER_BYTES || limits->unauthenticated) return 0;
-    if (!(s = short_number(s, &n)) || n > SHORT_ARGS) return 0;
+    if (len < 7 || limits->unauthenticated) return 0;
+    if (!(s = short_number(s, '*', &n)) || n > SHORT_ARGS) return 0;
     if (__builtin_expect(out->cap - out->count < n, 0)) args_grow(out, n);
     struct bytes *v = out->v + out->count, *behind = v + n;
     for (; v < behind; v++) {
-        if (end - s <= NUMBER_BYTES || *s != '$') return 0;
-        if (!(s = short_number(s + 1, &bulk)) || bulk > limits->bulk_max) return 0;
-        if (end - s < (ptrdiff_t)bulk + 2) return 0;
+        if (s > last || !(s = short_number(s, '$', &bulk)) || bulk > limits->bulk_max) return 0;
+        if ((size_t)(data + len - s) < bulk + 2) return 0;
         *v = (struct bytes){s, bulk};
         s += bulk + 2;
     }

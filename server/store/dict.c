@@ -138,7 +138,7 @@ struct dict_place dict_place_of(const struct dict *d, const void *elem, uint64_t
 void dict_prefetch_bucket(const struct dict *d, uint64_t hash) {
     if (!d->count) return;
     struct group g = dict_group(d, hash);
-    __builtin_prefetch(dict_bucket(d, dict_bucket_number(g, dict_home(g, hash))));
+    cache_ask(dict_bucket(d, dict_bucket_number(g, dict_home(g, hash))));
 }
 
 void dict_prefetch_elem(const struct dict *d, uint64_t hash) {
@@ -148,8 +148,8 @@ void dict_prefetch_elem(const struct dict *d, uint64_t hash) {
     unsigned hits = bucket_match(b, dict_tag(hash));
     if (!hits) return;
     const char *elem = bucket_elem(b, (unsigned)__builtin_ctz(hits));
-    __builtin_prefetch(elem);
-    __builtin_prefetch(elem + 64);
+    cache_ask(elem);
+    cache_ask(elem + 64);
 }
 
 /* ---- Putting in ----------------------------------------------------------------------------- */

@@ -153,12 +153,12 @@ uint64_t store_hash(struct bytes key) {
     return dict_hash(key);
 }
 
-void store_prefetch_bucket(struct store *s, int db, struct bytes key) {
-    dict_prefetch_bucket(store_dict(s, db), dict_hash(key));
+void store_prefetch_bucket(struct store *s, int db, uint64_t hash) {
+    dict_prefetch_bucket(store_dict(s, db), hash);
 }
 
-void store_prefetch_entry(struct store *s, int db, struct bytes key) {
-    dict_prefetch_elem(store_dict(s, db), dict_hash(key));
+void store_prefetch_entry(struct store *s, int db, uint64_t hash) {
+    dict_prefetch_elem(store_dict(s, db), hash);
 }
 
 void store_before_change(struct store *s, int db, struct entry *e) {

@@ -86,8 +86,8 @@ uint64_t store_hash(struct bytes key);
 struct entry *store_find_hashed(struct store *s, int db, struct bytes key, uint64_t hash);
 /* Brings a key's bucket, then its entry, into the cache; for a batch: first all of the one, then
  * all of the other. Never required. */
-void store_prefetch_bucket(struct store *s, int db, struct bytes key);
-void store_prefetch_entry(struct store *s, int db, struct bytes key);
+void store_prefetch_bucket(struct store *s, int db, uint64_t hash);
+void store_prefetch_entry(struct store *s, int db, uint64_t hash);
 
 /* Creates the key or replaces whatever it holds; value and key must not point into the entry replaced. expiry_ms: a stamp, NO_EXPIRY, or KEEP_EXPIRY (the
  * one that the key has). A canonical integer is kept as an integer. Returns the entry. */
