@@ -350,7 +350,7 @@ class Words(ZsetWords, GeoWords):
             return words  # a count of minus two thousand million would be answered by as many members
         if r < 0.02 and len(words) > 1:
             words.pop()
-        elif r < 0.04:
+        elif r < 0.04 and words[0][:3] != b"GEO":  # distances are stored nowhere but in gd
             words.append(odd)
         elif r < 0.06 and len(words) > 1 and words[0][:3] not in (b"LMP", b"GEO"):  # redis-server dies of a number of keys that overflows
             words[self.rng.randint(1, len(words) - 1)] = odd

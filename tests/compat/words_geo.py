@@ -108,7 +108,7 @@ class GeoWords:
             tail.append(word)
             if word.upper() == b"COUNT" and self.chance(0.97):
                 tail.append(b"%d" % self.rng.randint(1, 30) if self.chance(0.9) else self.small())
-            if word.upper() in (b"STORE", b"STOREDIST") and self.chance(0.97):
+            if word.upper() == b"STOREDIST" or word.upper() == b"STORE" and self.chance(0.97):
                 tail.append(b"gd")
         return tail
 
