@@ -67,23 +67,18 @@ static bool is_before(const struct mark *m, const uint8_t *lp, const uint8_t *at
     return key != m->key ? key < m->key : mark_is_behind_equal(m, lp_get(at, digits));
 }
 
-/* By halves: stepping over pairs is cheap, reading their scores is not. */
+/* In strides: passing a pair is cheap, reading its score less so, and most marks lie before the end. */
 size_t zp_before(const uint8_t *lp, const struct mark *m, const uint8_t **at) {
-    size_t low = 0, n = zp_len(lp);
-    const uint8_t *from = lp_first(lp);
-    while (n) {
-        size_t half = n / 2;
-        const uint8_t *mid = skip(lp, from, half);
-        if (is_before(m, lp, mid)) {
-            from = zp_next(lp, mid);
-            low += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
+    enum { STRIDE = 8 };
+    size_t rank = 0, len = zp_len(lp);
+    const uint8_t *from = lp_first(lp), *ahead;
+    for (; len - rank > STRIDE; rank += STRIDE, from = ahead) {
+        ahead = skip(lp, from, STRIDE);
+        if (!is_before(m, lp, ahead)) break;
     }
+    for (; from && is_before(m, lp, from); rank++) from = zp_next(lp, from);
     *at = from;
-    return low;
+    return rank;
 }
 
 /* ---- Change ---------------------------------------------------------------------------------- */
