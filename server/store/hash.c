@@ -2,9 +2,6 @@
  * value. */
 #include "server/store/hash.h"
 
-#include <stdlib.h>
-
-#include "server/base/hash.h"
 #include "server/base/log.h"
 #include "server/store/packed.h"
 #include "server/store/table.h"
@@ -86,18 +83,15 @@ bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
                      int64_t expiry_ms) {
     const uint8_t *lp = (const uint8_t *)listpack.p;
     if (!lp_valid(lp, listpack.len) || lp_count(lp) == 0 || lp_count(lp) % 2) return false;
+    if (packed_has_twins(lp)) return false;
     size_t n = 0;
-    bool fits = true, twice = false;
-    struct map *seen = map_new(false);
+    bool fits = true;
     char digits[LP_DIGITS], value[LP_DIGITS];
-    for (const uint8_t *f = lp_first(lp), *v; f && !twice; f = lp_next(lp, v)) {
+    for (const uint8_t *f = lp_first(lp), *v; f && fits; f = lp_next(lp, v)) {
         struct bytes field = lp_get(f, digits);
         v = lp_next(lp, f);
-        fits &= stays_packed(s, ++n, field, lp_get(v, value));
-        twice = map_put(seen, field.p, field.len, seen) != NULL;
+        fits = stays_packed(s, ++n, field, lp_get(v, value));
     }
-    map_free(seen, NULL);
-    if (twice) return false;
     struct entry *e = store_put(s, db, key, KIND_HASH, FORM_LISTPACK, 0, expiry_ms);
     entry_set_pointer(e, packed_copy(s, lp));
     if (!fits || listpack.len > PACKED_MAX_BYTES) unpack(s, e);

@@ -1,6 +1,7 @@
 /* See packed.h. */
 #include "server/store/packed.h"
 
+#include "server/base/hash.h"
 #include "server/base/log.h"
 
 uint8_t *packed_new(struct store *s) {
@@ -30,4 +31,35 @@ void packed_splice(struct store *s, struct entry *e, const uint8_t *at, size_t o
     if (after > before) entry_set_pointer(e, lp = xrealloc(lp, after));
     lp_splice(lp, offset, old_bytes, old_count, values, n);
     if (after < before) entry_set_pointer(e, xrealloc(lp, after));
+}
+
+/* A hash table for one pass: where a name stands (0: free) and the upper half of its hash. */
+struct seen {
+    uint32_t offset, hash;
+};
+
+static bool seen_before(struct seen *table, size_t mask, const uint8_t *lp, const uint8_t *at) {
+    char ours[LP_DIGITS], theirs[LP_DIGITS];
+    struct bytes name = lp_get(at, ours);
+    uint64_t hash = hash_bytes(name.p, name.len);
+    uint32_t upper = (uint32_t)(hash >> 32);
+    size_t i = hash & mask;
+    for (; table[i].offset; i = (i + 1) & mask)
+        if (table[i].hash == upper && bytes_equal(lp_get(lp + table[i].offset, theirs), name))
+            return true;
+    table[i] = (struct seen){(uint32_t)(at - lp), upper};
+    return false;
+}
+
+bool packed_has_twins(const uint8_t *lp) {
+    enum { FEW = 512 };
+    struct seen few[FEW], *table = few;
+    size_t cap = 16, pairs = lp_count(lp) / 2;
+    while (cap < 2 * pairs) cap *= 2;
+    if (cap > FEW) table = xmalloc(cap * sizeof *table);
+    memset(table, 0, cap * sizeof *table);
+    const uint8_t *at = lp_first(lp);
+    while (at && !seen_before(table, cap - 1, lp, at)) at = lp_next(lp, lp_next(lp, at));
+    if (table != few) free(table);
+    return at != NULL;
 }

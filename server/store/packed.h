@@ -15,6 +15,8 @@ static inline const uint8_t *packed_of(const struct entry *e) {
 /* As lp_splice, finding the room; `at` NULL: at the end. */
 void packed_splice(struct store *s, struct entry *e, const uint8_t *at, size_t old_count,
                    const struct bytes *values, size_t n);
+/* Whether a listpack of pairs names one of them twice; for what comes from outside. */
+bool packed_has_twins(const uint8_t *lp);
 /* Whether another pair with so many bytes is too much for a small form. */
 static inline bool packed_overflows(const struct entry *e, size_t more_bytes) {
     return lp_total(packed_of(e)) + more_bytes > PACKED_MAX_BYTES;

@@ -101,32 +101,20 @@ enum zset_change zp_put(struct store *s, struct entry *e, const uint8_t *at, str
 
 /* ---- Bytes from outside ---------------------------------------------------------------------- */
 
-static int by_member(const void *a, const void *b) {
-    char da[LP_DIGITS], db[LP_DIGITS];
-    return member_compare(lp_get(*(const uint8_t *const *)a, da),
-                          lp_get(*(const uint8_t *const *)b, db));
-}
-
-static bool has_twins(const uint8_t *lp, size_t len) {
-    const uint8_t **members = xmalloc(len * sizeof *members), *at = lp_first(lp);
-    bool twins = false;
-    for (size_t i = 0; i < len; i++, at = zp_next(lp, at)) members[i] = at;
-    qsort(members, len, sizeof *members, by_member);
-    for (size_t i = 1; i < len && !twins; i++) twins = by_member(&members[i - 1], &members[i]) == 0;
-    free(members);
-    return twins;
-}
-
 bool zp_valid(const uint8_t *lp, size_t size, bool *in_order) {
-    char digits[LP_DIGITS];
+    char digits[2][LP_DIGITS];
+    struct mark before = {0};
     double score;
     if (!lp_valid(lp, size) || lp_count(lp) == 0 || lp_count(lp) % 2) return false;
     *in_order = true;
-    for (const uint8_t *at = lp_first(lp), *before = NULL; at; at = zp_next(lp, at)) {
+    size_t n = 0;
+    for (const uint8_t *at = lp_first(lp); at; at = zp_next(lp, at), n++) {
         if (!parse_score(lp_next(lp, at), &score)) return false;
-        struct mark m = {score_key(score), lp_get(at, digits), false};
-        if (before) *in_order &= is_before(&m, lp, before);
-        before = at;
+        struct mark here = {score_key(score), lp_get(at, digits[n % 2]), false};
+        if (n && (before.key > here.key ||
+                  (before.key == here.key && !mark_is_behind_equal(&here, before.member))))
+            *in_order = false;
+        before = here;
     }
-    return !has_twins(lp, lp_count(lp) / 2);
+    return !packed_has_twins(lp);
 }
