@@ -1,6 +1,6 @@
 /* X25519 (RFC 7748) for 64-bit processors, as a curve of BearSSL's: its own works with words of 31 bits
- * and takes three and a half times as long, twice in each handshake. Everything but Curve25519 is passed on to
- * BearSSL.
+ * and takes three and a half times as long, twice in each handshake. P-256 is in tls_p256.c; the rest is passed on
+ * to BearSSL.
  *
  * A number modulo p = 2^255 - 19 is five limbs of 51 bits, lowest first. mul and square leave limbs
  * just above 2^51; add and sub do not carry, so that what they give is below 2^54 when it is made of
@@ -235,11 +235,13 @@ static size_t api_xoff(int curve, size_t *len) {
 
 static uint32_t api_mul(unsigned char *g, size_t g_len, const unsigned char *k, size_t k_len,
                         int curve) {
+    if (curve == BR_EC_secp256r1) return tls_p256_mul(g, g_len, k, k_len);
     if (curve != BR_EC_curve25519) return br_ec_all_m31.mul(g, g_len, k, k_len, curve);
     return g_len == POINT_BYTES ? multiply(g, k, k_len) : 0;
 }
 
 static size_t api_mulgen(unsigned char *r, const unsigned char *k, size_t k_len, int curve) {
+    if (curve == BR_EC_secp256r1) return tls_p256_mulgen(r, k, k_len);
     if (curve != BR_EC_curve25519) return br_ec_all_m31.mulgen(r, k, k_len, curve);
     memset(r, 0, POINT_BYTES);
     r[0] = 9;

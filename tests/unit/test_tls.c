@@ -1,5 +1,5 @@
 /* link: server/base/tls.c server/base/tls_record.c server/base/tls_context.c
- * server/base/tls_verify.c server/base/tls_x25519.c server/base/tls_suites.c server/base/tls_pem.c server/base/tls_cache.c
+ * server/base/tls_verify.c server/base/tls_x25519.c server/base/tls_p256.c server/base/tls_suites.c server/base/tls_pem.c server/base/tls_cache.c
  * server/base/stream.c server/base/sock.c server/base/buf.c server/base/log.c server/base/clock.c
  * server/base/file.c server/base/hash.c server/base/num.c server/base/rand.c */
 /* TLS without a network: certificates and keys from files in every form, lists of suites, two streams
@@ -219,6 +219,66 @@ static void test_x25519(void) {
     unsigned char zero[32] = {0}, one[32] = {1};
     is_int(tls_curves.mul(zero, 32, k, 32, BR_EC_curve25519), 0, "the point 0 is refused");
     is_int(tls_curves.mul(one, 32, k, 32, BR_EC_curve25519), 0, "so is one of small order");
+}
+
+/* ---- P-256 ----------------------------------------------------------------------------------- */
+
+/* A multiplier: random, short, small, or near the order, where carries run far. */
+static size_t multiplier(unsigned char k[32], int i, struct prng *rng) {
+    size_t n_len;
+    const unsigned char *n = br_ec_all_m31.order(BR_EC_secp256r1, &n_len);
+    for (int j = 0; j < 32; j++) k[j] = (unsigned char)prng_u64(rng);
+    k[0] &= 0x7f; /* below the order */
+    k[31] |= 1;
+    switch (i % 5) {
+    case 1:
+        memcpy(k, n, 32);
+        k[31] = (unsigned char)(n[31] - 1 - prng_below(rng, 0x50));
+        break;
+    case 2:
+        memset(k, 0, 31);
+        k[31] = (unsigned char)(1 + prng_below(rng, 255));
+        break;
+    case 3:
+        for (int j = 1; j < 32; j++) k[j] = prng_below(rng, 2) ? 0xff : 0;
+        k[31] = 0xff;
+        break;
+    case 4: return 1 + prng_below(rng, 31);
+    }
+    return 32;
+}
+
+static void test_p256(void) {
+    struct prng rng;
+    prng_seed(&rng, 6);
+    unsigned char point[65] = {0}, mine[65], theirs[65], k[32];
+    int same = 0, made = 0, count = getenv("DUET_FULL") ? 20000 : 500;
+    for (int i = 0; i < count; i++) {
+        size_t len = multiplier(k, i, &rng);
+        br_ec_all_m31.mulgen(theirs, k, len, BR_EC_secp256r1);
+        size_t n = tls_curves.mulgen(mine, k, len, BR_EC_secp256r1);
+        made += n == 65 && !memcmp(mine, theirs, 65);
+        if (!point[0]) memcpy(point, mine, 65);
+        memcpy(mine, point, 65);
+        memcpy(theirs, point, 65);
+        uint32_t a = tls_curves.mul(mine, 65, k, len, BR_EC_secp256r1);
+        uint32_t b = br_ec_all_m31.mul(theirs, 65, k, len, BR_EC_secp256r1);
+        same += a == 1 && b == 1 && !memcmp(mine, theirs, 65);
+        memcpy(point, mine, 65); /* the next one's */
+    }
+    is_int(made, count, "multiples of the generator of P-256 are BearSSL's");
+    is_int(same, count, "multiples of other points too");
+    int refused = 0;
+    for (int i = 0; i < 65 * 8; i++) {
+        memcpy(mine, point, 65);
+        mine[i / 8] ^= (unsigned char)(1 << i % 8);
+        refused += !tls_curves.mul(mine, 65, k, 32, BR_EC_secp256r1);
+    }
+    is_int(refused, 65 * 8, "a point with any bit changed is none");
+    memset(mine + 1, 0xff, 32);
+    ok(!tls_curves.mul(mine, 65, k, 32, BR_EC_secp256r1) &&
+           !tls_curves.mul(point, 64, k, 32, BR_EC_secp256r1),
+       "nor is one with numbers that are too big, or one cut off");
 }
 
 /* ---- suites ---------------------------------------------------------------------------------- */
@@ -518,6 +578,7 @@ int main(void) {
     test_files();
     test_damage();
     test_x25519();
+    test_p256();
     test_suites();
     test_every_suite();
     struct tls *s = server_of("ec", "ALL"), *c = client_of(NULL, NULL);
