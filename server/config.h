@@ -58,6 +58,9 @@ struct config {
     int64_t lfu_log_factor, lfu_decay_min;
     int64_t maxmemory_samples, eviction_tenacity;
     bool slave_ignores_maxmemory;
+    bool active_defrag;
+    uint64_t defrag_ignore_bytes;
+    int64_t defrag_lower, defrag_upper, defrag_min, defrag_max; /* percent */
     /* values: from how many elements or bytes on a small form becomes the big one */
     int64_t list_chunk, list_compress;
     int64_t set_packed_entries, hash_packed_entries, hash_packed_bytes;

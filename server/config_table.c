@@ -249,6 +249,13 @@ const struct config_row config_rows[] = {
     INT("maxmemory-samples", NULL, maxmemory_samples, 0, "5", 1, INT_MAX, E_NONE),
     INT("maxmemory-eviction-tenacity", NULL, eviction_tenacity, 0, "10", 0, 100, E_NONE),
     BOOL("replica-ignore-maxmemory", "slave-ignore-maxmemory", slave_ignores_maxmemory, 0, "yes", E_NONE),
+    BOOL("activedefrag", NULL, active_defrag, 0, "yes", E_NONE),
+    BYTES_ROW("active-defrag-ignore-bytes", NULL, defrag_ignore_bytes, 0, "104857600", 1, INT64_MAX, E_NONE),
+    INT("active-defrag-threshold-lower", NULL, defrag_lower, 0, "10", 0, 1000, E_NONE),
+    INT("active-defrag-threshold-upper", NULL, defrag_upper, 0, "100", 0, 1000, E_NONE),
+    INT("active-defrag-cycle-min", NULL, defrag_min, 0, "1", 1, 99, E_NONE),
+    INT("active-defrag-cycle-max", NULL, defrag_max, 0, "25", 1, 99, E_NONE),
+    KEPT("active-defrag-max-scan-fields", NULL, "1000"),
     /* persistence: unlike Redis the log is on when nothing is said, and then no RDB file is due */
     BOOL("appendonly", NULL, appendonly, 0, "yes", E_PERSIST),
     ENUM("appendfsync", NULL, appendfsync, 0, "everysec", fsyncs, E_PERSIST),
@@ -306,7 +313,6 @@ const struct config_row config_rows[] = {
     KEPT("tracking-table-max-keys", NULL, "1000000"),
     /* How Redis works inside: Duet has no fork, no background rehash to switch, one way to free. */
     KEPT("activerehashing", NULL, "yes"),
-    KEPT("activedefrag", NULL, "no"),
     KEPT("dynamic-hz", NULL, "yes"),
     KEPT("lazyfree-lazy-eviction", NULL, "no"),
     KEPT("lazyfree-lazy-expire", NULL, "no"),

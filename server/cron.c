@@ -5,6 +5,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/io.h"
+#include "server/defrag.h"
 #include "server/evict.h"
 #include "server/memory.h"
 #include "server/output.h"
@@ -92,6 +93,7 @@ static void on_cron(struct loop *l, void *arg) {
     tlsconf_cron();
     sample_rates(now);
     expire_cycle();
+    defrag_cron();
     evict_make_room(); /* others than commands take memory too */
     note_between(began_ns);
 }
@@ -137,6 +139,7 @@ static void before_sleep(struct loop *l, void *arg) {
     look_at_stalled();
     if (expire_more) expire_cycle();
     bool evicting = evict_go_on();
+    bool moving = defrag_step();
     bool work = store_work(server.store, WORK_A_TURN);
     if (server.repl) repl_before_sleep(server.repl);
     output_flush();
@@ -150,7 +153,7 @@ static void before_sleep(struct loop *l, void *arg) {
         else
             loop_timer_stop(stalled_timer);
     }
-    bool busy = work || expire_more || evicting || server.loading || client_any_again() ||
+    bool busy = work || expire_more || evicting || moving || server.loading || client_any_again() ||
                 client_any_released();
     loop_keep_turning(l, busy || !io_may_sleep());
     pair_executor_idle();

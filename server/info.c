@@ -7,6 +7,7 @@
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/io.h"
+#include "server/defrag.h"
 #include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
@@ -129,6 +130,11 @@ static void section_stats(struct buf *out) {
         (ull)s->writes, (ull)s->threaded_reads, (ull)s->threaded_writes,
         (ull)s->output_limit_disconnects);
     tlsconf_info(out);
+    struct defrag_counts moved = defrag_counts();
+    buf_printf(out,
+               "active_defrag_hits:%zu\r\nactive_defrag_misses:%zu\r\n"
+               "duet_defrag_passes:%zu\r\n",
+               moved.moved, moved.looked - moved.moved, moved.passes);
     buf_printf(out,
                "duet_longest_command:%s\r\nduet_longest_command_us:%llu\r\n"
                "duet_longest_between_us:%llu\r\nduet_longest_turn_cpu_us:%llu\r\n",

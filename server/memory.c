@@ -10,6 +10,7 @@
 #include "server/base/buf.h"
 #include "server/base/num.h"
 #include "server/client.h"
+#include "server/defrag.h"
 #include "server/server.h"
 
 typedef unsigned long long ull;
@@ -58,6 +59,11 @@ void memory_sample(void) {
     sampled.backlog = server.repl ? repl_backlog_memory(server.repl) : 0;
     if (!sampled.startup) sampled.startup = sampled.alloc.allocated;
     memory_used();
+}
+
+void memory_pages(size_t *used, size_t *pages) {
+    *used = sampled.alloc.allocated;
+    *pages = sampled.alloc.active;
 }
 
 void memory_reset_peak(void) {
@@ -162,10 +168,10 @@ void memory_info(struct buf *out) {
                "mem_not_counted_for_evict:%zu\r\nmem_replication_backlog:%zu\r\n"
                "mem_total_replication_buffers:%zu\r\nmem_clients_slaves:%zu\r\n"
                "mem_clients_normal:%zu\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\n"
-               "mem_allocator:%s\r\nactive_defrag_running:0\r\n"
+               "mem_allocator:%s\r\nactive_defrag_running:%d\r\n"
                "lazyfree_pending_objects:%zu\r\nlazyfreed_objects:%zu\r\n",
                f.slaves, f.backlog, f.backlog + f.slaves, f.slaves, f.clients, alloc_name(),
-               store_doomed(server.store), store_buried(server.store));
+               defrag_running(), store_doomed(server.store), store_buried(server.store));
 }
 
 /* ---- MEMORY ---------------------------------------------------------------------------------- */

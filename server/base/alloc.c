@@ -33,6 +33,7 @@
 #include <jemalloc/jemalloc.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/base/log.h"
 
@@ -96,12 +97,13 @@ bool alloc_is_lonely(const void *p) {
     return full * u.all_places <= all_full * u.places + all_full * u.places / 8;
 }
 
-void *alloc_packed(size_t n) {
-    void *p = mallocx(n, MALLOCX_TCACHE_NONE);
-    if (!p) bug("out of memory: %zu bytes", n);
-    return p;
+void *alloc_move(void *p, size_t n) {
+    if (!alloc_is_lonely(p)) return NULL;
+    void *copy = mallocx(n, MALLOCX_TCACHE_NONE);
+    if (!copy) bug("out of memory: %zu bytes", n);
+    return memcpy(copy, p, n);
 }
 
-void alloc_free_packed(void *p) {
+void alloc_free_moved(void *p) {
     dallocx(p, MALLOCX_TCACHE_NONE);
 }

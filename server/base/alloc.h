@@ -28,8 +28,9 @@ void alloc_report(void (*piece)(void *arg, const char *text), void *arg);
  * that moving it helps to give pages back. p must be allocated. Some 50 ns and a lock: for
  * defragmentation in steps. */
 bool alloc_is_lonely(const void *p);
-/* As malloc and free, past the thread's cache: the new place is on the fullest pages. */
-void *alloc_packed(size_t n);
-void alloc_free_packed(void *p);
+/* A copy of n bytes at p on fuller pages, when p stands on lonely ones; NULL: it stands well. */
+void *alloc_move(void *p, size_t n);
+/* As free, past the thread's cache: what was moved away from is not to be handed out again. */
+void alloc_free_moved(void *p);
 
 #endif

@@ -98,6 +98,11 @@ enum dict_rest {
 size_t dict_due(struct dict *d, int64_t now, size_t *block, void **out, size_t max, size_t look,
                 enum dict_rest *rest);
 
+/* As dict_each_in_group, but what fn returns takes the element's place (the same key and stamp elsewhere in memory);
+ * NULL: it stays. fn must not look into the dict. */
+typedef void *dict_move_fn(void *arg, void *elem);
+uint64_t dict_move_in_group(struct dict *d, uint64_t from, dict_move_fn *fn, void *arg);
+
 /* Takes the last bucket off a table that is being thrown away: hands out its elements and forgets them. False
  * when none is left. Nothing else but this and dict_release may be called from the first call on. */
 bool dict_dismantle(struct dict *d, dict_each_fn *fn, void *arg);

@@ -21,6 +21,25 @@ uint64_t dict_each_in_group(const struct dict *d, uint64_t from, dict_each_fn *f
     return (from & ~(range - 1)) + range;
 }
 
+static void move_in_bucket(unsigned char *b, dict_move_fn *fn, void *arg) {
+    for (; b; b = bucket_chain(b))
+        for (unsigned used = bucket_used(b); used; used &= used - 1) {
+            unsigned slot = (unsigned)__builtin_ctz(used);
+            void *moved = fn(arg, bucket_elem(b, slot));
+            if (moved) bucket_set_ref(b, slot, (uint64_t)(uintptr_t)moved | bucket_flag(b, slot));
+        }
+}
+
+uint64_t dict_move_in_group(struct dict *d, uint64_t from, dict_move_fn *fn, void *arg) {
+    if (!d->buckets) return 0;
+    struct group g = dict_group(d, dict_reverse64(from));
+    for (unsigned i = 0; i < g.size; i++)
+        move_in_bucket(dict_bucket(d, dict_bucket_number(g, i)), fn, arg);
+    if (g.level == 0) return 0;
+    uint64_t range = (uint64_t)1 << (64 - g.level);
+    return (from & ~(range - 1)) + range;
+}
+
 void dict_each(const struct dict *d, dict_each_fn *fn, void *arg) {
     for (size_t n = 0; n < d->buckets; n++) each_in_bucket(dict_bucket(d, n), fn, arg);
 }

@@ -255,3 +255,7 @@ void hash_verify(const struct entry *e) {
     }
     must(hash_len(e) > 0, "an empty hash has no key");
 }
+
+uint64_t hash_compact(struct entry *e, uint64_t from, struct store_mover *m) {
+    return is_packed(e) ? 0 : table_compact(table_of(e), from, m, NULL, NULL);
+}

@@ -2,6 +2,7 @@
 #ifndef DUET_STORE_INSIDE_H
 #define DUET_STORE_INSIDE_H
 
+#include "server/base/buf.h"
 #include "server/base/rand.h"
 #include "server/store/dict.h"
 #include "server/store/entry.h"
@@ -66,6 +67,15 @@ struct seat {
     struct dict_place at;
 };
 
+/* How far a pass of store_compact has come. */
+struct compaction {
+    int db;
+    uint64_t at;     /* in its dict's order */
+    bool through;    /* all its groups were seen */
+    struct buf keys; /* of values met that take steps of their own, each behind its length */
+    uint64_t inside; /* how far the first of them is */
+};
+
 struct store {
     struct space **spaces;
     /* What the last search found: a change mostly follows it and needs the same. Whoever moves references or
@@ -84,6 +94,7 @@ struct store {
     struct ends ends;
     struct prng prng;
     struct walk walk;
+    struct compaction compaction;
     int expire_db;
     size_t expire_block;
 };
@@ -95,6 +106,22 @@ enum { PACKED_MAX = 8192, PACKED_MAX_BYTES = 1 << 20 };
 static inline size_t packed_limit(size_t setting) {
     return setting < PACKED_MAX ? setting : PACKED_MAX;
 }
+
+/* Looks at an allocation; where it is now. */
+static inline void *compact_move(struct store_mover *m, void *p, size_t n) {
+    m->looked++;
+    void *copy = m->move(p, n);
+    if (!copy) return p;
+    m->free(p);
+    m->moved++;
+    return copy;
+}
+/* Of a value that is more than one allocation: looks at some of them from the place `from` on (0: the beginning);
+ * returns the next place, 0 at the end. */
+uint64_t hash_compact(struct entry *e, uint64_t from, struct store_mover *m);
+uint64_t set_compact(struct entry *e, uint64_t from, struct store_mover *m);
+uint64_t zset_compact(struct entry *e, uint64_t from, struct store_mover *m);
+uint64_t list_compact(struct entry *e, uint64_t from, struct store_mover *m);
 
 static inline struct dict *store_dict(const struct store *s, int db) {
     return &s->spaces[db]->dict;

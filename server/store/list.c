@@ -205,3 +205,19 @@ void list_verify(const struct entry *e) {
         dir_verify(list_big(e));
     must(list_len(e) > 0, "an empty list has no key");
 }
+
+uint64_t list_compact(struct entry *e, uint64_t from, struct store_mover *m) {
+    enum { CHUNKS = 16 };
+    if (list_is_small(e)) return 0;
+    struct list *l = list_big(e);
+    size_t within, next = (size_t)from;
+    if (next >= l->len) return 0;
+    struct place p = dir_locate(l, next, &within);
+    next -= within;
+    for (int i = 0; i < CHUNKS && p.leaf; i++, p = dir_next(p)) {
+        struct chunk *ch = place_chunk(p);
+        ch->room = compact_move(m, ch->room, ch->cap);
+        next += ch->count;
+    }
+    return p.leaf ? next : 0;
+}

@@ -224,3 +224,7 @@ void set_verify(const struct entry *e) {
         table_verify(table_of(e));
     must(set_len(e) > 0, "an empty set has no key");
 }
+
+uint64_t set_compact(struct entry *e, uint64_t from, struct store_mover *m) {
+    return is_packed(e) ? 0 : table_compact(table_of(e), from, m, NULL, NULL);
+}

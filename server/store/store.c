@@ -54,6 +54,7 @@ void store_free(struct store *s) {
         dict_release(&s->spaces[i]->dict);
         free(s->spaces[i]);
     }
+    buf_free(&s->compaction.keys);
     free(s->spaces);
     free(s->grave); /* the reclaimer has ended: nothing is in it */
     free(s);

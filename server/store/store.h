@@ -152,6 +152,19 @@ size_t store_doomed_memory(const struct store *s);
 size_t store_doomed(const struct store *s);
 size_t store_buried(const struct store *s);
 
+/* ---- Compaction ----------------------------------------------------------------------------- */
+
+/* Moving what is left after many deletes together, so that whole pages come free. */
+struct store_mover {
+    /* A copy of n bytes at p in a better place, or NULL: it stands well. p stays as it is. */
+    void *(*move)(void *p, size_t n);
+    void (*free)(void *p);
+    size_t looked, moved; /* counted here */
+};
+/* One step of a pass through all databases: looks at about `limit` allocations, or some more. False at the pass's
+ * end; the next step begins a new one. Nothing happens while a walk is running. */
+bool store_compact(struct store *s, struct store_mover *m, size_t limit);
+
 /* ---- Walks (the snapshot walker) ------------------------------------------------------------ */
 
 /* A walk hands out the data of the instant at which it was started, each entry once, in steps

@@ -92,3 +92,27 @@ static uint64_t chance(void *arg) {
 void *table_random(struct store *s, const struct table *t) {
     return dict_random(&t->dict, chance, s);
 }
+
+struct compacting {
+    const struct table *t;
+    struct store_mover *m;
+    table_moved_fn *moved;
+    void *arg;
+};
+
+static void *compact_elem(void *arg, void *elem) {
+    const struct compacting *c = arg;
+    c->m->looked++;
+    void *copy = c->m->move(elem, elem_room(c->t, elem));
+    if (!copy) return NULL;
+    if (c->moved) c->moved(c->arg, elem, copy);
+    c->m->free(elem);
+    c->m->moved++;
+    return copy;
+}
+
+uint64_t table_compact(struct table *t, uint64_t from, struct store_mover *m, table_moved_fn *moved,
+                       void *arg) {
+    struct compacting c = {t, m, moved, arg};
+    return dict_move_in_group(&t->dict, from, compact_elem, &c);
+}

@@ -67,6 +67,10 @@ void table_remove(struct store *s, struct table *t, uint64_t hash, struct dict_p
                   void *elem);
 /* A step of SCAN: calls fn for some elements, returns the next cursor. */
 uint64_t table_scan(const struct table *t, uint64_t cursor, dict_each_fn *fn, void *arg);
+/* A step of compaction; moved (may be NULL) is told before the old element is freed. */
+typedef void table_moved_fn(void *arg, void *old, void *elem);
+uint64_t table_compact(struct table *t, uint64_t from, struct store_mover *m, table_moved_fn *moved,
+                       void *arg);
 /* Any element; there must be one. */
 void *table_random(struct store *s, const struct table *t);
 

@@ -191,6 +191,16 @@ static void find(const struct tree *t, const void *elem, struct place *p) {
     must(p->at-- > 0 && leaf_elem(p->leaf, p->at) == elem, "an element is in its tree");
 }
 
+void tree_replace(struct tree *t, const void *elem, void *copy) {
+    struct place p;
+    find(t, elem, &p);
+    leaf_set_elem(p.leaf, p.at, copy);
+    for (unsigned i = 0; i < t->height; i++) {
+        void **first = &p.steps[i].node->first[p.steps[i].at];
+        if (*first == elem) *first = copy;
+    }
+}
+
 /* ---- Along the path -------------------------------------------------------------------------- */
 
 static void resize_path(const struct tree *t, struct place *p, size_t more) {

@@ -32,6 +32,8 @@ void tree_add(struct tree *t, void *elem);
 /* The element, which must be there, gets another score and its new place. */
 void tree_move(struct tree *t, void *elem, double score);
 void tree_remove(struct tree *t, const void *elem);
+/* The element stands elsewhere in memory now; both hold the same. */
+void tree_replace(struct tree *t, const void *elem, void *copy);
 /* Takes elements out from that rank on, at most max and at most those of one leaf; returns how many (at least 1). */
 size_t tree_take(struct tree *t, size_t rank, void **out, size_t max);
 

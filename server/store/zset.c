@@ -363,3 +363,12 @@ void zset_verify(const struct entry *e) {
     for (const void *elem; (elem = tree_next(&z->order, &c));)
         must(big_find(z, scored_member(elem)) == elem, "an element of the tree is in the index");
 }
+
+static void moved_in_order(void *arg, void *old, void *elem) {
+    tree_replace(arg, old, elem);
+}
+
+uint64_t zset_compact(struct entry *e, uint64_t from, struct store_mover *m) {
+    if (is_packed(e)) return 0;
+    return table_compact(big_of(e)->members, from, m, moved_in_order, &big_of(e)->order);
+}
