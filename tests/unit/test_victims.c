@@ -1,4 +1,4 @@
-/* link: server/store/victims.c server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
+/* link: server/base/decimal.c server/store/victims.c server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
  * server/store/store.c server/store/string.c server/store/value.c server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/hash.c server/store/set.c server/store/packed.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/proto/intset.c server/proto/listpack.c server/store/walk.c
  * server/base/buf.c server/base/hash.c server/base/log.c server/base/num.c server/base/rand.c
  * server/base/clock.c */
