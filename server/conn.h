@@ -34,7 +34,7 @@ struct conn {
     struct buf out;     /* bytes that the socket did not take, or that wait for the lease */
     unsigned under_way; /* batches that the executor has */
     bool authenticated; /* as the last answer said */
-    bool more;          /* in holds requests that were not looked at */
+    bool more;          /* in holds bytes that were not looked at */
     bool deaf;          /* nothing more is read: what came was no request, or it is closing */
     bool closing;       /* it ends when out is empty */
     bool ended;         /* the executor was told that it ended */

@@ -10,8 +10,8 @@
  * "given back", the executor's last one "close" or "give back". So neither ever meets a struct that
  * is gone: the executor releases it after the thread's last word.
  *
- * Bounds: a thread has at most IO_UNDER_WAY batches of a connection with the executor, and does not
- * read it while it has; a batch holds what one read brought. */
+ * Bounds: a thread has at most IO_UNDER_WAY batches of a connection with the executor, and reads
+ * little ahead while it has; a batch holds what one read brought. */
 #ifndef DUET_SERVER_IO_H
 #define DUET_SERVER_IO_H
 

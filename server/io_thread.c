@@ -14,6 +14,7 @@
 
 enum {
     BATCH_REQUESTS = 512,         /* in one batch; what is left of a read makes the next one */
+    READ_AHEAD_BYTES = 64 * 1024, /* while the executor has IO_UNDER_WAY batches */
     POOL_BATCHES = 256,           /* kept for the next ones */
     TAKE_WHOLE_BYTES = 16 * 1024, /* a batch of so many bytes takes the buffer, not a copy */
     WAKE_AFTER = 16,              /* batches: then the executor is woken before the turn's end */
@@ -71,11 +72,19 @@ static bool may_send_up(const struct conn *k) {
     return !k->deaf && !k->ended && k->under_way < (k->authenticated ? IO_UNDER_WAY : 1);
 }
 
+/* While the executor has all it may, a little is read ahead: so the end of a client that waits is
+ * noticed. */
+static bool may_read(const struct conn *k) {
+    if (k->deaf || k->ended) return false;
+    if (!k->more && may_send_up(k)) return true;
+    return buf_len(&k->in) < READ_AHEAD_BYTES;
+}
+
 /* Sets the loop's interest by the connection's state, and shows that state to the executor. */
 static void settle(struct client *c) {
     struct conn *k = &c->conn;
     int want = 0;
-    if (!k->more && may_send_up(k)) want |= LOOP_READ;
+    if (may_read(k)) want |= LOOP_READ;
     if (buf_len(&k->out) && !k->waits && !k->ended) want |= LOOP_WRITE;
     loop_io_want(k->io, k->ended ? 0 : stream_watch(k->stream, want));
     atomic_store_explicit(&k->wanted, want, memory_order_relaxed);
@@ -149,8 +158,8 @@ static bool input_too_big(const struct client *c) {
     return true;
 }
 
-static long read_some(struct io_thread *t, struct conn *k) {
-    if (!buf_len(&k->in)) return stream_read(k->stream, t->scratch, CONN_READ_BYTES);
+static long read_some(struct io_thread *t, struct conn *k, bool fresh) {
+    if (fresh) return stream_read(k->stream, t->scratch, CONN_READ_BYTES);
     size_t want = k->parser.need + 2;
     if (want < CONN_READ_MIN_BYTES) want = CONN_READ_MIN_BYTES;
     if (want > CONN_READ_MAX_BYTES) want = CONN_READ_MAX_BYTES;
@@ -160,8 +169,8 @@ static long read_some(struct io_thread *t, struct conn *k) {
 
 static void read_conn(struct io_thread *t, struct client *c) {
     struct conn *k = &c->conn;
-    bool fresh = !buf_len(&k->in);
-    long n = read_some(t, k);
+    bool fresh = !buf_len(&k->in) && may_send_up(k);
+    long n = read_some(t, k, fresh);
     if (n == STREAM_AGAIN) return;
     if (n < 0) {
         end(t, c);
@@ -174,7 +183,7 @@ static void read_conn(struct io_thread *t, struct client *c) {
         parse_scratch(t, c, (size_t)n);
     } else {
         buf_added(&k->in, (size_t)n);
-        parse_in(t, c);
+        k->more = true; /* go_on looks at it, when it may */
     }
     if (input_too_big(c)) end(t, c);
 }
@@ -251,7 +260,7 @@ static void on_io(struct loop *l, void *arg, int revents) {
         write_conn(t, c);
         if (!buf_len(&k->out)) buf_free(&k->out);
     }
-    if (revents & LOOP_READ && !k->more && may_send_up(k)) read_conn(t, c);
+    if (revents & LOOP_READ && may_read(k)) read_conn(t, c);
     go_on(t, c);
 }
 

@@ -133,6 +133,19 @@ def transaction(load, c, rng):
     return rng.random() < 0.3
 
 
+def blocker(load, c, rng):
+    kind = rng.randrange(4)
+    if kind == 0:
+        c.cmd("BLPOP", "q", "q2", rng.choice(("0.01", "0.05", "1")))
+    elif kind == 1:
+        c.send_raw(servers.encode("BLPOP", "q3", "0") + servers.encode("PING") * rng.choice((1, 700, 1500)))
+        load.over.wait(0.05)
+        return True  # its end is noticed while it waits, whatever it had sent
+    else:
+        c.cmd("RPUSH", rng.choice(("q", "q2")), "a", "b")
+    return rng.random() < 0.2
+
+
 def administrator(load, c, rng):
     kind = rng.randrange(9)
     lines = c.cmd("CLIENT", "LIST").decode().splitlines()
@@ -171,7 +184,7 @@ def mixed():
     with tempfile.TemporaryDirectory() as logs:
         with server(logs, "--client-output-buffer-limit", "normal", "4mb", "1mb", "1", "--timeout", "30", "--save", "") as s:
             load = Load(lambda: s.connect(30), tap.seed())
-            for fn, count in ((pipeline, 6), (come_and_go, 2), (slow_reader, 2), (transaction, 2), (administrator, 1), (half_slave, 1)):
+            for fn, count in ((pipeline, 6), (come_and_go, 2), (slow_reader, 2), (transaction, 2), (blocker, 3), (administrator, 1), (half_slave, 1)):
                 load.start(fn, count)
             load.over.wait(LOAD_S)
             with s.connect(30) as c:
