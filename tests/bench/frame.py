@@ -16,7 +16,7 @@ import time
 import rig
 
 
-LATE = 1.3  # of the limit of time: what is needed and not done by then is left out
+LATE = 1.1  # of the limit of time: what is needed and not done by then is left out
 
 
 class Step:
