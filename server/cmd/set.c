@@ -116,9 +116,25 @@ static void set_value(struct call *c, struct bytes value, struct set_options *o,
     if (o->flags & (SET_TIMED | SET_GET)) propagate_set(c, key, value, o);
 }
 
+/* SET key value, and nothing else: most of all writes. */
+static void set_plainly(struct call *c) {
+    struct bytes key = c->argv[1], value = c->argv[2];
+    struct entry *e = call_write(c, key);
+    if (e)
+        store_replace_string(c->store, c->db, e, key, value, NO_EXPIRY);
+    else
+        call_put(c, key, value, NO_EXPIRY, false);
+    call_changed(c, key);
+    call_notify(c, NOTIFY_STRING, "set", key);
+    reply_ok(c);
+}
+
 void cmd_set(struct call *c) {
     struct set_options o = {0, 0, 0};
-    if (c->argc == 3 || parse_options(c, 3, false, &o)) set_value(c, c->argv[2], &o, REPLY_OK);
+    if (c->argc == 3)
+        set_plainly(c);
+    else if (parse_options(c, 3, false, &o))
+        set_value(c, c->argv[2], &o, REPLY_OK);
 }
 
 void cmd_setnx(struct call *c) {

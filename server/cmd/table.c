@@ -449,7 +449,7 @@ static inline unsigned name_slot(struct bytes name, uint64_t first) {
     return (unsigned)((h ^ name.len) * 0x9e3779b97f4a7c15ULL >> 54);
 }
 
-static inline struct command *row_find(struct bytes name) {
+static inline __attribute__((always_inline)) struct command *row_find(struct bytes name) {
     uint64_t first = bytes_load_upto8(name.p, name.len);
     for (unsigned i = name_slot(name, first); slots[i].row; i = (i + 1) % SLOTS) {
         const struct slot *s = &slots[i];
@@ -532,8 +532,8 @@ const struct command *command_find(struct bytes name, unsigned edition) {
 }
 
 /* A container's subcommand; the container itself when the word names none, which *unknown tells. */
-static const struct command *subcommand(const struct command *cmd, struct bytes word,
-                                        bool *unknown) {
+static __attribute__((noinline)) const struct command *
+subcommand(const struct command *cmd, struct bytes word, bool *unknown) {
     char full[64];
     size_t n = strlen(cmd->name);
     if (word.len < sizeof full - n - 1) {
@@ -548,16 +548,24 @@ static const struct command *subcommand(const struct command *cmd, struct bytes 
     return cmd;
 }
 
+/* Not simply a command with a function: a container, or nothing that this edition has. */
+static __attribute__((noinline)) const struct command *
+resolve_slowly(const struct command *cmd, int argc, const struct bytes *argv, unsigned edition,
+               bool *unknown_subcommand) {
+    if (!cmd || cmd->parent || !command_exists(cmd, edition)) return NULL;
+    if (!cmd->has_subcommands || argc < 2) return cmd;
+    return subcommand(cmd, argv[1], unknown_subcommand);
+}
+
 const struct command *command_resolve(int argc, const struct bytes *argv, unsigned edition,
                                       bool *unknown_subcommand) {
     *unknown_subcommand = false;
     const struct command *cmd = row_find(argv[0]);
-    if (!cmd || cmd->parent) return NULL;
-    bool there = cmd->fn && (cmd->editions & edition || !edition);
-    if (__builtin_expect(there && !cmd->has_subcommands, 1)) return cmd;
-    if (!command_exists(cmd, edition)) return NULL;
-    if (!cmd->has_subcommands || argc < 2) return cmd;
-    return subcommand(cmd, argv[1], unknown_subcommand);
+    bool plain = cmd && cmd->fn && !cmd->parent && !cmd->has_subcommands &&
+                 (cmd->editions & edition || !edition);
+    return __builtin_expect(plain, 1)
+               ? cmd
+               : resolve_slowly(cmd, argc, argv, edition, unknown_subcommand);
 }
 
 /* Commands that say how many keys follow: the position of that number. */

@@ -25,7 +25,7 @@ void resp_parser_free(struct resp_parser *p) {
     p->line = NULL;
 }
 
-static void args_grow(struct resp_args *a, size_t more) {
+static __attribute__((noinline)) void args_grow(struct resp_args *a, size_t more) {
     size_t cap = a->cap ? a->cap * 2 : 16;
     while (cap < a->count + more) cap *= 2;
     a->v = xrealloc(a->v, cap * sizeof *a->v);
@@ -240,9 +240,9 @@ static inline const char *short_number(const char *s, char type, uint32_t *v) {
  * was changed, and the long way will tell what it is. */
 static inline size_t parse_whole(const char *data, size_t len, const struct resp_limits *limits,
                                  struct resp_args *out) {
-    const char *s = data, *last = data + len - 7; /* where a number may begin at the latest */
     uint32_t n, bulk;
     if (len < 7 || limits->unauthenticated) return 0;
+    const char *s = data, *last = data + len - 7; /* where a number may begin at the latest */
     if (!(s = short_number(s, '*', &n)) || n > SHORT_ARGS) return 0;
     if (__builtin_expect(out->cap - out->count < n, 0)) args_grow(out, n);
     struct bytes *v = out->v + out->count, *behind = v + n;
@@ -256,11 +256,11 @@ static inline size_t parse_whole(const char *data, size_t len, const struct resp
     return (size_t)(s - data);
 }
 
-enum resp_state resp_parse(struct resp_parser *p, const char *data, size_t len,
-                           const struct resp_limits *limits, struct resp_args *out) {
+static __attribute__((noinline)) enum resp_state parse_long(struct resp_parser *p, const char *data,
+                                                            size_t len,
+                                                            const struct resp_limits *limits,
+                                                            struct resp_args *out) {
     size_t first = out->count;
-    if (!p->started && len && data[0] == '*' && (p->used = parse_whole(data, len, limits, out)))
-        return RESP_DONE;
     if (p->started) {
         must(len >= p->at, "unparsed bytes are presented again from the request's first byte");
         unstash(p, data, out);
@@ -275,4 +275,11 @@ enum resp_state resp_parse(struct resp_parser *p, const char *data, size_t len,
     if (st == RESP_MORE) stash(p, data, out, first);
     if (st == RESP_BAD) out->count = first;
     return st;
+}
+
+enum resp_state resp_parse(struct resp_parser *p, const char *data, size_t len,
+                           const struct resp_limits *limits, struct resp_args *out) {
+    if (p->started || !(p->used = parse_whole(data, len, limits, out)))
+        return parse_long(p, data, len, limits, out);
+    return RESP_DONE;
 }

@@ -115,8 +115,8 @@ static bool same_key(const struct dict *d, const void *elem, struct bytes key) {
     return entry_key_is(elem, key);
 }
 
-static inline struct entry *find(struct store *s, struct space *sp, struct bytes key,
-                                 uint64_t hash) {
+static inline __attribute__((always_inline)) struct entry *find(struct store *s, struct space *sp,
+                                                                struct bytes key, uint64_t hash) {
     struct dict_place at;
     struct entry *e = dict_find_by(&sp->dict, key, hash, &at, same_key);
     if (e) s->found = (struct seat){sp, e, hash, at};
@@ -128,7 +128,7 @@ struct entry *store_find_hashed(struct store *s, int db, struct bytes key, uint6
 }
 
 struct entry *store_find(struct store *s, int db, struct bytes key) {
-    return find(s, s->spaces[db], key, dict_hash(key));
+    return store_find_hashed(s, db, key, dict_hash(key));
 }
 
 static inline void forget_found(struct store *s) {
@@ -220,7 +220,10 @@ static struct entry *seek(struct store *s, struct space *sp, struct bytes key, u
     struct seat *found = &s->found;
     if (found->e && found->space == sp && entry_key_is(found->e, key)) return found->e;
     *hash = dict_hash(key);
-    return find(s, sp, key, *hash);
+    struct dict_place at;
+    struct entry *e = dict_find_by(&sp->dict, key, *hash, &at, same_key);
+    if (e) *found = (struct seat){sp, e, *hash, at};
+    return e;
 }
 
 /* Same kind of bytes, same length, and no stamp comes or goes: most of what overwrites a string. */
@@ -240,6 +243,17 @@ struct entry *store_put_embedded(struct store *s, int db, struct bytes key, stru
         e->flags &= (uint8_t)~ENTRY_EDITED;
     else
         e = store_put(s, db, key, KIND_STRING, FORM_EMBEDDED, value.len, expiry_ms);
+    bytes_copy(entry_value_at(e), value.p, value.len);
+    return e;
+}
+
+struct entry *store_replace_string(struct store *s, int db, struct entry *e, struct bytes key,
+                                   struct bytes value, int64_t expiry_ms) {
+    unsigned last = value.len ? (unsigned char)value.p[value.len - 1] : 0;
+    bool digits = value.len <= 20 && last - '0' < 10;
+    if (digits || !fits_in_place(s, e, value.len, expiry_ms))
+        return store_put_string(s, db, key, value, expiry_ms);
+    e->flags &= (uint8_t)~ENTRY_EDITED;
     bytes_copy(entry_value_at(e), value.p, value.len);
     return e;
 }

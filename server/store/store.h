@@ -94,6 +94,9 @@ void store_prefetch_entry(struct store *s, int db, uint64_t hash);
 #define KEEP_EXPIRY (-2LL)
 struct entry *store_put_string(struct store *s, int db, struct bytes key, struct bytes value,
                                int64_t expiry_ms);
+/* The same for a key whose entry is known. */
+struct entry *store_replace_string(struct store *s, int db, struct entry *e, struct bytes key,
+                                   struct bytes value, int64_t expiry_ms);
 /* The entry must be of this store and db. Big values go to the reclaimer. */
 void store_delete(struct store *s, int db, struct entry *e);
 /* NO_EXPIRY clears. Returns where the entry is now. */
