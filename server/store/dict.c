@@ -7,6 +7,7 @@
 #include "server/base/hash.h"
 #include "server/base/log.h"
 #include "server/store/dict_inside.h"
+#include "server/store/mem.h"
 
 /* Fullness in hundredths of all slots: above FULL the table grows, below SPARSE it shrinks. */
 enum { DICT_FULL = 86, DICT_SPARSE = 72, SMALLEST = 4 };
@@ -50,7 +51,12 @@ static void directory_grow(struct dict *d, size_t want) {
     d->segment_cap = cap;
 }
 
-/* While there is one segment only, it doubles by being copied. */
+/* While there is one segment only, it grows by being copied, by an eighth or so: as the allocator's classes have it. */
+static size_t first_room(size_t buckets) {
+    if (buckets < SMALLEST) buckets = SMALLEST;
+    return mem_class(buckets * BUCKET_BYTES) / BUCKET_BYTES;
+}
+
 static void first_segment_resize(struct dict *d, size_t room) {
     unsigned char *old = d->segments[0].buckets, *new = buckets_new(d, room);
     if (old) {
@@ -65,9 +71,7 @@ static void first_segment_resize(struct dict *d, size_t room) {
 static void room_for(struct dict *d, size_t n) {
     directory_grow(d, (n >> SEGMENT_BITS) + 1);
     if (n < SEGMENT_BUCKETS) {
-        size_t room = d->first_room ? d->first_room : SMALLEST;
-        while (room <= n) room *= 2;
-        if (room != d->first_room) first_segment_resize(d, room);
+        if (n >= d->first_room) first_segment_resize(d, first_room(n + 1));
     } else if (!d->segments[n >> SEGMENT_BITS].buckets) {
         d->segments[n >> SEGMENT_BITS].buckets = buckets_new(d, SEGMENT_BUCKETS);
     }
@@ -87,8 +91,8 @@ static void segment_free(struct dict *d, size_t i) {
 static void room_less(struct dict *d, size_t n) {
     if (n >= SEGMENT_BUCKETS) {
         if ((n & (SEGMENT_BUCKETS - 1)) == 0) segment_free(d, n >> SEGMENT_BITS);
-    } else if (n <= d->first_room / 4 && d->first_room > SMALLEST) {
-        first_segment_resize(d, d->first_room / 2);
+    } else if (n < d->first_room * 3 / 4 && d->first_room > SMALLEST) {
+        first_segment_resize(d, first_room(n + n / 8));
     }
 }
 

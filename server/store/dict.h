@@ -10,7 +10,7 @@
  * and 8, each time for all groups in turn; a group of 8 counts as two groups of 4 that one more bit of the
  * hash tells apart. So each step touches one group, the table is evenly full within a quarter, and nothing
  * is ever rehashed at once. Shrinking is the same backwards. Buckets never move: bucket numbers are dense and segments of 1024
- * hang from a directory. Only the first segment, while the table is small, is copied as it grows.
+ * hang from a directory. Only the first segment, while the table is small, is copied as it grows, by eighths.
  *
  * Order. Read backwards (lowest bit first) a hash gives each element a place in an order that growth
  * and shrinking keep: a group is always a range of it. Cursors are places in this order.

@@ -346,6 +346,55 @@ static size_t descending(size_t i) {
     return 1000000 - i;
 }
 
+/* ---- Walks ----------------------------------------------------------------------------------- */
+
+struct handed {
+    size_t entries, before_change, members;
+    double sum; /* of the scores */
+};
+
+static void handed_out(void *arg, int db, const struct entry *e, bool before_change) {
+    struct handed *h = arg;
+    struct zset_cursor c;
+    struct bytes member;
+    double score;
+    (void)db;
+    h->entries++;
+    h->before_change += before_change;
+    for (zset_seek(e, 0, &c); zset_next(&c, &member, &score); h->members++) h->sum += score;
+}
+
+static void change(struct store *s, struct entry *e, int how) {
+    switch (how) {
+    case 0: zset_put(s, 0, e, BYTES("new"), 1e9); return;
+    case 1: zset_put(s, 0, e, BYTES("5"), 1e9); return;
+    case 2: zset_remove(s, 0, e, BYTES("7")); return;
+    default: zset_remove_ranks(s, 0, e, 2, 9); return;
+    }
+}
+
+/* Whatever changes a sorted set while a walk runs, the walk hands out what was there at its start. */
+static void walks_see_one_instant(struct store *s) {
+    size_t wrong = 0;
+    for (int n = 50; n <= 500; n *= 10)
+        for (int how = 0; how < 4; how++) {
+            struct entry *e = zset_new(s, 0, BYTES("z"), NO_EXPIRY);
+            struct handed h = {0};
+            char text[32];
+            for (int i = 0; i < n; i++)
+                zset_put(s, 0, e, (struct bytes){text, num_format_i64(text, i)}, i);
+            store_walk_start(s, handed_out, &h);
+            change(s, e, how);
+            while (store_walk_step(s, 10)) {
+            }
+            wrong += h.entries != 1 || h.before_change != 1 || h.members != (size_t)n ||
+                     h.sum != n * (n - 1) / 2.0;
+            store_verify(s);
+            store_delete(s, 0, e);
+        }
+    is_int((long long)wrong, 0, "every change hands a walk the sorted set of before");
+}
+
 /* What would become big in one step must not be long when it does. */
 static void small_forms_end(struct store *s) {
     const struct store_settings before = *store_settings(s);
@@ -419,7 +468,7 @@ static void bytes_from_outside(struct store *s) {
 int main(void) {
     struct model *m = xcalloc(1, sizeof *m);
     uint64_t seed = tap_seed();
-    size_t rounds = tap_full() ? 200 : 20;
+    size_t rounds = tap_full() ? 60 : 20; /* of 80,000 changes in full, and some looks each */
     m->store = store_new(1, seed);
     prng_seed(&m->prng, seed);
     for (size_t r = 0; r < rounds; r++) {
@@ -437,6 +486,7 @@ int main(void) {
     fullness(m->store, "ascending scores", ascending);
     fullness(m->store, "descending scores", descending);
     bytes_from_outside(m->store);
+    walks_see_one_instant(m->store);
     small_forms_end(m->store);
     store_free(m->store);
     free(m);
