@@ -55,7 +55,7 @@ enum resp_state batch_parse(struct batch *b, struct resp_parser *p, const struct
         struct request *r = &b->v[b->count];
         bool is_inline = data[*at] != '*' && !p->started;
         r->begin = *at;
-        r->first = b->words.count;
+        r->first = (uint32_t)b->words.count;
         st = resp_parse(p, data + *at, len - *at, &rules->limits, &b->words);
         if (st == RESP_MORE || st == RESP_BAD) break;
         *at += p->used;

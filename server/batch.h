@@ -18,10 +18,10 @@ struct command;
 
 struct request {
     const struct command *cmd; /* NULL: unknown */
-    bool bad_subcommand;
+    size_t begin;              /* offset of its first byte */
+    uint32_t first;            /* its words in words.v */
     int argc;
-    size_t first; /* its words in words.v */
-    size_t begin; /* offset of its first byte */
+    bool bad_subcommand;
 };
 
 struct batch {

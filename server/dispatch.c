@@ -18,6 +18,8 @@
 
 enum {
     CHUNK = 32,              /* requests that are brought into the cache together */
+    ASK_FOR_BYTES = 1024,    /* of each part of a batch; the rest comes as it is read */
+    CLIENT_BYTES = 320,      /* of struct client, what a request touches */
     TURN_NS = 1000000,       /* then other clients have theirs */
     TURN_OUT_BYTES = 1 << 20 /* the same, when so much waits to be sent */
 };
@@ -312,13 +314,21 @@ static void prefetch(const struct client *c, const struct batch *b, size_t n) {
         if (turn.hashed[i]) store_prefetch_entry(server.store, c->db, turn.hash[i]);
 }
 
+/* Lines that another core has just written, asked for all at once. */
+static void ask_for(const void *p, size_t bytes) {
+    if (bytes > ASK_FOR_BYTES) bytes = ASK_FOR_BYTES;
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)p + at);
+}
+
 void dispatch_prefetch(struct batch *const *v, size_t n) {
-    if (n < 2) return;
     for (size_t i = 0; i < n; i++) {
-        __builtin_prefetch(v[i]->client);
-        __builtin_prefetch(v[i]->v);
-        __builtin_prefetch(v[i]->words.v);
+        const struct batch *b = v[i];
+        ask_for(b->client, CLIENT_BYTES);
+        ask_for(b->v, b->count * sizeof *b->v);
+        ask_for(b->words.v, b->words.count * sizeof *b->words.v);
+        ask_for(buf_head(&b->bytes), buf_len(&b->bytes));
     }
+    if (n < 2) return;
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < n; i++) {
             const struct bytes *key = v[i]->count == 1 ? first_key(v[i], v[i]->v) : NULL;
