@@ -23,10 +23,11 @@ bool alloc_is_lonely(const void *p) {
     return false;
 }
 
-void *alloc_packed(size_t n) {
-    return malloc(n);
+void *alloc_move(void *p, size_t n) {
+    (void)p, (void)n;
+    return NULL;
 }
 
-void alloc_free_packed(void *p) {
+void alloc_free_moved(void *p) {
     free(p);
 }
