@@ -278,6 +278,12 @@ bool lp_equals(const uint8_t *at, const struct lp_value *v) {
     return len == 0 || (text[len - 1] == v->text.p[len - 1] && memcmp(text, v->text.p, len) == 0);
 }
 
+const uint8_t *lp_find_value(const uint8_t *at, const struct lp_value *v) {
+    for (; *at != END; at += lp_size(at))
+        if (lp_equals(at, v)) return at;
+    return NULL;
+}
+
 /* ---- Bytes from outside ---------------------------------------------------------------------- */
 
 static bool element_valid(const uint8_t *at, size_t left, size_t *size) {

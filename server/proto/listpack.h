@@ -57,6 +57,8 @@ struct lp_value lp_value_of(struct bytes text);
 void lp_write(uint8_t *to, const struct lp_value *v);
 void lp_write_header(uint8_t *lp, size_t total, size_t count);
 bool lp_equals(const uint8_t *at, const struct lp_value *v);
+/* The first element from `at` (which may be where the listpack ends) on that equals the value, or NULL. */
+const uint8_t *lp_find_value(const uint8_t *at, const struct lp_value *v);
 
 /* Whether size bytes are one whole, sound listpack. */
 bool lp_valid(const uint8_t *lp, size_t size);

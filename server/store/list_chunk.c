@@ -162,27 +162,29 @@ void chunk_join(size_t *memory, struct chunk *a, struct chunk *b) {
 }
 
 size_t chunk_count_equal(const struct chunk *ch, const struct lp_value *value) {
-    const uint8_t *pack = chunk_pack(ch);
+    const uint8_t *at = chunk_pack(ch) + LP_EMPTY_BYTES - 1;
     size_t n = 0;
-    for (const uint8_t *at = lp_first(pack); at; at = lp_next(pack, at)) n += lp_equals(at, value);
+    for (; (at = lp_find_value(at, value)) != NULL; at += lp_size(at)) n++;
     return n;
 }
 
-void chunk_remove_equal(size_t *memory, struct chunk *ch, const struct lp_value *value, size_t skip,
-                        size_t take, enum chunk_room room) {
-    uint8_t *pack = chunk_pack(ch), *end = pack + lp_total(pack) - 1;
+size_t chunk_remove_equal(size_t *memory, struct chunk *ch, const struct lp_value *value,
+                          size_t skip, size_t most, enum chunk_room room) {
+    uint8_t *pack = chunk_pack(ch);
     uint8_t *to = pack + LP_EMPTY_BYTES - 1, *from = to; /* what stays and was not moved yet */
-    size_t seen = 0, taken = 0, size;
-    for (uint8_t *at = from; at < end && taken < take; at += size) {
+    const uint8_t *at = from;
+    size_t taken = 0, size;
+    for (; taken < most && (at = lp_find_value(at, value)) != NULL; at += size) {
         size = lp_size(at);
-        if (!lp_equals(at, value) || seen++ < skip) continue;
+        if (skip && skip--) continue;
         memmove(to, from, (size_t)(at - from));
         to += at - from;
-        from = at + size;
+        from = pack + (at - pack) + size;
         taken++;
     }
-    must(taken == take, "the equal elements were counted");
+    if (!taken) return 0;
     /* All that goes lies now between what stays before and what stays behind. */
-    struct chunk_gap gap = {(size_t)(to - pack), (size_t)(from - to), take, 0, 0};
+    struct chunk_gap gap = {(size_t)(to - pack), (size_t)(from - to), taken, 0, 0};
     chunk_open(memory, ch, gap, room, 0);
+    return taken;
 }

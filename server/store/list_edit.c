@@ -279,9 +279,12 @@ void list_remove(struct store *s, int db, struct entry *e, size_t index, size_t 
     list_pack_if_small(s, e);
 }
 
-/* How many of a chunk's n equal ones are passed over when they are taken from the tail. */
-static size_t skipped(size_t n, size_t most, enum list_end from) {
-    return from == LIST_TAIL && n > most ? n - most : 0;
+/* How many of a chunk's equal ones are passed over when at most so many are taken from an end. */
+static size_t skipped(const struct chunk *ch, const struct lp_value *v, size_t most,
+                      enum list_end from) {
+    if (from == LIST_HEAD || most >= ch->count) return 0;
+    size_t n = chunk_count_equal(ch, v);
+    return n > most ? n - most : 0;
 }
 
 static size_t big_remove_equal(struct edit *ed, const struct lp_value *v, size_t most,
@@ -291,22 +294,21 @@ static size_t big_remove_equal(struct edit *ed, const struct lp_value *v, size_t
     struct place p = from == LIST_HEAD ? dir_first(ed->l) : dir_last(ed->l), next;
     for (; p.leaf && removed < most; p = next) {
         struct chunk *ch = place_chunk(p);
-        size_t n = chunk_count_equal(ch, v), take = n < most - removed ? n : most - removed;
         struct place prev = dir_prev(p);
+        size_t skip = skipped(ch, v, most - removed, from);
+        size_t n = chunk_remove_equal(&ed->l->bytes, ch, v, skip, most - removed, ROOM_FIT);
         next = from == LIST_HEAD ? dir_next(p) : prev;
-        removed += take;
-        if (!take) continue;
-        if (take == ch->count) {
+        if (!n) continue;
+        removed += n;
+        dir_count(ed->l, p, -(int64_t)n);
+        if (!ch->count) {
             struct place behind = take_chunk(ed, p, &gone);
             if (from == LIST_HEAD) next = behind;
-            continue;
-        }
-        chunk_remove_equal(&ed->l->bytes, ch, v, skipped(n, take, from), take, ROOM_FIT);
-        dir_count(ed->l, p, -(int64_t)take);
-        if (from == LIST_TAIL)
+        } else if (from == LIST_TAIL) {
             join(ed, p);
-        else if (prev.leaf && join(ed, prev))
+        } else if (prev.leaf && join(ed, prev)) {
             next = dir_next(prev);
+        }
     }
     bury_leavings(ed, &gone);
     return removed;
@@ -318,12 +320,10 @@ size_t list_remove_equal(struct store *s, int db, struct entry *e, struct bytes 
     struct edit ed = edit_begin(s, db, e);
     if (!ed.l) {
         struct chunk ch = list_small(e);
-        size_t n = chunk_count_equal(&ch, &v), take = n < most ? n : most;
-        if (take) {
-            chunk_remove_equal(&s->memory, &ch, &v, skipped(n, take, from), take, ROOM_TIGHT);
-            entry_set_pointer(e, ch.room);
-        }
-        return take;
+        size_t skip = skipped(&ch, &v, most, from);
+        size_t n = chunk_remove_equal(&s->memory, &ch, &v, skip, most, ROOM_TIGHT);
+        entry_set_pointer(e, ch.room);
+        return n;
     }
     size_t removed = big_remove_equal(&ed, &v, most, from);
     edit_end(&ed);

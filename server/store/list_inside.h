@@ -52,9 +52,10 @@ const uint8_t *chunk_seek(const struct chunk *ch, size_t index);
 struct chunk chunk_split(size_t *memory, struct chunk *ch, size_t offset, size_t before);
 /* Appends b's elements to a, and frees b. */
 void chunk_join(size_t *memory, struct chunk *a, struct chunk *b);
-/* Removes `take` of the elements that equal the value, but not the first `skip` of them. */
-void chunk_remove_equal(size_t *memory, struct chunk *ch, const struct lp_value *value, size_t skip,
-                        size_t take, enum chunk_room room);
+/* Removes elements that equal the value, at most so many, but not the first `skip` of them; returns how many. The chunk
+ * may be empty then. */
+size_t chunk_remove_equal(size_t *memory, struct chunk *ch, const struct lp_value *value,
+                          size_t skip, size_t most, enum chunk_room room);
 size_t chunk_count_equal(const struct chunk *ch, const struct lp_value *value);
 
 /* ---- The directory (list_dir.c) -------------------------------------------------------------- */
