@@ -274,6 +274,38 @@ def held():
         s.close()
 
 
+def woken():
+    """Who waited for a key is answered under the same rules"""
+    with Node() as n:
+        master(n, alone=False)
+        s = in_sync(n)
+
+        def waits(c, *words):
+            before = n.control("INFO", "clients").count(b"blocked_clients:1")
+            c.send(*words)
+            tap.until(lambda: n.control("INFO", "clients").count(b"blocked_clients:1") > before, 5, "a wait")
+
+        with n.connect() as c, n.connect() as d:
+            waits(c, "BLPOP", "q", "0")
+            d.send("RPUSH", "q", "v")
+            tap.until(lambda: n.status()["held"] == "2", 5, "two held replies")
+            tap.ok(c.silent(0.2) and d.silent(0.1), "the push and what it woke wait for the slave")
+            tap.equal(n.control("EXISTS", "q"), 0, "though the element is taken")
+            s.ack(int(n.status()["offset"]) - 1)
+            tap.ok(c.silent(0.2), "an acknowledgement that lacks the pop's last byte does not release it")
+            s.ack(int(n.status()["offset"]))
+            tap.equal((c.read(), d.read()), ([b"q", b"v"], 1), "the acknowledgement releases both")
+            waits(c, "BLPOP", "q", "0.2")
+            n.lease(0)
+            tap.ok(c.silent(0.4), "a wait that ends without a lease is not answered")
+            n.lease(60)
+            tap.equal(c.read(), None, "until the lease is back")
+            waits(c, "BLPOP", "q", "0")
+            n.duet("NONE")
+            tap.ok(c.ends(), "who waits when the role goes is disconnected")
+        s.close()
+
+
 def held_too_much():
     """A client with too many held bytes"""
     with Node() as n:
@@ -378,5 +410,5 @@ def pause_and_fsync():
         tap.equal(n.field("deadline_ns"), 0, "nor a lease")
 
 
-tap.main(roles, liveness, lease_lapses, stopped_and_continued, stop_before_reply, held, held_too_much, deposed, slave_lost,
+tap.main(roles, liveness, lease_lapses, stopped_and_continued, stop_before_reply, held, woken, held_too_much, deposed, slave_lost,
          editions, pause_and_fsync)
