@@ -161,6 +161,7 @@ void blocked_wait(struct call *c, const struct block *block) {
     client->blocked = b;
     waiting[block->kind]++;
     server.command_stats[b->cmd->id].calls--; /* it is counted when it is served, or ends */
+    client->replies--; /* the dispatcher counts one a command; this one's is to come */
     client_stall(client, STALL_BLOCKED);
 }
 
@@ -210,6 +211,7 @@ size_t blocked_memory(const struct client *c) {
 static void answered(struct client *c, const struct blocked *b, size_t before, bool wrote) {
     uint64_t offset = repl_reply_offset(server.repl, wrote);
     if (b->mute) c->out.end = c->out.start + before;
+    c->replies++;
     c->reply_offset = offset;
     if (wrote) c->write_offset = offset;
     if (buf_len(&c->out)) output_queue(c);
