@@ -215,10 +215,19 @@ def resumption():
         tap.ok(not again(s, context, first), "tls-session-caching no: none is resumed")
 
 
-def amounts():
+def on_io_threads(test):
+    """The same with I/O threads"""
+    def run():
+        tap.say("io-threads 4")
+        test("--io-threads", "4")
+    run.__doc__ = test.__doc__ + ", on I/O threads"
+    return run
+
+
+def amounts(*options):
     """Much and little at a time"""
     rng = random.Random(tap.seed())
-    with TlsServer() as s:
+    with TlsServer(*options) as s:
         value = rng.randbytes(8 << 20)
         with s.tls() as c:
             tap.ok(c.cmd("SET", "big", value) == b"OK" and c.cmd("GET", "big") == value, "8 MB in one value, both ways")
@@ -296,9 +305,9 @@ class Relay:
         self.listener.close()
 
 
-def endings():
+def endings(*options):
     """How connections end"""
-    with TlsServer() as s:
+    with TlsServer(*options) as s:
         c = s.tls()
         c.cmd("PING")
         try:
@@ -520,19 +529,23 @@ def starts():
         tap.ok(why in log, "it does not start: %s" % why) or tap.say(log)
 
 
-def many():
+def many(*options):
     """200 connections at once, and slow handshakes"""
-    with TlsServer() as s:
+    with TlsServer(*options) as s:
         slow = [socket.create_connection(("127.0.0.1", s.tls_port)) for _ in range(100)]
         began = time.monotonic()
         for i, sock in enumerate(slow):
             sock.sendall(client_hello(cut=1 + i % 60))
         results, context = [], trusting()
         def one(i):
-            with s.tls(context, timeout_s=60) as c:
-                gate.wait()
-                right = all(c.cmd("SET", "k%d" % i, "%d" % n) == b"OK" for n in range(20)) and c.cmd("GET", "k%d" % i) == b"19"
-                results.append(right)
+            try:
+                with s.tls(context, timeout_s=60) as c:
+                    gate.wait()
+                    right = all(c.cmd("SET", "k%d" % i, "%d" % n) == b"OK" for n in range(20)) and c.cmd("GET", "k%d" % i) == b"19"
+            except Exception as e:  # noqa: BLE001
+                gate.abort()
+                right = e
+            results.append(right)
         gate = threading.Barrier(200)
         threads = [threading.Thread(target=one, args=(i,)) for i in range(200)]
         for t in threads:
@@ -574,6 +587,7 @@ def slave_over_tls():
 
 
 try:
-    tap.main(redis_cli, suites, resumption, amounts, endings, garbage, client_certificates, reload_files, starts, many, slave_over_tls)
+    tap.main(redis_cli, suites, resumption, amounts, endings, garbage, client_certificates, reload_files, starts, many, slave_over_tls,
+             *[on_io_threads(test) for test in (amounts, endings, many)])
 finally:
     CA.close()
