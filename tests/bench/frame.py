@@ -5,7 +5,8 @@ A part is a module of tests/bench/parts with
     steps(bench)     -> list of Step
 It calls bench.add() for each sample; the report takes the median of a cell's samples. For a new part: write the
 module, name it in bench.PARTS. Steps of a later round are optional: they are left out, and that is said, when time is short;
-on a machine so busy that this is not enough, the rest is left out, but for steps that end what others began.
+on a machine so busy that this is not enough each part keeps to its share of the time, and what is over is left out, but for
+steps that end what others began.
 """
 
 import importlib
@@ -16,7 +17,7 @@ import time
 import rig
 
 
-LATE = 1.1  # of the limit of time: what is needed and not done by then is left out
+LATE = 1.1  # how much of the limit the needed steps may take
 
 
 class Step:
@@ -102,20 +103,29 @@ class Bench:
             self.last_line = time.monotonic()
             print(line, flush=True)
 
+    def _share_s(self, plan, at):
+        """The time that the part which begins at this step may take: its share of what is left, as if all were slow alike."""
+        needed = [(name, s.seconds) for name, s in plan[at:] if not s.optional]
+        mine = sum(seconds for name, seconds in needed if name == plan[at][0])
+        left_s = self.limit_s * LATE - (time.monotonic() - self.began)
+        return max(left_s, 0) * mine / max(sum(seconds for _, seconds in needed), 1)
+
     def run(self, after_part):
         """Runs all steps; after_part(name) is called when a part is through."""
         plan = [(name, step) for name, part in self.parts for step in part.steps(self)]
         self.last_line = done_s = spent_s = 0.0
-        total_s, left_out, current = sum(s.seconds for _, s in plan), {}, None
+        total_s, left_out, current = sum(s.seconds for _, s in plan), 0, None
         for at, (name, step) in enumerate(plan):
             if name != current:
-                current, machine = name, rig.Machine()
+                current, machine, left_out = name, rig.Machine(), 0
+                ends_at = time.monotonic() + self._share_s(plan, at)
                 self.show("---- %s: %s" % (name, dict(self.parts)[name].ABOUT))
             slow = max(spent_s / done_s, 0.5) if done_s > 10 else 1.2
             needed_s = slow * sum(s.seconds for _, s in plan[at:] if not s.optional)
             so_far_s = time.monotonic() - self.began
-            if not step.ends and (so_far_s > self.limit_s * LATE or step.optional and so_far_s + needed_s + slow * step.seconds > self.limit_s):
-                left_out[name] = left_out.get(name, 0) + 1
+            late = time.monotonic() > ends_at
+            if not step.ends and (late or step.optional and so_far_s + needed_s + slow * step.seconds > self.limit_s):
+                left_out += 1
                 total_s -= step.seconds
             else:
                 self._progress(name, step, (total_s - done_s) * slow)
@@ -128,6 +138,6 @@ class Bench:
                 spent_s += time.monotonic() - started
             if at + 1 == len(plan) or plan[at + 1][0] != name:
                 self.loads[name] = {"others_share": machine.others_share(), "load_1_min": rig.os.getloadavg()[0]}
-                if left_out.get(name):
-                    self.note("%s: %d steps were left out for want of time" % (name, left_out[name]))
+                if left_out:
+                    self.note("%s: %d steps were left out for want of time" % (name, left_out))
                 after_part(name)
