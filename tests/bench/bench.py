@@ -2,7 +2,8 @@
 """Measures Duet beside other servers, in one run: `make bench`, or tests/bench/bench.py after a build.
 
 Environment: QUICK=1 a short run; PART=cpu,memory those parts only; PEERS=DIR a folder with programs named *-server
-(by default peers/ in the cache); BENCH_PEERS='name=command;name=command' further servers, for example an older Duet.
+(by default peers/ in the cache); BENCH_PEERS='name=command;name=command' further servers, for example an older Duet; LIMIT=900 the seconds that
+it may take (later rounds are left out first).
 Results: build/bench/report.md, results.json and charts. --list names the parts.
 """
 
@@ -47,7 +48,10 @@ def main():
         if not os.path.exists(path):
             raise SystemExit("bench: %s is missing: `make bench` builds it" % path)
     quick = os.environ.get("QUICK", "") not in ("", "0")
-    bench = frame.Bench(rig.find_servers(), chosen_parts(quick), quick, QUICK_LIMIT_S if quick else LIMIT_S)
+    limit = os.environ.get("LIMIT") or str(QUICK_LIMIT_S if quick else LIMIT_S)
+    if not limit.isdigit():
+        raise SystemExit("bench: LIMIT=%s is no number of seconds" % limit)
+    bench = frame.Bench(rig.find_servers(), chosen_parts(quick), quick, int(limit))
     for s in bench.servers:
         bench.show("%-10s %s" % (s.name, s.version))
     if not any(s.name.startswith("valkey") for s in bench.servers):
