@@ -589,10 +589,46 @@ static int numbered_keys(int count_at, int also, int argc, const struct bytes *a
         if (digit < '0' || digit > '9') return -1;
         keys = keys * 10 + (digit - '0');
     }
-    if (keys > argc - count_at - 1) return -1;
+    if (keys > argc - count_at - 1 || (also && !keys)) return -1;
     if (also && n++ < max) positions[0] = also;
     for (int i = 0; i < keys; i++, n++)
         if (n < max) positions[n] = count_at + 1 + i;
+    return n;
+}
+
+/* Where the key behind the first of such words stands, from position `at` on; 0: nowhere. */
+static int key_behind(const char *word, int at, int argc, const struct bytes *argv) {
+    for (; at + 1 < argc; at++)
+        if (bytes_is(argv[at], word)) return at + 1;
+    return 0;
+}
+
+/* The key behind SORT's last STORE: its other options have values too. */
+static int sort_store(int argc, const struct bytes *argv) {
+    int found = 0;
+    for (int i = 2; i < argc; i++) {
+        if (bytes_is(argv[i], "limit"))
+            i += 2;
+        else if (bytes_is(argv[i], "by") || bytes_is(argv[i], "get"))
+            i++;
+        else if (bytes_is(argv[i], "store") && i + 1 < argc)
+            found = i + 1;
+    }
+    return found;
+}
+
+/* Commands whose options name keys to store at, beside the first word. */
+static int option_keys(const struct command *cmd, int argc, const struct bytes *argv,
+                       int *positions, int max) {
+    int found[3] = {1, 0, 0}, n = 0, options = -cmd->arity;
+    if (options == 2) {
+        found[1] = sort_store(argc, argv);
+    } else {
+        found[1] = key_behind("store", options, argc, argv);
+        found[2] = key_behind("storedist", options, argc, argv);
+    }
+    for (int i = 0; i < 3; i++)
+        if (found[i] && n++ < max) positions[n - 1] = found[i];
     return n;
 }
 
@@ -603,6 +639,9 @@ int command_keys(const struct command *cmd, int argc, const struct bytes *argv, 
             if (strcmp(numbered[i].name, cmd->name) == 0)
                 return numbered_keys(numbered[i].count_at, numbered[i].also, argc, argv, positions,
                                      max);
+    if (cmd->flags & CMD_MOVABLE_KEYS && cmd->flags & CMD_WRITE &&
+        (cmd->group == GROUP_GEO || !strcmp(cmd->name, "sort")))
+        return option_keys(cmd, argc, argv, positions, max);
     int n = 0, last = cmd->last < 0 ? argc + cmd->last : cmd->last;
     if (!cmd->first) return 0;
     for (int i = cmd->first; i <= last && i < argc; i += cmd->step, n++)

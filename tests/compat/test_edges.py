@@ -80,6 +80,11 @@ BLOCKS = {
         geohash g ;; geohash none a ;; geopos g Palermo Catania none ;; geopos g ;; geopos none a ;; zscore g Palermo ;; geoadd g 181 0 a ;; geoadd g 0 86 a ;; geoadd g x 0 a ;; geoadd g 0 x a ;; geoadd g 0 0
         geoadd g nx xx 0 0 a ;; geoadd g xx 1 1 a ;; geoadd g nx 1 1 Palermo ;; geoadd g ch 14 38 Palermo ;; geoadd g ch ;; geoadd g gt 0 0 a ;; geoadd g 180 85.05112878 e -180 -85.05112878 f ;; geopos g e f
         zscore g e ;; zscore g f ;; geohash g e f ;; zadd odd inf a -inf b 1e300 c -5 d 1e19 e 0 f ;; geopos odd a b c d e f ;; geohash odd a b c d e f ;; set s x ;; geopos s a ;; geodist s a b ;; geohash s a ;; geoadd s 0 0 a""",
+    "the keys among the words": """
+        command getkeys sort a store b ;; command getkeys sort a by x get y store q ;; command getkeys sort a limit 0 1 store b store c ;; command getkeys sort a get store ;; command getkeys sort a by store store c
+        command getkeys sort_ro a by x ;; command getkeys georadius k 1 2 3 m ;; command getkeys georadius k 1 2 3 m store d storedist e ;; command getkeys georadiusbymember k m 3 m storedist d ;; command getkeys zunion 2 a b
+        command getkeys zunion 3 a b ;; command getkeys zunion 0 a ;; command getkeys zunionstore d 2 a b ;; command getkeys zunionstore d 0 a ;; command getkeys zmpop 2 a b min ;; command getkeys bzmpop 0 2 a b min
+        command getkeys zrangestore d s 0 1 ;; command getkeys geosearchstore d s fromlonlat 1 2 byradius 3 m ;; command getkeys bzpopmin a b 0 ;; command getkeys zintercard 1 a""",
     "searching": """
         geoadd g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania 12.758489 38.788135 edge1 17.241510 38.788135 edge2 ;; georadius g 15 37 200 km ;; georadius g 15 37 200 km withdist withcoord withhash
         georadius g 15 37 200 km withdist asc ;; georadius g 15 37 200 km desc count 1 ;; georadius g 15 37 200 km count 0 ;; georadius g 15 37 200 km count x ;; georadius g 15 37 200 km any
