@@ -186,12 +186,13 @@ static bool parse(struct search *s) {
 
 /* ---- Searching ------------------------------------------------------------------------------- */
 
-static void add_place(struct search *s, struct bytes member, double score, struct geo_point point,
-                      double distance) {
+static void add_place(struct search *s, struct bytes member, double score, struct geo_point point) {
     if (s->found == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 16;
         s->places = xrealloc(s->places, s->cap * sizeof *s->places);
     }
+    bool measured = s->order != NO_ORDER || s->with_distance || s->store_distance;
+    double distance = measured ? geo_distance(s->shape.centre, point) : 0;
     s->places[s->found++] = (struct place){buf_len(&s->text), member.len, score, distance, point};
     buf_add(&s->text, member.p, member.len);
 }
@@ -204,15 +205,15 @@ static void search_cell(struct search *s, struct geo_cell cell) {
     uint64_t min, max;
     struct zset_cursor cursor;
     struct bytes member;
-    double score, distance;
+    double score;
     geo_cell_scores(cell, &min, &max);
     struct score_range range = {(double)min, (double)max, false, true};
     struct rank_range ranks = ranks_by_score(s->e, &range);
     zset_seek(s->e, ranks.first, &cursor);
     while (ranks.count-- && zset_next(&cursor, &member, &score)) {
         struct geo_point p = geo_point_of(score);
-        if (!geo_shape_has(&s->shape, p, &distance)) continue;
-        add_place(s, member, score, p, distance);
+        if (!geo_shape_has(&s->shape, p)) continue;
+        add_place(s, member, score, p);
         if (has_enough(s)) return;
     }
 }
@@ -224,6 +225,7 @@ static bool same_cell(struct geo_cell a, struct geo_cell b) {
 static void search_cells(struct search *s) {
     struct geo_cell cells[GEO_CELLS];
     int last = 0;
+    geo_shape_begin(&s->shape);
     geo_shape_cells(&s->shape, cells);
     for (int i = 0; i < GEO_CELLS && !has_enough(s); i++) {
         if (!cells[i].steps) continue;

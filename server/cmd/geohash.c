@@ -132,17 +132,52 @@ double geo_distance(struct geo_point a, struct geo_point b) {
     return 2.0 * EARTH_RADIUS * (double)asinl((long double)sqrt(h));
 }
 
-bool geo_shape_has(const struct geo_shape *s, struct geo_point p, double *distance) {
+/* Most places are far inside or far outside, which fewer digits and no arc sine can tell: sin^2 of half an angle grows
+ * with the angle up to half a turn, where every place is inside. */
+static double limit_of(double metres) {
+    double half = metres / EARTH_RADIUS / 2, s = sin(half);
+    return half < M_PI / 2 ? s * s : 2;
+}
+
+enum side { INSIDE, OUTSIDE, UNSURE };
+
+static enum side side_of(double h, double limit) {
+    if (h > limit * (1 + 1e-9)) return OUTSIDE;
+    return h < limit * (1 - 1e-9) ? INSIDE : UNSURE;
+}
+
+void geo_shape_begin(struct geo_shape *s) {
+    s->cosine = cos(to_radians(s->centre.latitude));
+    s->limit = limit_of((s->box ? s->height / 2 : s->radius) * s->unit);
+    s->limit_across = limit_of(s->width / 2 * s->unit);
+}
+
+/* sin^2 of half of what lies between two angles. */
+static double half_square(double a, double b) {
+    double s = sin((to_radians(b) - to_radians(a)) / 2);
+    return s * s;
+}
+
+static bool box_has(const struct geo_shape *s, struct geo_point p) {
     struct geo_point c = s->centre;
-    if (s->box) {
-        struct geo_point beside = {c.longitude, p.latitude}, above = {p.longitude, c.latitude};
-        if (geo_distance(p, beside) > s->width * s->unit / 2) return false;
-        if (geo_distance(p, above) > s->height * s->unit / 2) return false;
-        *distance = geo_distance(c, p);
-        return true;
-    }
-    *distance = geo_distance(c, p);
-    return *distance <= s->radius * s->unit;
+    struct geo_point beside = {c.longitude, p.latitude}, above = {p.longitude, c.latitude};
+    enum side side = side_of(half_square(c.latitude, p.latitude), s->limit);
+    if (side == UNSURE && geo_distance(p, above) <= s->height * s->unit / 2) side = INSIDE;
+    if (side != INSIDE) return false;
+    double cosine_p = cos(to_radians(p.latitude));
+    side = side_of(cosine_p * cosine_p * half_square(c.longitude, p.longitude), s->limit_across);
+    if (side == UNSURE && geo_distance(p, beside) <= s->width * s->unit / 2) side = INSIDE;
+    return side == INSIDE;
+}
+
+bool geo_shape_has(const struct geo_shape *s, struct geo_point p) {
+    struct geo_point c = s->centre;
+    if (s->box) return box_has(s, p);
+    double h = half_square(c.latitude, p.latitude);
+    if (side_of(h, s->limit) == OUTSIDE) return false;
+    h += s->cosine * cos(to_radians(p.latitude)) * half_square(c.longitude, p.longitude);
+    enum side side = side_of(h, s->limit);
+    return side == UNSURE ? geo_distance(c, p) <= s->radius * s->unit : side == INSIDE;
 }
 
 /* ---- The cells around a shape ---------------------------------------------------------------- */

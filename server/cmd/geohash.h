@@ -38,9 +38,13 @@ struct geo_shape {
     struct geo_point centre;
     double radius, width, height; /* in the unit */
     double unit;                  /* metres */
+    double cosine;                /* geo_shape_begin: of the centre's latitude */
+    double limit,
+        limit_across; /* sin^2 of half the angles that radius, or half of height and width, span */
 };
-/* True when p is inside; *distance is from the centre, in metres. */
-bool geo_shape_has(const struct geo_shape *s, struct geo_point p, double *distance);
+/* What geo_shape_has needs beside the shape itself; once, before it. */
+void geo_shape_begin(struct geo_shape *s);
+bool geo_shape_has(const struct geo_shape *s, struct geo_point p);
 /* The cells that the shape may touch, at most 9: the centre's, then its neighbours. Unused ones have no steps. */
 enum { GEO_CELLS = 9 };
 void geo_shape_cells(const struct geo_shape *s, struct geo_cell cells[GEO_CELLS]);

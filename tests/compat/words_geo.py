@@ -4,8 +4,8 @@ SORT makes a big sorted set of a small one in redis-server, so what it is given 
 ends at a NUL, so sets and sorted sets (ss, zs) have none in them, as what is equal comes by chance there. Places (g) have
 coordinates of their own, so that no two are as far from a third one."""
 
-POINTS = [(b"0", b"0"), (b"180", b"85.05112878"), (b"-180", b"-85.05112878"), (b"179.9999", b"10"), (b"-179.9999", b"10"), (b"13.361389", b"38.115556"),
-          (b"15.087269", b"37.502669"), (b"0", b"84.9"), (b"10", b"-84.9")]
+POINTS = [(b"0", b"0"), (b"180", b"85.05112878"), (b"-180", b"-85.05112878"), (b"179.9999", b"10"), (b"-179.9997", b"10.5"), (b"13.361389", b"38.115556"),
+          (b"15.087269", b"37.502669"), (b"0", b"84.9"), (b"10", b"-84.8")]
 BAD_POINTS = [(b"180.1", b"0"), (b"0", b"85.06"), (b"x", b"0"), (b"0", b""), (b"nan", b"0"), (b"1e400", b"0"), (b"inf", b"1"), (b"-181", b"-86")]
 UNITS = [b"m", b"km", b"ft", b"mi", b"KM"]
 RADII = [b"0", b"1", b"100", b"5000", b"20000", b"1000000", b"1e7", b"3.5", b"-1", b"x", b"", b"nan", b"inf", b"6000", b"12000"]
