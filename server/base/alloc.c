@@ -8,7 +8,7 @@
  *   hash of 10 small fields        86       107        90
  *   hash of 1 M, a field         15.3      14.9      15.0
  *   set of 1 M, a member         17.5      16.9      16.9
- *   CPU of a GET over 4 M keys  0.40 us             0.41 us   (pipelined; 0.31 us with huge pages)
+ *   CPU of a GET over 4 M keys  0.40 us             0.41 us   (pipelined)
  *   memory after churn             as bad as each other: see server/defrag.h
  *
  * So it is no faster, wants a patch of its own as well, and cannot tell how full a page is, which
@@ -19,15 +19,17 @@
  *                          out of its way. More arenas only spread the same over more pages.
  *   background_thread      gives pages back when their time has come, also when nobody allocates, and
  *                          never in the executor's turn.
- *   dirty_decay_ms:1000    2 GB deleted are back with the system within 2 s. Ten seconds (the preset)
- *                          left a quarter more resident after a load, 250 ms cost a tenth more CPU.
+ *   dirty_decay_ms:1000    288 MB that were freed are back with the system a second later. With ten seconds (the
+ *                          preset) a load of 1 KiB values left 1376 B a key resident, with one 1252.
  *   muzzy_decay_ms:0       what is given back is given back: resident memory tells the truth.
  *   tcache_max:131072      a table's segments and connections' buffers are 64 KiB: past the thread's
  *                          cache each took a new run of pages while small objects cut up the old one;
- *                          110 -> 101 B for a key of 16 and a value of 64, 1376 -> 1180 for 1 KiB.
- *   thp:always             the kernel is asked for huge pages: a GET at random in 4 M keys takes 0.31
- *                          instead of 0.40 us, for 1 % more memory. Nothing forks here, so no copy on
- *                          write of 2 MiB for a byte, which is why Redis turns them off. */
+ *                          110 -> 101 B for a key of 16 and a value of 64, 1252 -> 1180 for 1 KiB.
+ * And one that was tried and is not there:
+ *   thp:always             huge pages: a GET at random in 4 M keys takes 0.31 instead of 0.40 us. But the first touch of
+ *                          one clears 2 MiB: 5 ms of the executor's turn on the (virtual) machine it was measured on,
+ *                          at every 2 MiB of growth, where 0.3 ms is the longest turn without; and a page that is
+ *                          partly free does not go back. Worth another look on bare metal. */
 #include "server/base/alloc.h"
 
 #include <jemalloc/jemalloc.h>
@@ -38,7 +40,7 @@
 #include "server/base/log.h"
 
 const char *malloc_conf = "narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,"
-                          "tcache_max:131072,thp:always";
+                          "tcache_max:131072";
 
 static size_t figure(const char *name) {
     size_t v = 0, size = sizeof v;

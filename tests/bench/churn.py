@@ -4,7 +4,8 @@
 Each round fills up to N MB of payload, deletes 70 % of the elements at random, and the next one refills with other
 sizes. Printed after each fill and after each delete (given ten seconds): resident memory in MB, and its ratio to what
 the server says it uses. Servers that can are told to defragment (activedefrag yes, from 1 MB of waste on); --off tells
-them not to. CPU is the server's, over all."""
+them not to. CPU is the server's, over all;
+`longest turn` is processor time of Duet's executor."""
 
 import argparse
 import os
@@ -50,8 +51,12 @@ def send(c, commands):
         waiting -= 1
 
 
+def resp_info(c):
+    return dict(line.split(":", 1) for line in c.cmd("INFO").decode().split("\r\n") if ":" in line)
+
+
 def used(c):
-    return int(next(l for l in c.cmd("INFO", "memory").decode().split("\r\n") if l.startswith("used_memory:")).split(":")[1])
+    return int(resp_info(c)["used_memory"])
 
 
 class Churn:
@@ -80,8 +85,6 @@ class Churn:
                     self.bytes += size
                 yield self.put(pairs)
         send(self.c, commands())
-        if self.shape in TAKE:  # members carry their bytes: what was put must be known to be taken
-            pass
 
     def delete(self):
         dead = [i for i in self.live if self.random.random() < 0.7]
@@ -101,11 +104,13 @@ class Churn:
 
 
 def run(spec, shape, a):
-    with rig.Server(spec, cores=set(rig.CORES)) as server, server.connect(600) as c:
+    with rig.Server(spec, "--enable-debug-command", "yes", cores=set(rig.CORES)) as server, server.connect(600) as c:
         wanted = "no" if a.off else "yes"
         defrag = c.error("CONFIG", "SET", "activedefrag", wanted) is None and wanted == "yes"
         if defrag:
             c.error("CONFIG", "SET", "active-defrag-ignore-bytes", "1mb")
+        if spec.is_duet:
+            c.cmd("DEBUG", "WATCH-TURNS", "1")
         churn, row = Churn(c, shape, a.mb), []
         for low, high in SIZES[:a.rounds]:
             churn.fill(low, high)
@@ -117,6 +122,9 @@ def run(spec, shape, a):
                 if server.rss_bytes() / used(c) < 1.12:
                     break
             row.append("-> %d %.2f" % (server.rss_bytes() >> 20, server.rss_bytes() / used(c)))
+        if spec.is_duet:
+            row[-1] += "; longest turn %.1f ms" % (int(resp_info(c)["duet_longest_turn_cpu_us"]) / 1000)
+            c.cmd("DEBUG", "VERIFY")
         print("%-18s %-10s %-6s %s   cpu %.1f s" % (shape, spec.name, "defrag" if defrag else "", " | ".join(
             "%s %s" % pair for pair in zip(row[::2], row[1::2])), server.cpu_us() / 1e6), flush=True)
 
