@@ -54,6 +54,8 @@ static inline struct tree_cursor tree_cursor(size_t rank) {
 void *tree_next(const struct tree *t, struct tree_cursor *c);
 void *tree_prev(const struct tree *t, struct tree_cursor *c);
 
+/* A step of compaction: the nodes that begin between these ranks. */
+void tree_compact(struct tree *t, size_t from, size_t end, struct store_mover *m);
 /* Frees one node of a tree that is being thrown away; false when none is left. It does not look at the elements. */
 bool tree_dismantle(struct tree *t);
 size_t tree_memory(const struct tree *t);

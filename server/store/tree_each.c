@@ -31,6 +31,28 @@ void *tree_prev(const struct tree *t, struct tree_cursor *c) {
     return leaf_elem(l, --c->at);
 }
 
+/* The leaf, and those above it that begin with it. */
+static void compact_path(struct tree *t, const struct place *p, struct store_mover *m) {
+    void *now = compact_move(m, p->leaf, mem_class(sizeof(struct leaf)));
+    for (unsigned level = t->height; level > 0; level--) {
+        struct inner *above = p->steps[level - 1].node;
+        unsigned at = p->steps[level - 1].at;
+        above->child[at] = now;
+        if (at) return;
+        now = compact_move(m, above, mem_class(sizeof(struct inner)));
+    }
+    t->root = now;
+}
+
+void tree_compact(struct tree *t, size_t from, size_t end, struct store_mover *m) {
+    struct place p;
+    for (size_t rank = from, next; rank < end; rank = next) {
+        tree_descend_rank(t, rank, &p);
+        next = rank + p.leaf->count - p.at;
+        if (p.at == 0) compact_path(t, &p, m);
+    }
+}
+
 bool tree_dismantle(struct tree *t) {
     void *node = t->root;
     struct inner *above = NULL;

@@ -368,7 +368,17 @@ static void moved_in_order(void *arg, void *old, void *elem) {
     tree_replace(arg, old, elem);
 }
 
+/* place / 2^64 of n. */
+static size_t part_of(uint64_t place, size_t n) {
+    return (size_t)((unsigned __int128)place * n >> 64);
+}
+
 uint64_t zset_compact(struct entry *e, uint64_t from, struct store_mover *m) {
     if (is_packed(e)) return 0;
-    return table_compact(big_of(e)->members, from, m, moved_in_order, &big_of(e)->order);
+    struct tree *t = &big_of(e)->order;
+    uint64_t next = table_compact(big_of(e)->members, from, m, moved_in_order, t);
+    /* The tree keeps pace with the index: the same part of its ranks. */
+    size_t end = next ? part_of(next, t->count) : t->count;
+    tree_compact(t, part_of(from, t->count), end, m);
+    return next;
 }

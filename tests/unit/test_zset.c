@@ -1,6 +1,6 @@
 /* link: server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
  * server/store/store.c server/store/string.c server/store/value.c server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/hash.c
- * server/store/set.c server/store/packed.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/store/walk.c server/proto/listpack.c
+ * server/store/set.c server/store/packed.c server/store/compact.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/store/walk.c server/proto/listpack.c
  * server/proto/intset.c server/base/buf.c server/base/decimal.c server/base/hash.c server/base/log.c server/base/num.c
  * server/base/rand.c server/base/clock.c */
 /* Sorted sets against a plain sorted array: seeded random changes with scores of many kinds, in both forms; ranks,
@@ -395,6 +395,34 @@ static void walks_see_one_instant(struct store *s) {
     is_int((long long)wrong, 0, "every change hands a walk the sorted set of before");
 }
 
+/* ---- Compaction ------------------------------------------------------------------------------ */
+
+static void *move_all(void *p, size_t n) {
+    return memcpy(malloc(n), p, n);
+}
+
+/* Every element and every node moves once in a pass, also when the sorted set changes between its steps. */
+static void compaction_moves_all(struct store *s) {
+    enum { N = 5000, ENTRY = 1 };
+    struct entry *e = zset_new(s, 0, BYTES("z"), NO_EXPIRY);
+    struct store_mover m = {move_all, free, 0, 0};
+    char text[32];
+    for (size_t i = 0; i < N; i++)
+        zset_put(s, 0, e, (struct bytes){text, num_format_u64(text, i)}, (double)scattered(i));
+    while (store_compact(s, &m, 1)) store_verify(s);
+    e = store_find(s, 0, BYTES("z"));
+    ok(m.moved > N + ENTRY + N / 62 && m.moved < N + ENTRY + N / 30,
+       "a pass moves elements and nodes: %zu", m.moved);
+    for (size_t i = 0; store_compact(s, &m, 1); i++) {
+        zset_remove(s, 0, store_find(s, 0, BYTES("z")),
+                    (struct bytes){text, num_format_u64(text, i)});
+        store_verify(s);
+    }
+    store_flush_all(s);
+    while (store_work(s, 1000)) {
+    }
+}
+
 /* What would become big in one step must not be long when it does. */
 static void small_forms_end(struct store *s) {
     const struct store_settings before = *store_settings(s);
@@ -487,6 +515,7 @@ int main(void) {
     fullness(m->store, "descending scores", descending);
     bytes_from_outside(m->store);
     walks_see_one_instant(m->store);
+    compaction_moves_all(m->store);
     small_forms_end(m->store);
     store_free(m->store);
     free(m);
