@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -63,8 +64,9 @@ struct handshake {
     struct tls *tls;
     struct tls_stream *stream;
     br_ssl_engine_context *engine;
-    bool expired, found, saved, done, first_seen;
-    unsigned char first; /* byte: tells TLS from something else */
+    bool found, saved, done, first_seen;
+    _Atomic bool expired; /* set by the thread that watches over the time */
+    unsigned char first;  /* byte: tells TLS from something else */
     struct tls_verifier verifier;
     unsigned char in[SHAKE_IN_BYTES], out[SHAKE_OUT_BYTES];
     union {
@@ -236,8 +238,7 @@ void tls_expire_handshakes(uint64_t limit_ns) {
     uint64_t now = clock_boot_ns();
     pthread_mutex_lock(&shakes_lock);
     for (struct handshake *h = oldest; h && now - h->began_ns > limit_ns; h = h->newer) {
-        if (!h->expired) shutdown(h->stream->base.fd, SHUT_RDWR);
-        h->expired = true;
+        if (!atomic_exchange(&h->expired, true)) shutdown(h->stream->base.fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&shakes_lock);
 }
