@@ -155,6 +155,16 @@ static inline struct entry *find(struct call *c, int db, struct bytes key) {
     return call_expire_if_needed(c, db, e) ? NULL : e;
 }
 
+void call_ask_keys(struct call *c, int i, int step) {
+    uint64_t hash[CALL_ASK_KEYS];
+    int n = 0;
+    for (; n < CALL_ASK_KEYS && i < c->argc; i += step, n++) {
+        hash[n] = store_hash(c->argv[i]);
+        store_prefetch_bucket(c->store, c->db, hash[n]);
+    }
+    for (int k = 0; k < n; k++) store_prefetch_entry(c->store, c->db, hash[k]);
+}
+
 static inline struct entry *found(struct call *c, struct entry *e) {
     if (e && !(c->flags & CALL_NO_TOUCH)) store_touch(c->store, e, c->now_ms);
     return e;

@@ -193,6 +193,10 @@ struct entry *call_read_db(struct call *c, int db, struct bytes key);
 struct entry *call_write_db(struct call *c, int db, struct bytes key);
 /* Without marking the access (OBJECT, TYPE, TTL, EXISTS do not touch). */
 struct entry *call_peek(struct call *c, struct bytes key);
+/* Asks the memory for the keys argv[i], argv[i + step] ... of a command that will look at them one after the
+ * other: a bounded number of them, so again every CALL_ASK_KEYS keys. */
+enum { CALL_ASK_KEYS = 16 };
+void call_ask_keys(struct call *c, int i, int step);
 /* False after replying WRONGTYPE when e is of another kind; e may be NULL (true). */
 bool call_is_kind(struct call *c, const struct entry *e, enum value_kind kind);
 /* True when the entry counts as gone; deletes it where that is this node's to do. */

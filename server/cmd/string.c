@@ -30,6 +30,7 @@ void cmd_get(struct call *c) {
 void cmd_mget(struct call *c) {
     reply_array(c, (size_t)c->argc - 1);
     for (int i = 1; i < c->argc; i++) {
+        if (i % CALL_ASK_KEYS == 1) call_ask_keys(c, i, 1);
         struct entry *e = call_read(c, c->argv[i]);
         struct digits d;
         if (e && entry_kind(e) == KIND_STRING)
@@ -73,6 +74,7 @@ void cmd_substr(struct call *c) {
 
 static void set_all(struct call *c) {
     for (int i = 1; i < c->argc; i += 2) {
+        if (i % (2 * CALL_ASK_KEYS) == 1) call_ask_keys(c, i, 2);
         struct entry *e = call_write(c, c->argv[i]);
         call_put(c, c->argv[i], c->argv[i + 1], NO_EXPIRY, e != NULL);
         call_changed(c, c->argv[i]);
