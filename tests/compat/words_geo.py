@@ -40,7 +40,7 @@ class GeoWords:
 
     def sort_words(self):
         name = self.pick([b"SORT", b"SORT", b"SORT", b"SORT_RO"])
-        key = self.pick([b"ls%d", b"ss%d", b"zs%d"]) % self.rng.randint(0, 2) if self.chance(0.96) else self.pick([b"k1", b"h_1", b"nosuch"])
+        key = self.pick([b"ls%d", b"ss%d", b"zs%d"]) % self.rng.randint(0, 2) if self.chance(0.96) else self.pick([b"h_1", b"nosuch"])
         tail = [w for _ in range(self.rng.randint(0, 4)) for w in self.sort_option()]
         said = [w.upper() for w in tail]
         by_chance = b"BY" in said and (not key.startswith(b"ls") or b"LIMIT" in said)
@@ -57,7 +57,7 @@ class GeoWords:
 
     def geo(self):
         r = self.rng.random()
-        key, member = b"g%d" % self.rng.randint(0, 3) if self.chance(0.97) else self.zset_key(), self.geo_member
+        key, member = b"g%d" % self.rng.randint(0, 3) if self.chance(0.97) else b"s%d" % self.rng.randint(0, 3), self.geo_member
         if r < 0.35:
             options = self.options([b"NX", b"XX", b"CH", b"GT", b"INCR"], 2, ()) if self.chance(0.2) else []
             many = self.rng.randint(1, 4) if self.chance(0.95) else 100

@@ -29,7 +29,7 @@ class ZsetWords:
 
     def zset_named(self):
         """A key whose members may be asked for by their names."""
-        return self.zset_key((b"zl", b"zn")) if self.chance(0.98) else self.pick([b"k1", b"h1", b"nosuch"])
+        return self.pick([b"zl", b"zn"]) + b"%d" % self.rng.randint(0, 3) if self.chance(0.98) else self.pick([b"h1", b"nosuch"])
 
     def zset_member(self, key):
         r = self.rng.random()
