@@ -2,8 +2,8 @@
 """Measures Duet beside other servers, in one run: `make bench`, or tests/bench/bench.py after a build.
 
 Environment: QUICK=1 a short run; PART=cpu,memory those parts only; PEERS=DIR a folder with programs named *-server
-(by default peers/ in the cache); BENCH_PEERS='name=command;name=command' further servers, for example an older Duet; LIMIT=900 the seconds that
-it may take (later rounds are left out first).
+(by default peers/ in the cache); BENCH_PEERS='name=command;name=command' further servers, for example an older Duet;
+LIMIT=900 the seconds that it may take (later rounds are left out first).
 Results: build/bench/report.md, results.json and charts. --list names the parts.
 """
 
