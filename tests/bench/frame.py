@@ -128,7 +128,7 @@ class Bench:
                 left_out += 1
                 total_s -= step.seconds
             else:
-                self._progress(name, step, (total_s - done_s) * slow)
+                self._progress(name, step, min((total_s - done_s) * slow, max(self.limit_s * LATE - so_far_s, 0)))
                 started = time.monotonic()
                 try:
                     step.run()
