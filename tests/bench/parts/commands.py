@@ -32,7 +32,7 @@ COMMANDS = [
     Command("SET of 4 KB", "SET big:{r%10000:12} {i:20}" + "x" * 4076, weight=6, depths=(1, 16), quick=False),
     Command("GET of 4 KB", "GET big:{r%10000:12}", weight=5, depths=(1, 16), quick=False,
             before=lambda count: [("SET big:{i:12} {i:20}" + "x" * 4076, 10000)]),
-    Command("SET with EX", "SET key:{r:12} %s EX {r%%1000+1000:6}" % VALUE_64, quick=False),
+    Command("SET with EX", "SET key:{r:12} %s EX {r%%1000+100000:6}" % VALUE_64, quick=False),
     Command("INCR", "INCR counter:{r:12}"),
     Command("MGET of 10", "MGET " + several("key:{r:12}", 10), weight=5, depths=(1, 16), quick=False),
     Command("MSET of 10", "MSET " + several("key:{r:12} " + VALUE_64, 10), weight=6, depths=(1, 16), quick=False),
@@ -48,6 +48,6 @@ COMMANDS = [
     Command("ZADD", "ZADD ranking {r} member:{r:10}", weight=2.5),
     Command("ZRANGE of 10", "ZRANGE ranking 1000 1009", weight=3, depths=(1, 16),
             before=lambda count: [("ZADD ranking " + " ".join("{i*%d} member:{i*20+%d:10}" % (7 + j, j) for j in range(20)), 5000)]),
-    Command("EXPIRE", "EXPIRE key:{r:12} {r%1000+1000:6}", quick=False),
+    Command("EXPIRE", "EXPIRE key:{r:12} {r%1000+100000:6}", quick=False),
     Command("PING", "PING", depths=(1, 16), quick=False),
 ]

@@ -61,11 +61,12 @@ class Round:
                 able.remove(server)
         row = "%s -P %d%s" % (command.name, depth, suffix)
         for number in range(command.slices):
-            for server in self.bench.turn(able, self.number + number) if able else []:
+            for server in self.bench.turn(able, self.number + number) if able else []:  # a copy: one that fails is left out
                 try:
                     out = rig.load(server, command.words, pipeline=depth, requests=count // command.slices, max_ms=SLICE_MAX_MS, seed=self.number * 10 + number + 1)
                 except rig.Failed as e:
                     self.bench.note("%s: %s on %s: %s" % (self.part, row, server.name, e))
+                    able.remove(server)
                     continue
                 self.bench.add(self.part, "server CPU a request", row, server.name, out["cpu_us"], "us")
                 self.bench.add(self.part, "requests a second", row, server.name, out["rps"], "/s", True, 0)
