@@ -19,7 +19,7 @@ static void set_up_engine(br_ssl_engine_context *e, const uint16_t *suites, size
     br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
     br_ssl_engine_set_suites(e, suites, count);
     br_ssl_engine_set_default_ecdsa(e);
-    br_ssl_engine_set_ec(e, &tls_curves);
+    br_ssl_engine_set_default_ec(e);
     br_ssl_engine_set_default_rsavrfy(e);
     br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf);
     br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf);

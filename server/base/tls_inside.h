@@ -1,10 +1,9 @@
 /* What the files of base/tls share; nobody else includes it.
- *   tls.c          streams: the handshake, and what follows it
+ *   tls.c          streams: what follows the handshake
+ *   tls_shake.c    the handshake
  *   tls_record.c   sealing and opening records without BearSSL's engine
  *   tls_context.c  struct tls: what handshakes begin from
  *   tls_verify.c   the other side's certificate
- *   tls_x25519.c   two curves faster than BearSSL has them,
- *   tls_p256.c     the second of them
  *   tls_suites.c   cipher suites by OpenSSL's names
  *   tls_pem.c      certificates and keys from files
  *   tls_cache.c    sessions that can be resumed */
@@ -53,15 +52,6 @@ bool tls_suites_choose(const char *words, int key_type, uint16_t *out, size_t *c
                        size_t err_size);
 const char *tls_suite_name(uint16_t id); /* "unknown" when it is not ours */
 bool tls_suite_has_sha1(uint16_t id);
-
-/* ---- tls_p256.c: as br_ec_impl has them, for this curve. Multipliers are below its order. */
-
-size_t tls_p256_mulgen(unsigned char *out, const unsigned char *k, size_t len);
-uint32_t tls_p256_mul(unsigned char *point, size_t point_len, const unsigned char *k, size_t len);
-
-/* ---- tls_x25519.c */
-
-extern const br_ec_impl tls_curves;
 
 /* ---- tls_cache.c */
 

@@ -1,5 +1,5 @@
-/* link: server/base/tls.c server/base/tls_record.c server/base/tls_context.c
- * server/base/tls_verify.c server/base/tls_x25519.c server/base/tls_p256.c server/base/tls_suites.c server/base/tls_pem.c server/base/tls_cache.c
+/* link: server/base/tls.c server/base/tls_shake.c server/base/tls_record.c server/base/tls_context.c
+ * server/base/tls_verify.c server/base/tls_suites.c server/base/tls_pem.c server/base/tls_cache.c
  * server/base/stream.c server/base/sock.c server/base/buf.c server/base/log.c server/base/clock.c
  * server/base/file.c server/base/hash.c server/base/num.c */
 /* A TLS server's stream and what a hostile network may do to it: bytes of anybody's making, or those of

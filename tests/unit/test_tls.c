@@ -1,5 +1,5 @@
-/* link: server/base/tls.c server/base/tls_record.c server/base/tls_context.c
- * server/base/tls_verify.c server/base/tls_x25519.c server/base/tls_p256.c server/base/tls_suites.c server/base/tls_pem.c server/base/tls_cache.c
+/* link: server/base/tls.c server/base/tls_shake.c server/base/tls_record.c server/base/tls_context.c
+ * server/base/tls_verify.c server/base/tls_suites.c server/base/tls_pem.c server/base/tls_cache.c
  * server/base/stream.c server/base/sock.c server/base/buf.c server/base/log.c server/base/clock.c
  * server/base/file.c server/base/hash.c server/base/num.c server/base/rand.c */
 /* TLS without a network: certificates and keys from files in every form, lists of suites, two streams
@@ -151,134 +151,6 @@ static void test_damage(void) {
     }
     ok(taken < count, "%d damaged files, %d of them harmless", count, taken);
     buf_free(&good);
-}
-
-/* ---- X25519 ---------------------------------------------------------------------------------- */
-
-static void from_hex(unsigned char *out, const char *hex) {
-    for (int i = 0; i < 32; i++) sscanf(hex + 2 * i, "%2hhx", &out[i]);
-}
-
-static void x25519(unsigned char point[32], const unsigned char scalar[32]) {
-    tls_curves.mul(point, 32, scalar, 32, BR_EC_curve25519);
-}
-
-static void is_x25519(const char *scalar, const char *point, const char *want, const char *what) {
-    unsigned char k[32], u[32], result[32];
-    from_hex(k, scalar);
-    from_hex(u, point);
-    from_hex(result, want);
-    x25519(u, k);
-    ok(!memcmp(u, result, 32), "%s", what);
-}
-
-static void test_x25519(void) {
-    is_x25519("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
-              "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
-              "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552",
-              "RFC 7748, section 5.2, the first vector");
-    is_x25519("4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
-              "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
-              "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
-              "the second, whose highest bit is to be ignored");
-    unsigned char k[32] = {9}, u[32] = {9}, want[32];
-    for (int i = 0; i < 1000; i++) {
-        unsigned char next[32];
-        memcpy(next, u, 32);
-        x25519(next, k);
-        memcpy(u, k, 32);
-        memcpy(k, next, 32);
-    }
-    from_hex(want, "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51");
-    ok(!memcmp(k, want, 32), "and after 1000 rounds");
-
-    struct prng rng;
-    prng_seed(&rng, 5);
-    int same = 0, count = getenv("DUET_FULL") ? 20000 : 600;
-    for (int i = 0; i < count; i++) {
-        unsigned char mine[32], theirs[32];
-        size_t len = prng_below(&rng, 8) ? 32 : prng_below(&rng, 33);
-        for (int j = 0; j < 32; j++) {
-            k[j] = (unsigned char)prng_u64(&rng);
-            mine[j] = (unsigned char)prng_u64(&rng);
-        }
-        if (i % 3 == 0) memset(mine, i % 2 ? 0xff : 0, 32); /* near 0, p and 2^255 */
-        if (i % 3 == 0) mine[0] = (unsigned char)prng_u64(&rng);
-        if (i % 6 == 3) mine[31] = 0x7f;
-        memcpy(theirs, mine, 32);
-        if (i % 2) {
-            tls_curves.mulgen(mine, k, len, BR_EC_curve25519);
-            br_ec_all_m31.mulgen(theirs, k, len, BR_EC_curve25519);
-        } else {
-            tls_curves.mul(mine, 32, k, len, BR_EC_curve25519);
-            br_ec_all_m31.mul(theirs, 32, k, len, BR_EC_curve25519);
-        }
-        same += !memcmp(mine, theirs, 32);
-    }
-    is_int(same, count, "the same as BearSSL's for random and special points and multipliers");
-    unsigned char zero[32] = {0}, one[32] = {1};
-    is_int(tls_curves.mul(zero, 32, k, 32, BR_EC_curve25519), 0, "the point 0 is refused");
-    is_int(tls_curves.mul(one, 32, k, 32, BR_EC_curve25519), 0, "so is one of small order");
-}
-
-/* ---- P-256 ----------------------------------------------------------------------------------- */
-
-/* A multiplier: random, short, small, or near the order, where carries run far. */
-static size_t multiplier(unsigned char k[32], int i, struct prng *rng) {
-    size_t n_len;
-    const unsigned char *n = br_ec_all_m31.order(BR_EC_secp256r1, &n_len);
-    for (int j = 0; j < 32; j++) k[j] = (unsigned char)prng_u64(rng);
-    k[0] &= 0x7f; /* below the order */
-    k[31] |= 1;
-    switch (i % 5) {
-    case 1:
-        memcpy(k, n, 32);
-        k[31] = (unsigned char)(n[31] - 1 - prng_below(rng, 0x50));
-        break;
-    case 2:
-        memset(k, 0, 31);
-        k[31] = (unsigned char)(1 + prng_below(rng, 255));
-        break;
-    case 3:
-        for (int j = 1; j < 32; j++) k[j] = prng_below(rng, 2) ? 0xff : 0;
-        k[31] = 0xff;
-        break;
-    case 4: return 1 + prng_below(rng, 31);
-    }
-    return 32;
-}
-
-static void test_p256(void) {
-    struct prng rng;
-    prng_seed(&rng, 6);
-    unsigned char point[65] = {0}, mine[65], theirs[65], k[32];
-    int same = 0, made = 0, count = getenv("DUET_FULL") ? 20000 : 500;
-    for (int i = 0; i < count; i++) {
-        size_t len = multiplier(k, i, &rng);
-        br_ec_all_m31.mulgen(theirs, k, len, BR_EC_secp256r1);
-        size_t n = tls_curves.mulgen(mine, k, len, BR_EC_secp256r1);
-        made += n == 65 && !memcmp(mine, theirs, 65);
-        if (!point[0]) memcpy(point, mine, 65);
-        memcpy(mine, point, 65);
-        memcpy(theirs, point, 65);
-        uint32_t a = tls_curves.mul(mine, 65, k, len, BR_EC_secp256r1);
-        uint32_t b = br_ec_all_m31.mul(theirs, 65, k, len, BR_EC_secp256r1);
-        same += a == 1 && b == 1 && !memcmp(mine, theirs, 65);
-        memcpy(point, mine, 65); /* the next one's */
-    }
-    is_int(made, count, "multiples of the generator of P-256 are BearSSL's");
-    is_int(same, count, "multiples of other points too");
-    int refused = 0;
-    for (int i = 0; i < 65 * 8; i++) {
-        memcpy(mine, point, 65);
-        mine[i / 8] ^= (unsigned char)(1 << i % 8);
-        refused += !tls_curves.mul(mine, 65, k, 32, BR_EC_secp256r1);
-    }
-    is_int(refused, 65 * 8, "a point with any bit changed is none");
-    memset(mine + 1, 0xff, 32);
-    ok(!tls_curves.mul(mine, 65, k, 32, BR_EC_secp256r1) &&
-           !tls_curves.mul(point, 64, k, 32, BR_EC_secp256r1),
-       "nor is one with numbers that are too big, or one cut off");
 }
 
 /* ---- suites ---------------------------------------------------------------------------------- */
@@ -577,8 +449,6 @@ int main(void) {
     if (!ok(rig_open(), "openssl made keys and certificates")) return done();
     test_files();
     test_damage();
-    test_x25519();
-    test_p256();
     test_suites();
     test_every_suite();
     struct tls *s = server_of("ec", "ALL"), *c = client_of(NULL, NULL);
