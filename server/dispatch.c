@@ -24,7 +24,8 @@ enum {
     TURN_OUT_BYTES = 1 << 20 /* the same, when so much waits to be sent */
 };
 
-static struct batch own; /* of the executor's own connections */
+static struct clock_near near; /* two readings a chunk, and one of the counter a command */
+static struct batch own;       /* of the executor's own connections */
 static struct {
     uint64_t began_ns, now_ns; /* of the client's turn; now_ns of its last chunk's end */
     uint64_t cycles[CHUNK];    /* the counter when each of the chunk was done */
@@ -242,16 +243,6 @@ static bool may_always(const struct client *c, const struct command *cmd) {
     return !c->last_command || strcmp(cmd->name, "ping") != 0;
 }
 
-/* A counter that is cheap to read: two clock reads a chunk say how fast it goes, so that a command
- * costs one read of the counter. */
-static inline uint64_t cycles(void) {
-#if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
-#else
-    return clock_boot_ns();
-#endif
-}
-
 static void note_longest(const struct command *cmd, uint64_t ns) {
     server.stats.longest_command_ns = ns;
     server.stats.longest_command = cmd;
@@ -259,7 +250,8 @@ static void note_longest(const struct command *cmd, uint64_t ns) {
 
 static void note_times(const struct client *c, const struct batch *b, uint64_t began_ns,
                        uint64_t began_cycles, size_t ran) {
-    turn.now_ns = clock_boot_ns();
+    clock_near_read(&near);
+    turn.now_ns = near.boot_ns;
     uint64_t ns = turn.now_ns - began_ns, last = began_cycles;
     uint64_t whole = turn.cycles[ran - 1] - began_cycles;
     double rate = whole ? (double)ns / (double)whole : 0;
@@ -287,9 +279,10 @@ static void run_chunk(struct client *c, struct batch *b) {
     size_t n = b->count - b->done, i = 0;
     if (n > CHUNK) n = CHUNK;
     prefetch_buckets(c, b, n);
-    uint64_t began_ns = clock_boot_ns(), began_cycles = cycles();
+    clock_near_read(&near);
+    uint64_t began_ns = near.boot_ns, began_cycles = clock_cycles();
     if (!turn.began_ns) turn.began_ns = turn.now_ns = began_ns;
-    fill_call(&call, c, 0, clock_wall_ms());
+    fill_call(&call, c, 0, near.wall_us / 1000);
     prefetch_entries(c, n);
     /* The lease is looked at here, after everything that could have taken time. */
     bool serve = c->control || pair_may_serve();
@@ -305,7 +298,7 @@ static void run_chunk(struct client *c, struct batch *b) {
         call.hashed = turn.hashed[i];
         call.hash = turn.hash[i];
         if (!execute(&call, c, r, argv)) break;
-        turn.cycles[i] = cycles();
+        turn.cycles[i] = clock_cycles();
     }
     if (i) note_times(c, b, began_ns, began_cycles, i);
     b->done += i;

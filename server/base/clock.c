@@ -1,6 +1,7 @@
 /* See clock.h. */
 #include "server/base/clock.h"
 
+#include <stdbool.h>
 #include <time.h>
 
 static uint64_t (*fake_boot_ns)(void);
@@ -18,6 +19,44 @@ uint64_t clock_boot_ns(void) {
 
 int64_t clock_wall_us(void) {
     return fake_wall_us ? fake_wall_us() : (int64_t)(read_ns(CLOCK_REALTIME) / 1000);
+}
+
+/* A rate holds when two measurements after one another agree: a counter that jumped (a virtual machine that moved), or a
+ * machine that slept, spoils one. */
+static void true_reading(struct clock_near *c) {
+    enum { TRIES = 3, UNDISTURBED_CYCLES = 50000 };
+    uint64_t cycles, boot_ns, after;
+    int64_t wall_us;
+    int tries = 0;
+    do { /* again when this thread had to wait between the two */
+        cycles = clock_cycles();
+        boot_ns = clock_boot_ns();
+        after = clock_cycles();
+        wall_us = clock_wall_us();
+    } while (after - cycles > UNDISTURBED_CYCLES && ++tries < TRIES);
+    c->wall_us = wall_us;
+    if (boot_ns > c->boot_ns) c->boot_ns = boot_ns;
+    uint64_t gone = cycles - c->true_cycles, gone_ns = boot_ns - c->true_boot_ns;
+    if (gone_ns < NS_PER_MS / 2) return; /* too short to measure by */
+    double rate = c->true_cycles && gone ? (double)gone_ns / (double)gone : 0;
+    bool agree = rate > c->seen_rate * 0.98 && rate < c->seen_rate * 1.02;
+    c->rate = agree && !fake_boot_ns ? rate : 0;
+    c->seen_rate = rate;
+    c->true_cycles = cycles;
+    c->true_boot_ns = boot_ns;
+    c->true_wall_us = wall_us;
+}
+
+void clock_near_read(struct clock_near *c) {
+    uint64_t cycles = clock_cycles();
+    double ns = (double)(cycles - c->true_cycles) * c->rate;
+    if (c->rate <= 0 || ns >= (double)NS_PER_MS) {
+        true_reading(c);
+        return;
+    }
+    uint64_t boot_ns = c->true_boot_ns + (uint64_t)ns;
+    c->wall_us = c->true_wall_us + (int64_t)ns / 1000;
+    if (boot_ns > c->boot_ns) c->boot_ns = boot_ns;
 }
 
 uint64_t clock_thread_cpu_ns(void) {

@@ -18,6 +18,27 @@ int64_t clock_wall_us(void);
 static inline int64_t clock_wall_ms(void) {
     return clock_wall_us() / 1000;
 }
+/* A counter that is cheap to read and goes on evenly; its unit is the processor's affair. */
+static inline uint64_t clock_cycles(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return clock_boot_ns();
+#endif
+}
+
+/* Both clocks by that counter between true readings, which are at most a millisecond apart: for times of commands and
+ * for expiry, never for evidence (leases, heartbeats). Off by some microseconds; boot_ns never goes back. One thread's;
+ * zeroed at first. */
+struct clock_near {
+    uint64_t boot_ns; /* the result */
+    int64_t wall_us;
+    uint64_t true_cycles, true_boot_ns; /* the last true reading */
+    int64_t true_wall_us;
+    double rate, seen_rate; /* nanoseconds a count: in use (0: none), and as last measured */
+};
+void clock_near_read(struct clock_near *c);
+
 /* CPU time of this thread in nanoseconds, for tests that count work. */
 uint64_t clock_thread_cpu_ns(void);
 
