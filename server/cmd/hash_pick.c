@@ -125,14 +125,8 @@ void cmd_hscan(struct call *c) {
     struct listing l = {.c = c};
     struct buf items = BUF_INIT, *out = c->out;
     uint64_t cursor;
-    if (!scan_cursor(c, 2, &cursor)) return;
-    struct entry *e = call_read(c, c->argv[1]);
-    if (!call_is_kind(c, e, KIND_HASH)) return;
-    if (!e) {
-        scan_reply(c, 0, &items, 0);
-        return;
-    }
-    if (!scan_options(c, 3, false, &l.o)) return;
+    struct entry *e = scan_begin(c, KIND_HASH, &cursor, &l.o);
+    if (!e) return;
     c->out = &items;
     do {
         cursor = hash_scan(e, cursor, list_pair, &l);

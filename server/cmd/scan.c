@@ -46,6 +46,19 @@ bool scan_options(struct call *c, int first, bool typed, struct scan_options *o)
     return true;
 }
 
+struct entry *scan_begin(struct call *c, enum value_kind kind, uint64_t *cursor,
+                         struct scan_options *o) {
+    struct buf none = BUF_INIT;
+    if (!scan_cursor(c, 2, cursor)) return NULL;
+    struct entry *e = call_read(c, c->argv[1]);
+    if (!call_is_kind(c, e, kind)) return NULL;
+    if (!e) { /* before the options are read, as in Redis */
+        scan_reply(c, 0, &none, 0);
+        return NULL;
+    }
+    return scan_options(c, 3, false, o) ? e : NULL;
+}
+
 bool scan_matches(const struct scan_options *o, struct bytes text) {
     return !o->pattern.p || glob_match(o->pattern, text, false);
 }

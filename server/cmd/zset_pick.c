@@ -121,14 +121,8 @@ void cmd_zscan(struct call *c) {
     struct buf items = BUF_INIT;
     struct listing l = {.out = &items};
     uint64_t cursor;
-    if (!scan_cursor(c, 2, &cursor)) return;
-    struct entry *e = call_read(c, c->argv[1]);
-    if (!call_is_kind(c, e, KIND_ZSET)) return;
-    if (!e) {
-        scan_reply(c, 0, &items, 0);
-        return;
-    }
-    if (!scan_options(c, 3, false, &l.o)) return;
+    struct entry *e = scan_begin(c, KIND_ZSET, &cursor, &l.o);
+    if (!e) return;
     l.packed = zset_packed(e).p != NULL;
     do {
         cursor = zset_scan(e, cursor, list_member, &l);

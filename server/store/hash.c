@@ -99,8 +99,7 @@ bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
 }
 
 struct bytes hash_packed(const struct entry *e) {
-    if (!is_packed(e)) return (struct bytes){NULL, 0};
-    return (struct bytes){(const char *)packed_of(e), lp_total(packed_of(e))};
+    return is_packed(e) ? packed_bytes(e) : (struct bytes){NULL, 0};
 }
 
 /* ---- Fields ---------------------------------------------------------------------------------- */

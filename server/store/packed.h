@@ -12,6 +12,9 @@ void packed_free(struct store *s, uint8_t *lp);
 static inline const uint8_t *packed_of(const struct entry *e) {
     return entry_pointer(e);
 }
+static inline struct bytes packed_bytes(const struct entry *e) {
+    return (struct bytes){(const char *)packed_of(e), lp_total(packed_of(e))};
+}
 /* As lp_splice, finding the room; `at` NULL: at the end. */
 void packed_splice(struct store *s, struct entry *e, const uint8_t *at, size_t old_count,
                    const struct bytes *values, size_t n);

@@ -93,8 +93,7 @@ bool zset_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
 }
 
 struct bytes zset_packed(const struct entry *e) {
-    if (!is_packed(e)) return (struct bytes){NULL, 0};
-    return (struct bytes){(const char *)packed_of(e), lp_total(packed_of(e))};
+    return is_packed(e) ? packed_bytes(e) : (struct bytes){NULL, 0};
 }
 
 /* ---- Members --------------------------------------------------------------------------------- */
