@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # timeout: 400
 """Random commands, connects and disconnects for a while; between rounds everything is deleted and everyone leaves:
-the memory must come back to where it was after the first rounds. Ten seconds a server here, half an hour (for each way of
-threading) with DUET_FULL=1."""
+the memory must come back to where it was after the first rounds. Ten seconds a server here, half an hour in all
+with DUET_FULL=1."""
 
 import os
 import random
