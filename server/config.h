@@ -65,6 +65,8 @@ struct config {
     int64_t list_chunk, list_compress;
     int64_t set_packed_entries, hash_packed_entries, hash_packed_bytes;
     int64_t zset_packed_entries, zset_packed_bytes;
+    uint64_t stream_node_bytes;
+    int64_t stream_node_entries;
     /* persistence */
     bool appendonly, rdb_compression, rdb_checksum, stop_writes_on_save_error;
     int appendfsync;

@@ -79,6 +79,8 @@ void server_settle_store(void) {
     set->hash_max_packed_bytes = (size_t)c->hash_packed_bytes;
     set->zset_max_packed = (size_t)c->zset_packed_entries;
     set->zset_max_packed_bytes = (size_t)c->zset_packed_bytes;
+    set->stream_node_bytes = (size_t)c->stream_node_bytes;
+    set->stream_node_entries = (size_t)c->stream_node_entries;
 }
 
 void server_refresh(void) {
