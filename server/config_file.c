@@ -23,6 +23,7 @@ static bool apply_line(struct config *c, const struct conf *file, const struct c
                              "'%s' is not a directive that Duet knows; remove it (duet server "
                              "--help lists them)",
                              l->argv[0]);
+    if (l->argc < 2 && row->flags & CONFIG_LINES) return true; /* no points are added */
     if (l->argc < 2)
         return conf_complain(file, l, err, "%s needs a value; the preset is \"%s\"", l->argv[0],
                              row->preset);

@@ -242,6 +242,10 @@ const struct config_row config_rows[] = {
     INT("io-threads", NULL, io_threads, CONFIG_FIXED, "1", 1, 128, E_NONE),
     STRING("requirepass", NULL, requirepass, 0, "", E_GENERAL),
     ENUM("enable-debug-command", NULL, enable_debug, CONFIG_FIXED, "no", allowed, E_NONE),
+    /* There are no modules to enable. */
+    {"enable-module-command", NULL, C_KEPT, CONFIG_FIXED, 0, "no", 0, 0, NULL, NULL, NULL, E_NONE},
+    /* Taken as Redis hides it: an inconsistency here always ends the process by name (bug). */
+    {"propagation-error-behavior", NULL, C_KEPT, CONFIG_HIDDEN, 0, "ignore", 0, 0, NULL, NULL, NULL, E_NONE},
     ENUM("enable-protected-configs", NULL, enable_protected, CONFIG_FIXED, "no", allowed, E_NONE),
     /* memory */
     BYTES_ROW("maxmemory", NULL, maxmemory, 0, "0", 0, INT64_MAX, E_GENERAL),
@@ -343,7 +347,7 @@ const struct config_row config_rows[] = {
     KEPT("supervised", NULL, "no"),
     KEPT("set-proc-title", NULL, "yes"),
     KEPT("proc-title-template", NULL, "{title} {listen-addr} {server-mode}"),
-    KEPT("always-show-logo", NULL, "no"),
+    BOOL("always-show-logo", NULL, show_logo, CONFIG_FIXED, "no", E_NONE),
     KEPT("syslog-enabled", NULL, "no"),
     KEPT("crash-log-enabled", NULL, "yes"),
     KEPT("jemalloc-bg-thread", NULL, "yes"),

@@ -265,13 +265,13 @@ static void loaded(void) {
     server_refresh();
     const struct config *c = &server.config;
     if (c->port && c->tls_port)
-        log_notice("ready on port %lld, TLS on port %lld", (long long)c->port,
+        log_notice("Ready to accept connections on port %lld, TLS on port %lld", (long long)c->port,
                    (long long)c->tls_port);
     else if (c->port || c->tls_port)
-        log_notice("ready on port %lld%s", (long long)(c->port ? c->port : c->tls_port),
-                   c->port ? "" : ", TLS only");
+        log_notice("Ready to accept connections on port %lld%s",
+                   (long long)(c->port ? c->port : c->tls_port), c->port ? "" : ", TLS only");
     else
-        log_notice("ready on unix sockets");
+        log_notice("Ready to accept connections on unix sockets");
 }
 
 static void on_load(struct loop *l, void *arg) {
@@ -384,10 +384,21 @@ static void enter_directory(void) {
     give_up(text);
 }
 
+/* The words are those that scripts around redis-server look for. */
+static void say_hello(void) {
+    log_notice("Duet version=%s, bits=64, pid=%d, just started", DUET_VERSION, (int)getpid());
+    if (!server.config.show_logo) return;
+    if (server.config.port || server.config.tls_port)
+        log_notice("Port: %lld",
+                   (long long)(server.config.port ? server.config.port : server.config.tls_port));
+    log_notice("PID: %d", (int)getpid());
+}
+
 static void start_log(void) {
     char text[300];
     log_set_name("server");
     log_set_level((enum log_level)server.config.loglevel);
+    log_to_stdout();
     if (!*server.config.logfile || log_to_file(server.config.logfile, 64 << 20)) return;
     snprintf(text, sizeof text, "logfile %s cannot be written: %s", server.config.logfile,
              strerror(errno));
@@ -427,13 +438,17 @@ static void start(int argc, char **argv) {
     server.edition = edition_by_name(config_word("edition"));
     enter_directory();
     start_log();
+    say_hello();
     raise_descriptor_limit();
     server.loop = loop_new();
     register_commands();
     open_data();
     if (!tlsconf_load(&why)) give_up(why);
     io_start((int)server.config.io_threads - 1);
-    if (!listen_open(text, sizeof text)) give_up(text);
+    if (!listen_open(text, sizeof text)) {
+        log_error("Failed listening on port %lld: %s", (long long)server.config.port, text);
+        give_up(text);
+    }
     start_pair();
     config_effect = take_effect;
 }

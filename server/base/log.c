@@ -16,13 +16,14 @@
 static struct {
     char name[32];
     enum log_level least;
-    int fd; /* -1: standard error */
+    int fd; /* -1: standard, below */
+    int standard;
     char *path;
     size_t limit_bytes, written_bytes;
     void (*sink)(enum log_level level, const char *line, void *arg);
     void *sink_arg;
     pthread_mutex_t lock; /* the file and its rotation; the other fields are set at start */
-} out = {.least = LOG_INFO, .fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+} out = {.least = LOG_INFO, .fd = -1, .standard = STDERR_FILENO, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const level_names[] = {"debug", "info", "notice", "warning", "error"};
 
@@ -41,6 +42,10 @@ enum log_level log_get_level(void) {
 void log_set_sink(void (*sink)(enum log_level level, const char *line, void *arg), void *arg) {
     out.sink = sink;
     out.sink_arg = arg;
+}
+
+void log_to_stdout(void) {
+    out.standard = STDOUT_FILENO;
 }
 
 static int open_log(const char *path, size_t *size) {
@@ -82,7 +87,7 @@ static void rotate(void) {
 static void write_line(const char *line, size_t n) {
     pthread_mutex_lock(&out.lock);
     if (out.fd >= 0 && out.limit_bytes && out.written_bytes + n > out.limit_bytes) rotate();
-    ssize_t done = write(out.fd >= 0 ? out.fd : STDERR_FILENO, line, n);
+    ssize_t done = write(out.fd >= 0 ? out.fd : out.standard, line, n);
     if (done > 0) out.written_bytes += (size_t)done;
     pthread_mutex_unlock(&out.lock);
 }

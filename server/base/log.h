@@ -15,6 +15,8 @@ void log_set_name(const char *name);
 void log_set_level(enum log_level least);
 enum log_level log_get_level(void);
 
+/* Writes to standard output instead of standard error, as redis-server does. */
+void log_to_stdout(void);
 /* Appends to PATH instead of standard error; at limit_bytes the file is renamed to PATH.1 (the one
  * before is dropped). 0: no limit. Returns false and sets errno when the file cannot be opened;
  * the log then stays where it was. */
