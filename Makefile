@@ -73,7 +73,7 @@ GRUB := build/deps/debs/grub
 
 # A cache that was emptied: forget what was said about it.
 ifneq ($(shell find build/deps -xtype l 2>/dev/null),)
-$(shell rm -f build/stamp/musl-* build/stamp/host-* build/stamp/debs-*)
+$(shell rm -f build/stamp/musl-* build/stamp/host-* build/stamp/debs-* build/stamp/node)
 endif
 
 MUSL_READY := build/deps/musl.ready
@@ -227,6 +227,15 @@ build/tsan/%.o: %.c $(HOST_READY) | build/version.h build/stamp/packages-test
 	@echo clang $< '(tsan)'
 	$(Q)$(CLANG) $(TSAN_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Client libraries of npm, pinned in tests/clients/node, and a program with Debian's hiredis.
+build/stamp/node: $(wildcard tests/clients/node/package*.json) tests/clients/node/install | build/stamp/packages-test
+	@tests/clients/node/install build/deps/node
+	@touch $@
+build/tests/clients/hiredis: tests/clients/hiredis.c tests/unit/tap.h $(HOST_READY) | build/stamp/packages-test
+	@mkdir -p $(@D)
+	@echo gcc $<
+	$(Q)gcc $(STD) -O1 -g $(WARN) $(HOST_INC) -o $@ $< build/deps/host/libev/lib/libev.a -lhiredis -lm
+
 $(UNIT_BIN):
 	@mkdir -p $(@D)
 	@echo link $@
@@ -250,8 +259,9 @@ stage-unit: $(UNIT_BIN) build/stamp/packages-test
 stage-sim: $(SIM_BIN) build/stamp/packages-test
 stage-fuzz: $(FUZZ_BIN) build/stamp/packages-test
 stage-compat: build/duet build/stamp/packages-test build/stamp/debs-redis
-stage-clients: build/duet build/tsan/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis
-stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis
+stage-clients: build/duet build/tsan/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis \
+	build/stamp/node build/tests/clients/hiredis
+stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis build/stamp/node
 stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
 
 # ---- what people call ----------------------------------------------------------------------

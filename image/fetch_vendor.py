@@ -1,11 +1,13 @@
 """`make vendor`: every pinned source and the packages of the build tools in one archive, from which a machine
-without a network builds the same. Layout: downloads/SHA256, debs/*.deb with an index, manifest.lock."""
+without a network builds the same. Layout: downloads/SHA256, debs/*.deb with an index, manifest.lock, and
+node/KEY.tar, the npm packages of tests/clients."""
 
 import io
 import os
 import re
 import subprocess
 import tarfile
+import tempfile
 import time
 
 from fetch_apt import FetchError, say
@@ -39,6 +41,15 @@ def plain(info):
     return info
 
 
+def pack_node(tar):
+    install = os.path.join(HERE, "..", "tests", "clients", "node", "install")
+    with tempfile.NamedTemporaryFile(suffix=".tar") as f:
+        done = subprocess.run([install, "--tar", f.name], stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise FetchError("the npm packages of tests/clients cannot be packed")
+        tar.add(f.name, "node/%s.tar" % done.stdout.strip(), filter=plain)
+
+
 def pack(out, entries, lock, cache, apt, fetch_file):
     debs = tools(apt)
     say("%d packages of build tools, %.0f MB" % (len(debs), sum(d[1] for d in debs) / 1e6))
@@ -57,6 +68,7 @@ def pack(out, entries, lock, cache, apt, fetch_file):
         info = tarfile.TarInfo("debs/Packages")
         info.size = len(index)
         tar.addfile(plain(info), io.BytesIO(index))
+        pack_node(tar)
     os.replace(out + ".new", out)
     say("%s: %d source files, %d packages, %.0f MB. On the other machine: DUET_VENDOR=%s make"
         % (out, len(sums), len(debs), os.path.getsize(out) / 1e6, os.path.basename(out)))
