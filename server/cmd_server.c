@@ -82,113 +82,6 @@ static void cmd_time(struct call *c) {
     resp_bulk_int(c->out, us % 1000000);
 }
 
-/* --- DEBUG --- */
-
-static void debug_sleep(struct call *c) {
-    double seconds = 0;
-    if (!arg_double(c, 2, &seconds) || seconds < 0) {
-        if (!c->failed) reply_error(c, ERR_SYNTAX);
-        return;
-    }
-    /* In short steps, so that the executor is seen to be busy, not dead. */
-    uint64_t until = clock_boot_ns() + (uint64_t)(seconds * (double)NS_PER_S);
-    for (uint64_t now; (now = clock_boot_ns()) < until;) {
-        uint64_t left = until - now, step = left < 10 * NS_PER_MS ? left : 10 * NS_PER_MS;
-        struct timespec t = {0, (long)step};
-        nanosleep(&t, NULL);
-        pair_executor_stamp();
-    }
-    reply_ok(c);
-}
-
-static void debug_object(struct call *c) {
-    const struct entry *e = store_find(server.store, c->db, c->argv[2]);
-    if (!e) {
-        reply_error(c, ERR_NO_KEY);
-        return;
-    }
-    char text[200];
-    snprintf(text, sizeof text,
-             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:0 lru_seconds_idle:%u",
-             (const void *)e, entry_encoding(e), entry_memory(e), entry_idle_s(e, c->now_ms));
-    reply_status(c, text);
-}
-
-static void debug_active_expire(struct call *c) {
-    server.config.active_expire = bytes_is(c->argv[2], "1");
-    reply_ok(c);
-}
-
-static void debug_watch_turns(struct call *c) {
-    server.watch_turns = bytes_is(c->argv[2], "1");
-    reply_ok(c);
-}
-
-static void debug_verify(struct call *c) {
-    store_verify(server.store);
-    reply_ok(c);
-}
-
-static void debug_loglevel(struct call *c) {
-    log_notice("DEBUG LOG: %.*s", (int)c->argv[2].len, c->argv[2].p);
-    reply_ok(c);
-}
-
-static void debug_error(struct call *c) {
-    resp_error_n(c->out, c->argv[2].p, c->argv[2].len);
-    c->failed = true;
-}
-
-static void debug_help(struct call *c);
-
-struct verb {
-    const char *name;
-    int argc; /* 0: any */
-    void (*fn)(struct call *c);
-};
-
-static const struct verb debug_verbs[] = {
-    {"sleep", 3, debug_sleep},
-    {"object", 0, debug_object},
-    {"set-active-expire", 3, debug_active_expire},
-    {"watch-turns", 3, debug_watch_turns},
-    {"verify", 2, debug_verify},
-    {"log", 3, debug_loglevel},
-    {"error", 3, debug_error},
-    {"help", 2, debug_help},
-};
-
-static void debug_help(struct call *c) {
-    static const char *const lines[] = {"ERROR <text>",
-                                        "    Reply this error.",
-                                        "LOG <text>",
-                                        "    Write a line into the log.",
-                                        "OBJECT <key>",
-                                        "    How a key is kept.",
-                                        "SET-ACTIVE-EXPIRE <0|1>",
-                                        "    Stop or start expiry in time.",
-                                        "SLEEP <seconds>",
-                                        "    Stand still.",
-                                        "VERIFY",
-                                        "    Check every structure of the store.",
-                                        "WATCH-TURNS <0|1>",
-                                        "    Have INFO tell the longest turn's processor time.",
-                                        NULL};
-    reply_help(c, lines);
-}
-
-static void cmd_debug(struct call *c) {
-    for (size_t i = 0; i < sizeof debug_verbs / sizeof debug_verbs[0]; i++) {
-        const struct verb *v = &debug_verbs[i];
-        if (!bytes_is(c->argv[1], v->name)) continue;
-        if (v->argc && v->argc != c->argc) break;
-        if (!v->argc && c->argc < 3) break;
-        v->fn(c);
-        return;
-    }
-    reply_unknown_subcommand(c);
-}
-
 /* --- saving and ending --- */
 
 static void reply_why(struct call *c, const char *err) {
@@ -275,7 +168,6 @@ void register_server_commands(void) {
     command_set_function("config|help", config_help_);
     command_set_function("info", cmd_info);
     command_set_function("time", cmd_time);
-    command_set_function("debug", cmd_debug);
     command_set_function("save", cmd_save);
     command_set_function("bgsave", cmd_bgsave);
     command_set_function("bgrewriteaof", cmd_bgrewriteaof);

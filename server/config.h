@@ -46,7 +46,7 @@ struct config {
     struct config_output_limit output[CLASS_COUNT];
     /* general */
     char *dir, *logfile, *pidfile;
-    bool daemonize, show_logo;
+    bool daemonize, show_logo, crash_log;
     int loglevel;
     int64_t databases, hz, io_threads;
     char *requirepass;

@@ -349,7 +349,7 @@ const struct config_row config_rows[] = {
     KEPT("proc-title-template", NULL, "{title} {listen-addr} {server-mode}"),
     BOOL("always-show-logo", NULL, show_logo, CONFIG_FIXED, "no", E_NONE),
     KEPT("syslog-enabled", NULL, "no"),
-    KEPT("crash-log-enabled", NULL, "yes"),
+    BOOL("crash-log-enabled", NULL, crash_log, 0, "yes", E_NONE),
     KEPT("jemalloc-bg-thread", NULL, "yes"),
     KEPT("oom-score-adj", NULL, "no"),
     KEPT("disable-thp", NULL, "yes"),

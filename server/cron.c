@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/client.h"
+#include "server/cmd_debug.h"
 #include "server/dispatch.h"
 #include "server/io.h"
 #include "server/defrag.h"
@@ -84,6 +85,7 @@ static void note_between(uint64_t began_ns) {
 static void on_cron(struct loop *l, void *arg) {
     uint64_t now = loop_now_ns(l), began_ns = clock_boot_ns();
     (void)arg;
+    if (debug_switches.pause_cron) return;
     memory_sample();
     server_refresh();
     io_refresh_limits();

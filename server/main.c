@@ -12,7 +12,9 @@
 #include "server/base/rand.h"
 #include "server/blocked.h"
 #include "server/client.h"
+#include "server/cmd_debug.h"
 #include "server/dispatch.h"
+#include "server/ends.h"
 #include "server/io.h"
 #include "server/memory.h"
 #include "server/output.h"
@@ -329,6 +331,7 @@ static void register_commands(void) {
     register_client_commands();
     register_command_commands();
     register_server_commands();
+    register_debug_commands();
     register_memory_commands();
     register_repl_commands();
     register_transaction_commands();
@@ -462,6 +465,8 @@ int server_main(int argc, char **argv) {
         return printf("Duet server %s\n", DUET_VERSION) < 0;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    ends_remember(argc, argv);
+    ends_catch_crashes();
     start(argc - 1, argv + 1);
     if (*server.config.pidfile && !file_write_pid(server.config.pidfile))
         log_warning("pidfile %s: %m", server.config.pidfile);

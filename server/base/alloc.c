@@ -32,6 +32,7 @@
  *                          partly free does not go back. Worth another look on bare metal. */
 #include "server/base/alloc.h"
 
+#include <errno.h>
 #include <jemalloc/jemalloc.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -55,6 +56,20 @@ void alloc_stats(struct alloc_stats *out) {
     out->active = figure("stats.active");
     out->resident = figure("stats.resident");
     out->retained = figure("stats.retained");
+}
+
+/* Its figures have 8, 4 or 1 bytes, and only it knows which. */
+int alloc_control(const char *name, int64_t *value, bool set) {
+    int64_t new = *value;
+    int error = EINVAL;
+    for (size_t size = sizeof new; size &&error == EINVAL; size /= 2) {
+        size_t got = size;
+        int64_t old = 0;
+        error = mallctl(name, &old, &got, set ? &new : NULL, set ? size : 0);
+        if (error == EPERM && set) error = mallctl(name, NULL, NULL, &new, size);
+        if (!error) *value = old;
+    }
+    return error;
 }
 
 const char *alloc_name(void) {

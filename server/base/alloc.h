@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct alloc_stats {
     size_t allocated; /* bytes handed out, as the size classes round them */
@@ -21,6 +22,9 @@ void alloc_stats(struct alloc_stats *out);
 const char *alloc_name(void);
 /* Gives every free page back to the system now. */
 void alloc_purge(void);
+/* A figure of the allocator by its own name ("background_thread"): sets it when set is true, and tells what it was.
+ * Returns 0 or an errno. */
+int alloc_control(const char *name, int64_t *value, bool set);
 /* The allocator's full report, in pieces of text. */
 void alloc_report(void (*piece)(void *arg, const char *text), void *arg);
 

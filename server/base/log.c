@@ -120,6 +120,11 @@ void log_line(enum log_level level, const char *fmt, ...) {
     va_end(ap);
 }
 
+void log_last_words(const char *text) {
+    ssize_t ignored = write(out.fd >= 0 ? out.fd : out.standard, text, strlen(text));
+    (void)ignored;
+}
+
 _Noreturn void bug_at(const char *file, int line, const char *fmt, ...) {
     char text[512];
     va_list ap;

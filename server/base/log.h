@@ -34,6 +34,9 @@ void log_vline(enum log_level level, const char *fmt, va_list ap)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_error(...)   log_line(LOG_ERROR, __VA_ARGS__)
 
+/* Writes text as it is, without a lock: for the handler of a fatal signal. */
+void log_last_words(const char *text);
+
 /* A programmer's error: logs what and where, then aborts. */
 _Noreturn void bug_at(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

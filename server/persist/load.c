@@ -27,6 +27,7 @@ struct loader {
     struct persist *p;
     enum stage stage;
     bool at_start;  /* else: one RDB file only */
+    bool look_only; /* the log goes on being written as it is */
     char path[512]; /* of the open file */
     int fd;
     struct buf in; /* bytes of the file from in_at on */
@@ -302,7 +303,7 @@ static enum persist_load finish(struct loader *l) {
     r->pos = l->pos;
     r->bytes = l->done_bytes;
     r->took_ms = (clock_boot_ns() - l->start_ns) / NS_PER_MS;
-    if (l->at_start && p->o.log_on && p->aof.part_count) {
+    if (l->at_start && !l->look_only && p->o.log_on && p->aof.part_count) {
         p->aof.written = l->pos.offset;
         p->sync.synced =
             r->clean ? l->pos.offset : p->aof.parts[p->aof.part_count - 1].first_offset;
@@ -380,6 +381,14 @@ struct loader *loader_base(struct persist *p, const char *path, const struct per
     if (!open_file(l, path)) snprintf(l->error, sizeof l->error, "%s", strerror(errno));
     l->all_bytes = l->size;
     return l;
+}
+
+void loader_set_merge(struct loader *l, bool merge) {
+    l->value.merge = merge;
+}
+
+void loader_look_only(struct loader *l) {
+    l->look_only = true;
 }
 
 static uint64_t log_bytes(const struct persist *p) {

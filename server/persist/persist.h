@@ -203,6 +203,17 @@ void persist_set_rewrite(struct persist *p, unsigned percent, uint64_t min_bytes
 /* One call for each executed write, for `save` points and rdb_changes_since_last_save. */
 void persist_count_changes(struct persist *p, uint64_t n);
 
+/* ---- For DEBUG (reload.c). They block. False: err. */
+/* As a foreground SAVE, after what is being written has ended. */
+bool persist_save_now(struct persist *p, char *err, size_t err_size);
+/* Adds dump.rdb to the data; merge: keys that are there already give way (else they are an error). */
+bool persist_reload(struct persist *p, bool merge, char *err, size_t err_size);
+/* The data is thrown away and read from the log anew (log off: and that was it). */
+bool persist_replay(struct persist *p, char *err, size_t err_size);
+/* Bytes of the value in an RDB file. */
+struct entry;
+size_t persist_value_bytes(const struct persist *p, const struct entry *e);
+
 struct persist_status {
     bool loading;
     bool log_on;

@@ -135,7 +135,7 @@ static int64_t expiry_of(const struct value_load *v) {
 static bool put_string(struct value_load *v, struct bytes value) {
     size_t before = store_count(v->store, v->db);
     store_put_string(v->store, v->db, key_of(v), value, expiry_of(v));
-    return store_count(v->store, v->db) > before;
+    return store_count(v->store, v->db) > before || v->merge;
 }
 
 /* ---- Kinds that are more than bytes ---------------------------------------------------------- */
@@ -261,8 +261,9 @@ static bool take_key(struct value_load *v, const struct rdb_reader *r, char *err
     if (!value_loads_type(v->type))
         return refuse(v, "is of a kind that this version does not hold", err, err_size);
     /* Strings, of which there are most, are found out by put_string. */
-    if (v->type != RDB_STRING && store_find(v->store, v->db, r->a))
-        return refuse(v, STANDS_TWICE, err, err_size);
+    struct entry *old = v->type != RDB_STRING ? store_find(v->store, v->db, r->a) : NULL;
+    if (old && !v->merge) return refuse(v, STANDS_TWICE, err, err_size);
+    if (old) store_delete(v->store, v->db, old);
     return true;
 }
 

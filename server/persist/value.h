@@ -16,6 +16,7 @@ struct value_load {
     struct buf key;
     int64_t expire_ms;
     int type;
+    bool merge;      /* a key that is there already gives way */
     struct entry *e; /* a value that comes in items */
 };
 bool value_loads_type(int rdb_type);

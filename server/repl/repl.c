@@ -164,6 +164,14 @@ void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair) {
     repl_changed(r);
 }
 
+void repl_change_id(struct repl *r) {
+    stream_new_line(r, NULL);
+    r->line_count = 0;
+    if (!persist_set_lines(r->persist, r->lines, 0))
+        log_error("replication: the line's history could not be written: %m");
+    repl_changed(r);
+}
+
 void repl_none(struct repl *r) {
     if (r->role == REPL_NONE) return;
     stream_flush(r);

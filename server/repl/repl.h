@@ -156,6 +156,8 @@ bool repl_master(struct repl *r, char *err, size_t err_size);
  * PSYNC. pair: the master is the pair's other node; writes that it does not have are put aside
  * first (DESIGN.md section 5 rule 7), and acknowledgements go out after each batch. */
 void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair);
+/* A new line by order (DEBUG CHANGE-REPL-ID): new id, and no line before it. */
+void repl_change_id(struct repl *r);
 /* DUET NONE: neither follows nor feeds; data, id and offset stay. */
 void repl_none(struct repl *r);
 enum repl_role repl_role(const struct repl *r);

@@ -74,6 +74,10 @@ size_t store_memory(const struct store *s) {
     return s->memory - s->ends.given_back;
 }
 
+size_t store_table_slots(const struct store *s, int db) {
+    return store_dict(s, db)->buckets * BUCKET_SLOTS;
+}
+
 size_t store_table_memory(const struct store *s, int db) {
     return dict_memory(store_dict(s, db));
 }

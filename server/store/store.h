@@ -150,6 +150,8 @@ bool store_work(struct store *s, size_t limit);
 size_t store_memory(const struct store *s);
 /* Bytes of a database's table of keys, without entries. */
 size_t store_table_memory(const struct store *s, int db);
+/* Places for keys in it. */
+size_t store_table_slots(const struct store *s, int db);
 /* Of these, bytes of big values that were deleted and are being freed (about; flushed keys are not in it). */
 size_t store_doomed_memory(const struct store *s);
 /* Big values and flushed keys on their way to be freed, and freed so far since the counter was reset. */

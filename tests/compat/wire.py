@@ -36,8 +36,8 @@ class Wire:
         if kind in b"$=" and rest != b"-1":
             data = self.file.read(int(rest) + 2)
             return line + data, data[:-2]
-        if kind in b"*~>%" and rest != b"-1":
-            count = int(rest) * (2 if kind == b"%" else 1)
+        if kind in b"*~>%|" and rest != b"-1":
+            count = int(rest) * (2 if kind in b"%|" else 1)
             items = [self.read() for _ in range(count)]
             return line + b"".join(raw for raw, _ in items), [value for _, value in items]
         if kind == b":":
