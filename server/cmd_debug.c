@@ -2,6 +2,8 @@
  * that has other words, are one and the same, as redis-server has it. */
 #include "server/cmd_debug.h"
 
+#include "server/cmd/families.h"
+
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/glob.h"
@@ -89,6 +91,7 @@ static void debug_pause_cron(struct call *c) {
 
 static void debug_skip_checksums(struct call *c) {
     debug_switches.skip_checksums = number(c->argv[2]) != 0;
+    restore_skip_checksum(debug_switches.skip_checksums);
     reply_ok(c);
 }
 

@@ -64,7 +64,7 @@ struct config {
     /* values: from how many elements or bytes on a small form becomes the big one */
     int64_t list_chunk, list_compress;
     int64_t set_packed_entries, hash_packed_entries, hash_packed_bytes;
-    int64_t zset_packed_entries, zset_packed_bytes;
+    int64_t zset_packed_entries, zset_packed_bytes, hll_sparse_bytes;
     uint64_t stream_node_bytes;
     int64_t stream_node_entries;
     /* persistence */

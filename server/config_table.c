@@ -304,7 +304,7 @@ const struct config_row config_rows[] = {
     INT("set-max-intset-entries", NULL, set_packed_entries, 0, "512", 0, INT64_MAX, E_GENERAL),
     INT("zset-max-listpack-entries", "zset-max-ziplist-entries", zset_packed_entries, 0, "128", 0, INT64_MAX, E_GENERAL),
     INT("zset-max-listpack-value", "zset-max-ziplist-value", zset_packed_bytes, 0, "64", 0, INT64_MAX, E_GENERAL),
-    KEPT("hll-sparse-max-bytes", NULL, "3000"),
+    INT("hll-sparse-max-bytes", NULL, hll_sparse_bytes, 0, "3000", 0, INT64_MAX, E_GENERAL),
     BYTES_ROW("stream-node-max-bytes", NULL, stream_node_bytes, 0, "4096", 0, INT64_MAX, E_GENERAL),
     INT("stream-node-max-entries", NULL, stream_node_entries, 0, "100", 0, INT64_MAX, E_GENERAL),
     KEPT("notify-keyspace-events", NULL, ""),

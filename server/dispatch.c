@@ -54,7 +54,7 @@ static void run(struct call *c, struct client *client, const struct command *cmd
     c->command = cmd;
     c->dirty = 0;
     c->propagated = c->failed = false;
-    if (cmd->flags & CMD_WRITE) {
+    if (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) {
         if (server.repl) repl_feed_begin(server.repl);
         cmd->fn(c);
         c->db = db;

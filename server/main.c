@@ -83,6 +83,7 @@ void server_settle_store(void) {
     set->zset_max_packed_bytes = (size_t)c->zset_packed_bytes;
     set->stream_node_bytes = (size_t)c->stream_node_bytes;
     set->stream_node_entries = (size_t)c->stream_node_entries;
+    set->hll_sparse_max_bytes = (uint64_t)c->hll_sparse_bytes;
 }
 
 void server_refresh(void) {

@@ -171,6 +171,17 @@ command_fn cmd_georadiusbymember_ro;
 command_fn cmd_geosearch;
 command_fn cmd_geosearchstore;
 
+command_fn cmd_pfadd;
+command_fn cmd_pfcount;
+command_fn cmd_pfdebug;
+command_fn cmd_pfmerge;
+command_fn cmd_pfselftest;
+
+command_fn cmd_dump;
+command_fn cmd_restore;
+/* DEBUG SET-SKIP-CHECKSUM-VALIDATION: RESTORE looks at a payload whose checksum is wrong, too. For tests. */
+void restore_skip_checksum(bool skip);
+
 /* Shared by the families. */
 struct bytes;
 /* Replies the string at the key, or null; false after WRONGTYPE. */

@@ -117,7 +117,7 @@ static struct command rows[] = {
     /* generic */
     R("copy", cmd_copy, -3, WRITE|DENYOOM, 1, 2, 1, A_KEYSPACE, O, G_GENERIC, "6.2.0", "Copies a key to another one"),
     R("del", cmd_del, -2, WRITE, 1, -1, 1, A_KEYSPACE, O|K|M|C, G_GENERIC, "1.0.0", "Deletes keys"),
-    R("dump", 0, 2, READONLY, 1, 1, 1, A_KEYSPACE, O|C, G_GENERIC, "2.6.0", "A key's value as bytes for RESTORE"),
+    R("dump", cmd_dump, 2, READONLY, 1, 1, 1, A_KEYSPACE, O|C, G_GENERIC, "2.6.0", "A key's value as bytes for RESTORE"),
     R("exists", cmd_exists, -2, READONLY|FAST, 1, -1, 1, A_KEYSPACE, O|K|M|C, G_GENERIC, "1.0.0", "How many of the keys exist"),
     R("expire", cmd_expire, -3, WRITE|FAST, 1, 1, 1, A_KEYSPACE, O|K|M|C, G_GENERIC, "1.0.0", "Gives a key a time to live in seconds"),
     R("expireat", cmd_expireat, -3, WRITE|FAST, 1, 1, 1, A_KEYSPACE, O|K|M|C, G_GENERIC, "1.2.0", "Gives a key a date of expiry in seconds"),
@@ -139,7 +139,7 @@ static struct command rows[] = {
     R("randomkey", cmd_randomkey, 1, READONLY|WHOLE, 0, 0, 0, A_KEYSPACE, O|K|M, G_GENERIC, "1.0.0", "Any one key"),
     R("rename", cmd_rename, 3, WRITE, 1, 2, 1, A_KEYSPACE, O|K|M, G_GENERIC, "1.0.0", "Renames a key, over another if there is one"),
     R("renamenx", cmd_renamenx, 3, WRITE|FAST, 1, 2, 1, A_KEYSPACE, O|K|M, G_GENERIC, "1.0.0", "Renames a key if the new name is free"),
-    R("restore", 0, -4, WRITE|DENYOOM, 1, 1, 1, A_KEYSPACE|A_DANGEROUS, O|C, G_GENERIC, "2.6.0", "Creates a key from DUMP's bytes"),
+    R("restore", cmd_restore, -4, WRITE|DENYOOM, 1, 1, 1, A_KEYSPACE|A_DANGEROUS, O|C, G_GENERIC, "2.6.0", "Creates a key from DUMP's bytes"),
     R("scan", cmd_scan, -2, READONLY|WHOLE, 0, 0, 0, A_KEYSPACE, O|K|M, G_GENERIC, "2.8.0", "Keys, a few at a time"),
     R("sort", cmd_sort, -2, WRITE|DENYOOM|MOVABLE, 1, 1, 1, A_SET|A_SORTEDSET|A_LIST|A_DANGEROUS, O|K|M, G_GENERIC, "1.0.0", "Sorts a list, set or sorted set"),
     R("sort_ro", cmd_sort_ro, -2, READONLY|MOVABLE, 1, 1, 1, A_SET|A_SORTEDSET|A_LIST|A_DANGEROUS, O, G_GENERIC, "7.0.0", "Sorts without storing"),
@@ -287,9 +287,11 @@ static struct command rows[] = {
     R("geosearchstore", cmd_geosearchstore, -8, WRITE|DENYOOM, 1, 2, 1, A_GEO, O, G_GEO, "6.2.0", "Stores what GEOSEARCH returns"),
 
     /* hyperloglog */
-    R("pfadd", 0, -2, WRITE|DENYOOM|FAST, 1, 1, 1, A_HYPERLOGLOG, O|K, G_HYPERLOGLOG, "2.8.9", "Adds elements to a cardinality estimate"),
-    R("pfcount", 0, -2, READONLY, 1, -1, 1, A_HYPERLOGLOG, O|K, G_HYPERLOGLOG, "2.8.9", "Estimated number of distinct elements"),
-    R("pfmerge", 0, -2, WRITE|DENYOOM, 1, -1, 1, A_HYPERLOGLOG, O|K, G_HYPERLOGLOG, "2.8.9", "Merges cardinality estimates"),
+    R("pfadd", cmd_pfadd, -2, WRITE|DENYOOM|FAST, 1, 1, 1, A_HYPERLOGLOG, O|K, G_HYPERLOGLOG, "2.8.9", "Adds elements to a cardinality estimate"),
+    R("pfcount", cmd_pfcount, -2, READONLY|MAY_REPLICATE, 1, -1, 1, A_HYPERLOGLOG, O|K, G_HYPERLOGLOG, "2.8.9", "Estimated number of distinct elements"),
+    R("pfdebug", cmd_pfdebug, 3, WRITE|DENYOOM|ADMIN, 2, 2, 1, A_HYPERLOGLOG, O, G_HYPERLOGLOG, "2.8.9", "Looks into a cardinality estimate, for tests"),
+    R("pfmerge", cmd_pfmerge, -2, WRITE|DENYOOM, 1, -1, 1, A_HYPERLOGLOG, O|K, G_HYPERLOGLOG, "2.8.9", "Merges cardinality estimates"),
+    R("pfselftest", cmd_pfselftest, 1, ADMIN, 0, 0, 0, A_HYPERLOGLOG, O, G_HYPERLOGLOG, "2.8.9", "Tests the estimates of this server"),
 
     /* pubsub */
     R("psubscribe", 0, -2, PUBSUB|NOSCRIPT|LOADING|STALE, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.0.0", "Subscribes to channels by pattern"),
@@ -404,7 +406,7 @@ static struct command rows[] = {
     R("psync", 0, -3, ADMIN|NOSCRIPT|NO_ASYNC|NO_MULTI, 0, 0, 0, 0, O, G_SERVER, "2.8.0", "A replica asks for the stream from an offset"),
     R("replconf", 0, -1, ADMIN|NOSCRIPT|LOADING|STALE|ALLOW_BUSY, 0, 0, 0, 0, O, G_SERVER, "3.0.0", "A replica tells about itself"),
     R("replicaof", 0, 3, ADMIN|NOSCRIPT|STALE|NO_ASYNC, 0, 0, 0, 0, O, G_SERVER, "5.0.0", "Follows another server, or none"),
-    R("restore-asking", 0, -4, WRITE|DENYOOM|ASKING, 1, 1, 1, A_KEYSPACE|A_DANGEROUS, O, G_SERVER, "3.0.0", "RESTORE as a cluster's migration sends it"),
+    R("restore-asking", cmd_restore, -4, WRITE|DENYOOM|ASKING, 1, 1, 1, A_KEYSPACE|A_DANGEROUS, O, G_SERVER, "3.0.0", "RESTORE as a cluster's migration sends it"),
     R("role", 0, 1, NOSCRIPT|LOADING|STALE|FAST, 0, 0, 0, A_ADMIN|A_DANGEROUS, O, G_SERVER, "2.8.12", "Role and replication figures"),
     R("save", 0, 1, ADMIN|NOSCRIPT|NO_ASYNC|NO_MULTI, 0, 0, 0, 0, O, G_SERVER, "1.0.0", "Saves a snapshot"),
     R("shutdown", 0, -1, ADMIN|NOSCRIPT|LOADING|STALE|NO_MULTI|ALLOW_BUSY, 0, 0, 0, 0, O, G_SERVER, "1.0.0", "Ends the server"),

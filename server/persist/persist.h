@@ -33,6 +33,7 @@
 
 struct loop;
 struct buf;
+struct entry;
 struct store;
 struct persist;
 
@@ -191,6 +192,14 @@ bool persist_replace(struct persist *p, const char *rdb_path, const struct persi
 /* Whether values of this RDB type can be loaded (a received file is looked through before it
  * replaces anything). */
 bool persist_loads_type(int rdb_type);
+
+/* ---- Single values as bytes: what DUMP replies and RESTORE takes: type, value, 2 bytes of RDB version, crc64. */
+void persist_dump(struct buf *out, const struct entry *e);
+/* False when the version is newer than what can be read, or the checksum is not the bytes'. */
+bool persist_payload_sound(struct bytes payload, bool check_crc);
+/* Makes a sound payload's value the key's, replacing what is there. NULL: every byte was looked at, and they are no value;
+ * nothing was changed. */
+struct entry *persist_restore(struct store *s, int db, struct bytes key, struct bytes payload);
 
 /* ---- Settings that CONFIG SET changes, and what INFO and DUET STATUS show. */
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size);

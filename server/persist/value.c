@@ -2,6 +2,7 @@
 
 #include "server/base/log.h"
 #include "server/proto/ziplist.h"
+#include "server/proto/zipmap.h"
 #include "server/store/hash.h"
 #include "server/store/list.h"
 #include "server/store/set.h"
@@ -9,7 +10,10 @@
 
 #include <stdio.h>
 
-enum { CONTAINER_PACKED = 2 }; /* of a quicklist's piece: a listpack; else one plain element */
+enum {
+    CONTAINER_PLAIN = 1,
+    CONTAINER_PACKED = 2
+}; /* of a quicklist's piece: an element, a listpack */
 
 #define STANDS_TWICE "stands twice"
 #define LIST_REFUSAL "holds a piece that is no sound part of a list"
@@ -29,8 +33,6 @@ static void save_pair(void *arg, struct bytes field, struct bytes value) {
 static void save_hash(struct buf *out, const struct entry *e, bool compress) {
     struct saving s = {out, compress};
     struct bytes packed = hash_packed(e);
-    rdb_put_key(out, packed.p ? RDB_HASH_LISTPACK : RDB_HASH, entry_key(e), entry_expiry(e),
-                compress);
     if (packed.p) {
         rdb_put_string(out, packed, compress);
         return;
@@ -48,7 +50,6 @@ static bool save_member(void *arg, struct bytes member) {
 static void save_set(struct buf *out, const struct entry *e, bool compress) {
     struct saving s = {out, compress};
     struct bytes packed = set_packed(e);
-    rdb_put_key(out, packed.p ? RDB_SET_INTSET : RDB_SET, entry_key(e), entry_expiry(e), compress);
     if (packed.p) {
         rdb_put_string(out, packed, compress);
         return;
@@ -62,8 +63,6 @@ static void save_zset(struct buf *out, const struct entry *e, bool compress) {
     struct bytes packed = zset_packed(e), member;
     struct zset_cursor c;
     double score;
-    rdb_put_key(out, packed.p ? RDB_ZSET_LISTPACK : RDB_ZSET_2, entry_key(e), entry_expiry(e),
-                compress);
     if (packed.p) {
         rdb_put_string(out, packed, compress);
         return;
@@ -83,25 +82,36 @@ static void save_chunk(void *arg, struct bytes listpack) {
 
 static void save_list(struct buf *out, const struct entry *e, bool compress) {
     struct saving s = {out, compress};
-    rdb_put_key(out, RDB_LIST_QUICKLIST_2, entry_key(e), entry_expiry(e), compress);
     rdb_put_len(out, list_chunks(e));
     list_each_chunk(e, save_chunk, &s);
 }
 
-void value_save(struct buf *out, const struct entry *e, bool compress) {
-    struct digits d;
-    struct bytes key = entry_key(e);
+enum rdb_type value_type(const struct entry *e) {
     switch (entry_kind(e)) {
-    case KIND_STRING:
-        rdb_put_key(out, RDB_STRING, key, entry_expiry(e), compress);
-        rdb_put_string(out, string_bytes(e, &d), compress);
-        return;
+    case KIND_STRING: return RDB_STRING;
+    case KIND_LIST: return RDB_LIST_QUICKLIST_2;
+    case KIND_HASH: return hash_packed(e).p ? RDB_HASH_LISTPACK : RDB_HASH;
+    case KIND_SET: return set_packed(e).p ? RDB_SET_INTSET : RDB_SET;
+    case KIND_ZSET: return zset_packed(e).p ? RDB_ZSET_LISTPACK : RDB_ZSET_2;
+    default: bug("values of kind %s cannot be saved yet", kind_name(entry_kind(e)));
+    }
+}
+
+void value_save_body(struct buf *out, const struct entry *e, bool compress) {
+    struct digits d;
+    switch (entry_kind(e)) {
+    case KIND_STRING: rdb_put_string(out, string_bytes(e, &d), compress); return;
     case KIND_LIST: save_list(out, e, compress); return;
     case KIND_HASH: save_hash(out, e, compress); return;
     case KIND_SET: save_set(out, e, compress); return;
     case KIND_ZSET: save_zset(out, e, compress); return;
     default: bug("values of kind %s cannot be saved yet", kind_name(entry_kind(e)));
     }
+}
+
+void value_save(struct buf *out, const struct entry *e, bool compress) {
+    rdb_put_key(out, value_type(e), entry_key(e), entry_expiry(e), compress);
+    value_save_body(out, e, compress);
 }
 
 /* Kinds by RDB's types; NULL: not held yet. */
@@ -163,47 +173,83 @@ static bool zset_item(struct value_load *v, const struct rdb_reader *r) {
     return well && zset_put(v->store, v->db, v->e, r->a, r->score) == ZSET_ADDED;
 }
 
+/* The same elements as a listpack. False: the ziplist is not sound. */
+static bool listpack_of(struct buf *out, struct bytes ziplist) {
+    struct ziplist z;
+    struct bytes element;
+    size_t count = 0;
+    buf_add(out, "......", LP_EMPTY_BYTES - 1); /* the header's place */
+    for (zl_open(&z, ziplist); zl_next(&z, &element); count++) {
+        struct lp_value v = lp_value_of(element);
+        lp_write((uint8_t *)buf_room(out, v.size), &v);
+        buf_added(out, v.size);
+    }
+    buf_add(out, "\xff", 1);
+    lp_write_header((uint8_t *)(uintptr_t)buf_head(out), buf_len(out), count);
+    return !z.bad;
+}
+
+typedef bool new_packed_fn(struct store *s, int db, struct bytes key, struct bytes listpack,
+                           int64_t expiry_ms);
+
+static bool new_from_ziplist(new_packed_fn *fn, struct store *s, int db, struct bytes key,
+                             struct bytes blob, int64_t expiry_ms) {
+    struct buf listpack = BUF_INIT;
+    bool well = listpack_of(&listpack, blob) &&
+                fn(s, db, key, (struct bytes){buf_head(&listpack), buf_len(&listpack)}, expiry_ms);
+    buf_free(&listpack);
+    return well;
+}
+
 static bool hash_new_ziplist(struct store *s, int db, struct bytes key, struct bytes blob,
                              int64_t expiry_ms) {
-    struct ziplist f, v; /* one for fields, one for values: each backs an integer of its own */
-    struct bytes field, value;
-    bool well = true;
-    struct entry *e = hash_new(s, db, key, expiry_ms);
-    zl_open(&f, blob);
-    for (v = f; well && zl_next(&f, &field); f.p = v.p) {
-        v.p = f.p;
-        well = zl_next(&v, &value) && hash_set(s, db, e, field, value);
-    }
-    well &= !f.bad && !v.bad && hash_len(e) > 0;
-    if (!hash_len(e)) store_delete(s, db, e);
-    return well;
+    return new_from_ziplist(hash_new_packed, s, db, key, blob, expiry_ms);
 }
 
 static bool zset_new_ziplist(struct store *s, int db, struct bytes key, struct bytes blob,
                              int64_t expiry_ms) {
-    struct ziplist m, v;
-    struct bytes member, text;
-    double score;
+    return new_from_ziplist(zset_new_packed, s, db, key, blob, expiry_ms);
+}
+
+static bool hash_new_zipmap(struct store *s, int db, struct bytes key, struct bytes blob,
+                            int64_t expiry_ms) {
+    struct zipmap z;
+    struct bytes field, value;
     bool well = true;
-    struct entry *e = zset_new(s, db, key, expiry_ms);
-    zl_open(&m, blob);
-    for (v = m; well && zl_next(&m, &member); m.p = v.p) {
-        v.p = m.p;
-        well = zl_next(&v, &text) && zset_score_of(text, &score) &&
-               zset_put(s, db, e, member, score) == ZSET_ADDED;
-    }
-    well &= !m.bad && !v.bad && zset_len(e) > 0;
-    if (!zset_len(e)) store_delete(s, db, e);
+    struct entry *e = hash_new(s, db, key, expiry_ms);
+    for (zipmap_open(&z, blob); well && zipmap_next(&z, &field, &value);)
+        well = hash_set(s, db, e, field, value);
+    well &= !z.bad && hash_len(e) > 0;
+    if (!hash_len(e)) store_delete(s, db, e);
     return well;
 }
 
-/* An element, or a piece in one of Redis's forms. An empty piece is refused. */
+/* Redis 7.2's small sets; here they are integers or a table. */
+static bool set_new_listpack(struct store *s, int db, struct bytes key, struct bytes blob,
+                             int64_t expiry_ms) {
+    const uint8_t *lp = (const uint8_t *)blob.p;
+    char digits[LP_DIGITS];
+    bool well = true;
+    if (!lp_valid(lp, blob.len) || !lp_count(lp)) return false;
+    struct entry *e = set_new(s, db, key, expiry_ms);
+    for (const uint8_t *at = lp_first(lp); at && well; at = lp_next(lp, at))
+        well = set_add(s, db, e, lp_get(at, digits));
+    return well;
+}
+
+/* An element, or a piece in one of Redis's forms. */
 static bool push_ziplist(struct store *s, int db, struct entry *e, struct bytes blob) {
     struct ziplist z;
     struct bytes element;
-    size_t before = list_len(e);
     for (zl_open(&z, blob); zl_next(&z, &element);) list_push(s, db, e, LIST_TAIL, element);
-    return !z.bad && list_len(e) > before;
+    return !z.bad;
+}
+
+/* An empty piece holds nothing. */
+static bool push_packed(struct store *s, int db, struct entry *e, struct bytes blob) {
+    const uint8_t *lp = (const uint8_t *)blob.p;
+    if (blob.len == LP_EMPTY_BYTES && lp_valid(lp, blob.len)) return true;
+    return list_push_packed(s, db, e, blob);
 }
 
 static bool push_plain(struct store *s, int db, struct entry *e, struct bytes element) {
@@ -219,23 +265,28 @@ static bool not_empty(struct store *s, int db, struct entry *e, bool well) {
 }
 
 static bool list_item(struct value_load *v, const struct rdb_reader *r) {
-    bool packed = v->type == RDB_LIST_QUICKLIST_2 && r->number == CONTAINER_PACKED;
-    bool well = packed                          ? list_push_packed(v->store, v->db, v->e, r->a)
-                : v->type == RDB_LIST_QUICKLIST ? push_ziplist(v->store, v->db, v->e, r->a)
-                                                : push_plain(v->store, v->db, v->e, r->a);
-    return not_empty(v->store, v->db, v->e, well);
+    uint64_t form = v->type == RDB_LIST_QUICKLIST_2 ? r->number : CONTAINER_PLAIN;
+    bool well = false;
+    if (v->type == RDB_LIST_QUICKLIST)
+        well = push_ziplist(v->store, v->db, v->e, r->a);
+    else if (form == CONTAINER_PACKED)
+        well = push_packed(v->store, v->db, v->e, r->a);
+    else if (form == CONTAINER_PLAIN)
+        well = push_plain(v->store, v->db, v->e, r->a);
+    return not_empty(v->store, v->db, v->e, well && (list_len(v->e) || r->left));
 }
 
 static bool list_new_ziplist(struct store *s, int db, struct bytes key, struct bytes blob,
                              int64_t expiry_ms) {
     struct entry *e = list_new(s, db, key, expiry_ms);
-    return not_empty(s, db, e, push_ziplist(s, db, e, blob));
+    return not_empty(s, db, e, push_ziplist(s, db, e, blob) && list_len(e));
 }
 
 static const struct kind_load *kind_load(int rdb_type) {
     static const struct kind_load loads[] = {
         [RDB_HASH] = {NULL, hash_new, hash_item, "holds a field twice"},
         [RDB_HASH_LISTPACK] = {hash_new_packed, NULL, NULL, "is no sound listpack of fields"},
+        [RDB_HASH_ZIPMAP] = {hash_new_zipmap, NULL, NULL, "is no sound zipmap of fields"},
         [RDB_HASH_ZIPLIST] = {hash_new_ziplist, NULL, NULL, "is no sound ziplist of fields"},
         [RDB_LIST] = {NULL, list_new, list_item, LIST_REFUSAL},
         [RDB_LIST_ZIPLIST] = {list_new_ziplist, NULL, NULL, LIST_REFUSAL},
@@ -243,6 +294,7 @@ static const struct kind_load *kind_load(int rdb_type) {
         [RDB_LIST_QUICKLIST_2] = {NULL, list_new, list_item, LIST_REFUSAL},
         [RDB_SET] = {NULL, set_new, set_item, "holds a member twice"},
         [RDB_SET_INTSET] = {set_new_packed, NULL, NULL, "is no sound set of integers"},
+        [RDB_SET_LISTPACK] = {set_new_listpack, NULL, NULL, "is no sound listpack of members"},
         [RDB_ZSET] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
         [RDB_ZSET_2] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
         [RDB_ZSET_ZIPLIST] = {zset_new_ziplist, NULL, NULL, "is no sound ziplist of scores"},

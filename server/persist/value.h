@@ -1,4 +1,4 @@
-/* Values between the store and RDB. Recipe for a new kind: its case in value_save, a row for each of its types in
+/* Values between the store and RDB. Recipe for a new kind: its cases in value_type and value_save_body, a row for each of its types in
  * kind_load. */
 #ifndef DUET_PERSIST_VALUE_H
 #define DUET_PERSIST_VALUE_H
@@ -8,6 +8,9 @@
 
 /* Appends key, stamp and value. */
 void value_save(struct buf *out, const struct entry *e, bool compress);
+/* The value alone, and what type it has in that form. */
+enum rdb_type value_type(const struct entry *e);
+void value_save_body(struct buf *out, const struct entry *e, bool compress);
 
 /* A key on its way from a reader into the store. */
 struct value_load {

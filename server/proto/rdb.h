@@ -99,6 +99,8 @@ struct rdb_reader {
     struct buf scratch[2];
 };
 void rdb_reader_init(struct rdb_reader *r);
+/* Begins at a value of this type instead: the bytes are what stands behind a key. False: no such type can be read. */
+bool rdb_reader_at_value(struct rdb_reader *r, int type);
 void rdb_reader_free(struct rdb_reader *r);
 /* One event from the bytes at data. a and b point into data or into the reader, until the next
  * call. */

@@ -336,6 +336,15 @@ void rdb_reader_init(struct rdb_reader *r) {
     r->expire_ms = -1;
 }
 
+bool rdb_reader_at_value(struct rdb_reader *r, int type) {
+    if (type < 0 || type >= TYPE_COUNT || types[type].shape == SHAPE_NONE) return false;
+    rdb_reader_init(r);
+    r->check = false;
+    r->type = type;
+    r->state = AT_VALUE;
+    return true;
+}
+
 void rdb_reader_free(struct rdb_reader *r) {
     buf_free(&r->scratch[0]);
     buf_free(&r->scratch[1]);

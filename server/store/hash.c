@@ -54,11 +54,9 @@ struct entry *hash_new(struct store *s, int db, struct bytes key, int64_t expiry
     return e;
 }
 
-/* Whether the pairs of a listpack fit the limits of small hashes. */
-static bool stays_packed(const struct store *s, size_t pairs, struct bytes field,
-                         struct bytes value) {
-    return pairs <= packed_limit(s->settings.hash_max_packed) &&
-           field.len <= s->settings.hash_max_packed_bytes &&
+/* Whether a pair fits the limits of small hashes. */
+static bool stays_packed(const struct store *s, struct bytes field, struct bytes value) {
+    return field.len <= s->settings.hash_max_packed_bytes &&
            value.len <= s->settings.hash_max_packed_bytes;
 }
 
@@ -84,14 +82,8 @@ bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
     const uint8_t *lp = (const uint8_t *)listpack.p;
     if (!lp_valid(lp, listpack.len) || lp_count(lp) == 0 || lp_count(lp) % 2) return false;
     if (packed_has_twins(lp)) return false;
-    size_t n = 0;
-    bool fits = true;
-    char digits[LP_DIGITS], value[LP_DIGITS];
-    for (const uint8_t *f = lp_first(lp), *v; f && fits; f = lp_next(lp, v)) {
-        struct bytes field = lp_get(f, digits);
-        v = lp_next(lp, f);
-        fits = stays_packed(s, ++n, field, lp_get(v, value));
-    }
+    /* As in Redis, how long its values are matters when the next one is added. */
+    bool fits = lp_count(lp) / 2 <= packed_limit(s->settings.hash_max_packed);
     struct entry *e = store_put(s, db, key, KIND_HASH, FORM_LISTPACK, 0, expiry_ms);
     entry_set_pointer(e, packed_copy(s, lp));
     if (!fits || listpack.len > PACKED_MAX_BYTES) unpack(s, e);
@@ -150,7 +142,7 @@ bool hash_set(struct store *s, int db, struct entry *e, struct bytes field, stru
     must(entry_kind(e) == KIND_HASH, "the value is a hash");
     store_before_change(s, db, e);
     if (is_packed(e)) {
-        if (!stays_packed(s, 1, field, value) || packed_overflows(e, field.len + value.len))
+        if (!stays_packed(s, field, value) || packed_overflows(e, field.len + value.len))
             unpack(s, e);
     }
     if (!is_packed(e)) return set_in_table(s, table_of(e), field, value);

@@ -38,7 +38,8 @@ struct store *store_new(int databases, uint64_t seed) {
                                           .zset_max_packed = 128,
                                           .zset_max_packed_bytes = 64,
                                           .stream_node_bytes = 4096,
-                                          .stream_node_entries = 100};
+                                          .stream_node_entries = 100,
+                                          .hll_sparse_max_bytes = 3000};
     s->databases = databases;
     s->spaces = xcalloc((size_t)databases, sizeof *s->spaces);
     for (int i = 0; i < databases; i++) s->spaces[i] = space_new(s);

@@ -42,6 +42,7 @@ struct store_settings {
     size_t hash_max_packed, hash_max_packed_bytes; /* hash-max-listpack-entries, -value */
     size_t zset_max_packed, zset_max_packed_bytes; /* zset-max-listpack-entries, -value */
     size_t stream_node_bytes, stream_node_entries; /* stream-node-max-bytes, ...; 0: no limit */
+    uint64_t hll_sparse_max_bytes;                 /* hll-sparse-max-bytes */
     /* Frees a big value elsewhere: must at some time call free_fn(value), on one other thread, one value
      * after the other. NULL: big values are taken apart in steps of store_work. */
     void (*reclaim)(void *arg, void *value, void (*free_fn)(void *value));

@@ -74,7 +74,7 @@ static bool stays_packed(const struct store *s, size_t count, struct bytes membe
 bool zset_new_packed(struct store *s, int db, struct bytes key, struct bytes listpack,
                      int64_t expiry_ms) {
     const uint8_t *lp = (const uint8_t *)listpack.p;
-    bool in_order, fits = true;
+    bool in_order;
     struct digits d;
     if (!zp_valid(lp, listpack.len, &in_order)) return false;
     struct entry *e = zset_new(s, db, key, expiry_ms);
@@ -85,9 +85,8 @@ bool zset_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
     }
     packed_free(s, entry_pointer(e));
     entry_set_pointer(e, packed_copy(s, lp));
-    size_t count = zp_len(lp);
-    for (const uint8_t *at = lp_first(lp); at && fits; at = zp_next(lp, at))
-        fits = stays_packed(s, count, lp_get(at, d.text));
+    /* As in Redis, how long its members are matters when the next one is added. */
+    bool fits = zp_len(lp) <= packed_limit(s->settings.zset_max_packed);
     if (!fits || listpack.len > PACKED_MAX_BYTES) unpack(s, e);
     return true;
 }

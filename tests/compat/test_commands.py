@@ -50,7 +50,7 @@ def same(words, ours, theirs):
         return sorted_alike(words, ours, theirs)
     if name in TIMES:
         return min(ours[1], theirs[1]) >= 0 and abs(ours[1] - theirs[1]) * TIMES[name] <= CLOSE_MS
-    if name == b"RANDOMKEY":
+    if name in (b"RANDOMKEY", b"DUMP"):  # a hash table's order is each server's own; test_dump compares what comes of the bytes
         return (ours[1] is None) == (theirs[1] is None)
     return False
 
@@ -135,7 +135,7 @@ def session(duet, redis, seed, protocol):
 def test_generated():
     """Generated commands are answered as redis-server answers them"""
     seed = tap.seed()
-    duet, redis = servers.pair()
+    duet, redis = servers.pair(["--sanitize-dump-payload", "yes"])
     for i in range(SESSIONS):
         if not session(duet, redis, seed + i, 2 + i % 2):
             return
