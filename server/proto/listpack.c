@@ -257,6 +257,11 @@ struct lp_value lp_value_of(struct bytes text) {
     return v;
 }
 
+struct lp_value lp_value_of_int(int64_t number) {
+    size_t body = int_head(number);
+    return (struct lp_value){{NULL, 0}, number, true, body + back_bytes(body)};
+}
+
 void lp_write(uint8_t *to, const struct lp_value *v) {
     size_t body = v->is_number ? put_int(to, v->number) : put_string(to, v->text);
     put_back(to + body, body);

@@ -52,6 +52,7 @@ struct lp_value {
     size_t size; /* as lp_size_of */
 };
 struct lp_value lp_value_of(struct bytes text);
+struct lp_value lp_value_of_int(int64_t number);
 /* For callers that make the room themselves: one element of v->size bytes, and the header of a listpack of which all but that
  * is written (its end byte too). */
 void lp_write(uint8_t *to, const struct lp_value *v);

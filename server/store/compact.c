@@ -19,7 +19,7 @@ static size_t blob_bytes(const struct entry *e) {
 
 static bool is_many(const struct entry *e) {
     enum value_form form = entry_form(e);
-    return form == FORM_TABLE || form == FORM_TREE || form == FORM_CHUNKS;
+    return form == FORM_TABLE || form == FORM_TREE || form == FORM_CHUNKS || form == FORM_STREAM;
 }
 
 static uint64_t compact_inside(struct entry *e, uint64_t from, struct store_mover *m) {
@@ -28,6 +28,7 @@ static uint64_t compact_inside(struct entry *e, uint64_t from, struct store_move
     case KIND_SET: return set_compact(e, from, m);
     case KIND_ZSET: return zset_compact(e, from, m);
     case KIND_LIST: return list_compact(e, from, m);
+    case KIND_STREAM: return xstream_compact(e, from, m);
     default: return 0;
     }
 }

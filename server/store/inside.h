@@ -122,6 +122,7 @@ uint64_t hash_compact(struct entry *e, uint64_t from, struct store_mover *m);
 uint64_t set_compact(struct entry *e, uint64_t from, struct store_mover *m);
 uint64_t zset_compact(struct entry *e, uint64_t from, struct store_mover *m);
 uint64_t list_compact(struct entry *e, uint64_t from, struct store_mover *m);
+uint64_t xstream_compact(struct entry *e, uint64_t from, struct store_mover *m);
 
 static inline struct dict *store_dict(const struct store *s, int db) {
     return &s->spaces[db]->dict;
@@ -160,6 +161,10 @@ void list_free(struct store *s, struct entry *e);
 void list_copy(struct store *s, const struct entry *e, struct entry *to);
 size_t list_memory(const struct entry *e);
 void list_verify(const struct entry *e);
+void xstream_free(struct store *s, struct entry *e);
+void xstream_copy(struct store *s, const struct entry *e, struct entry *to);
+size_t xstream_memory(const struct entry *e);
+void xstream_verify(const struct entry *e);
 
 /* Frees an entry that no dict refers to any more. */
 void store_entry_free(struct store *s, struct entry *e);

@@ -82,15 +82,17 @@ struct xid xstream_first_kept(const struct entry *e);
 
 /* A place among entries. Entries must not change meanwhile; groups may. */
 struct xstream_cursor {
-    const void *leaf; /* of the directory */
+    const void *leaf; /* of the directory; NULL: at the end */
     unsigned slot;
-    bool backwards;
-    struct xid low, high; /* both included */
-    struct xid master_id;
-    const uint8_t *pack, *at; /* at: the next entry, or the count behind it when backwards */
-    const uint8_t *master, *field, *value;
-    size_t master_fields, fields;
-    bool same_fields;
+    bool backwards, inside, same_fields; /* inside: on an entry */
+    struct xid low, high;                /* both included */
+    struct xid node_id;
+    const uint8_t *pack;  /* NULL: the node is to be opened */
+    const uint8_t *names; /* the node's own fields */
+    size_t node_fields;
+    const uint8_t *edge;      /* backwards: what lies before is still to come */
+    const uint8_t *name, *at; /* what xstream_field gives next */
+    size_t left;              /* fields that it has not given */
     char digits[2][LP_DIGITS];
 };
 /* Before the first (or behind the last) entry of from <= id <= to. */

@@ -28,6 +28,8 @@ struct xid xgroup_last_id(const struct xgroup *g);
 int64_t xgroup_entries_read(const struct xgroup *g);
 size_t xgroup_pending(const struct xgroup *g);
 size_t xgroup_consumers(const struct xgroup *g);
+/* How many entries were ever added up to that id, where that can be known (for groups of old files). */
+int64_t xstream_added_until(const struct entry *e, struct xid id);
 /* False: unknown, nil. */
 bool xgroup_lag(const struct entry *e, const struct xgroup *g, int64_t *lag);
 

@@ -20,6 +20,7 @@ struct collection {
 static const struct collection *collection(const struct entry *e) {
     static const struct collection kinds[KIND_COUNT] = {
         [KIND_LIST] = {list_free, list_copy, list_memory, list_verify},
+        [KIND_STREAM] = {xstream_free, xstream_copy, xstream_memory, xstream_verify},
         [KIND_SET] = {set_free, set_copy, set_memory, set_verify},
         [KIND_ZSET] = {zset_free, zset_copy, zset_memory, zset_verify},
         [KIND_HASH] = {hash_free, hash_copy, hash_memory, hash_verify},

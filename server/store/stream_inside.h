@@ -1,0 +1,77 @@
+/* What a stream and a group are in memory. Inside server/store only. */
+#ifndef DUET_STORE_STREAM_INSIDE_H
+#define DUET_STORE_STREAM_INSIDE_H
+
+#include "server/store/inside.h"
+#include "server/store/stream_group.h"
+#include "server/store/stream_node.h"
+#include "server/store/stream_tree.h"
+
+/* `bytes` is all that the stream holds, itself and its groups included. */
+struct xstream {
+    struct xtree nodes; /* of struct xnode */
+    uint64_t length;
+    struct xstream_facts facts;
+    struct xgroup **groups; /* in order of name */
+    uint32_t group_count, group_cap;
+    size_t bytes;
+    struct xid compacted; /* how far a pass of store_compact has come in it */
+};
+
+/* A pending entry's record in its group; the id is the tree's. */
+struct xdelivery {
+    struct xconsumer *consumer;
+    int64_t time_ms;
+    uint64_t count;
+};
+
+struct xgroup {
+    struct xtree pending; /* of struct xdelivery */
+    struct xid last_id;
+    int64_t entries_read;
+    struct xconsumer **consumers; /* in order of name */
+    uint32_t consumer_count, consumer_cap;
+    uint64_t changes; /* of what is pending: places in its trees were good before */
+    size_t name_len;
+    char name[];
+};
+
+struct xconsumer {
+    struct xtree pending; /* ids only */
+    int64_t seen_ms;
+    uint32_t rank; /* while the group is copied: its place among the consumers */
+    uint32_t name_len;
+    char name[];
+};
+
+static inline struct xstream *xstream_of(const struct entry *e) {
+    return entry_pointer(e);
+}
+static inline struct xnode *xnode_at(const struct xstream *x, struct xspot p) {
+    return xspot_record(&x->nodes, p);
+}
+
+/* Each change of a stream stands between these two. */
+static inline size_t xstream_open(struct store *s, int db, struct entry *e) {
+    store_before_change(s, db, e);
+    return xstream_of(e)->bytes;
+}
+static inline void xstream_shut(struct store *s, const struct entry *e, size_t bytes_before) {
+    s->memory += xstream_of(e)->bytes - bytes_before;
+}
+
+/* first_id, from the entries. */
+void xstream_refirst(struct xstream *x);
+/* For copies and verification. */
+struct xgroup *xgroup_copy(size_t *memory, const struct xgroup *g);
+void xgroup_verify(const struct xgroup *g);
+void xgroups_verify_order(const struct xstream *x);
+/* Bytes of the group with all that it has; O(its consumers). */
+size_t xgroup_bytes(const struct xgroup *g);
+size_t xgroups_row_bytes(const struct xstream *x);
+/* Takes the group out of the stream's bytes and frees it, at some later time when it is big. */
+void xgroup_bury(struct store *s, struct xstream *x, struct xgroup *g);
+/* Frees a piece; false: that was the last, the group is gone. */
+bool xgroup_dismantle(size_t *memory, struct xgroup *g);
+
+#endif
