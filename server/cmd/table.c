@@ -14,6 +14,7 @@
 
 #include "server/base/log.h"
 #include "server/cmd/families.h"
+#include "server/cmd/keyspec.h"
 
 enum {
     O = EDITION_OPEN,
@@ -41,6 +42,7 @@ enum {
     ALLOW_BUSY = CMD_ALLOW_BUSY,
     HIDDEN = CMD_HIDDEN,
     WHOLE = CMD_WHOLE_KEYSPACE,
+    NO_KEYS = CMD_NO_MANDATORY_KEYS,
     A_KEYSPACE = ACL_KEYSPACE,
     A_READ = ACL_READ,
     A_WRITE = ACL_WRITE,
@@ -78,7 +80,7 @@ enum {
 #define G_CLUSTER      GROUP_CLUSTER
 
 /* clang-format off */
-#define R(...) {__VA_ARGS__, 0, 0, 0}
+#define R(...) {__VA_ARGS__, 0, 0, 0, 0}
 static struct command rows[] = {
 
     /* string */
@@ -318,10 +320,10 @@ static struct command rows[] = {
     R("watch", 0, -2, NOSCRIPT|LOADING|STALE|FAST|ALLOW_BUSY, 1, -1, 1, A_TRANSACTION, O|K|M|C, G_TRANSACTIONS, "2.2.0", "Makes EXEC depend on keys staying as they are"),
 
     /* scripting */
-    R("eval", 0, -3, NOSCRIPT|STALE|NO_MONITOR|MOVABLE, 0, 0, 0, A_SCRIPTING, O|K, G_SCRIPTING, "2.6.0", "Runs a script"),
-    R("eval_ro", 0, -3, READONLY|NOSCRIPT|STALE|NO_MONITOR|MOVABLE, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "7.0.0", "Runs a script that only reads"),
-    R("evalsha", 0, -3, NOSCRIPT|STALE|NO_MONITOR|MOVABLE, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "2.6.0", "Runs a script known by its digest"),
-    R("evalsha_ro", 0, -3, READONLY|NOSCRIPT|STALE|NO_MONITOR|MOVABLE, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "7.0.0", "Runs a script known by its digest that only reads"),
+    R("eval", 0, -3, NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O|K, G_SCRIPTING, "2.6.0", "Runs a script"),
+    R("eval_ro", 0, -3, READONLY|NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "7.0.0", "Runs a script that only reads"),
+    R("evalsha", 0, -3, NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "2.6.0", "Runs a script known by its digest"),
+    R("evalsha_ro", 0, -3, READONLY|NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "7.0.0", "Runs a script known by its digest that only reads"),
     R("script", 0, -2, 0, 0, 0, 0, 0, O|K, G_SCRIPTING, "2.6.0", "Manages scripts"),
     R("script|debug", 0, 3, NOSCRIPT, 0, 0, 0, A_SCRIPTING, O|K, G_SCRIPTING, "3.2.0", "Sets the debug mode of scripts"),
     R("script|exists", 0, -3, NOSCRIPT, 0, 0, 0, A_SCRIPTING, O|K, G_SCRIPTING, "2.6.0", "Which digests are known"),
@@ -430,8 +432,6 @@ static struct command rows[] = {
 
 /* ---- Lookup ---------------------------------------------------------------------------------- */
 
-/* ---- Lookup ---------------------------------------------------------------------------------- */
-
 enum { ROWS = sizeof rows / sizeof rows[0], SLOTS = 1024 };
 
 /* A name's first eight bytes as a number. letters has 0x20 in each byte that is one, so that
@@ -477,6 +477,9 @@ static void row_register(int id) {
     struct command *row = &rows[id];
     row->id = id;
     row->acl |= implied_acl(row);
+    row->keys = key_row_of(row->name);
+    if (row->keys && key_row_range(row->keys, &row->first, &row->last, &row->step))
+        row->flags |= CMD_MOVABLE_KEYS;
     struct bytes name = {row->name, strlen(row->name)};
     struct slot here = {.name = bytes_load_upto8(name.p, name.len)};
     here.len = (uint32_t)name.len;
@@ -535,7 +538,7 @@ const struct command *command_find(struct bytes name, unsigned edition) {
 
 /* A container's subcommand; the container itself when the word names none, which *unknown tells. */
 static __attribute__((noinline)) const struct command *
-subcommand(const struct command *cmd, struct bytes word, bool *unknown) {
+subcommand(const struct command *cmd, struct bytes word, unsigned edition, bool *unknown) {
     char full[64];
     size_t n = strlen(cmd->name);
     if (word.len < sizeof full - n - 1) {
@@ -543,8 +546,8 @@ subcommand(const struct command *cmd, struct bytes word, bool *unknown) {
         full[n] = '|';
         memcpy(full + n + 1, word.p, word.len);
         const struct command *sub = row_find((struct bytes){full, n + 1 + word.len});
-        if (sub && sub->fn) return sub;
-        if (sub && cmd->fn) return cmd; /* one function serves the whole container */
+        if (sub && (sub->fn || cmd->fn) && (sub->editions & edition || !edition))
+            return sub->fn ? sub : cmd; /* one function may serve the whole container */
     }
     *unknown = true;
     return cmd;
@@ -556,7 +559,7 @@ resolve_slowly(const struct command *cmd, int argc, const struct bytes *argv, un
                bool *unknown_subcommand) {
     if (!cmd || cmd->parent || !command_exists(cmd, edition)) return NULL;
     if (!cmd->has_subcommands || argc < 2) return cmd;
-    return subcommand(cmd, argv[1], unknown_subcommand);
+    return subcommand(cmd, argv[1], edition, unknown_subcommand);
 }
 
 const struct command *command_resolve(int argc, const struct bytes *argv, unsigned edition,
@@ -570,85 +573,15 @@ const struct command *command_resolve(int argc, const struct bytes *argv, unsign
                : resolve_slowly(cmd, argc, argv, edition, unknown_subcommand);
 }
 
-/* Commands that say how many keys follow: the position of that number. */
-static const struct {
-    const char *name;
-    int count_at;
-    int also; /* a further key at this position, 0: none */
-} numbered[] = {
-    {"eval", 2, 0},        {"eval_ro", 2, 0},     {"evalsha", 2, 0},    {"evalsha_ro", 2, 0},
-    {"zunionstore", 2, 1}, {"zinterstore", 2, 1}, {"zdiffstore", 2, 1}, {"zunion", 1, 0},
-    {"zinter", 1, 0},      {"zdiff", 1, 0},       {"zintercard", 1, 0}, {"sintercard", 1, 0},
-    {"lmpop", 1, 0},       {"zmpop", 1, 0},       {"blmpop", 2, 0},     {"bzmpop", 2, 0},
-};
-
-static int numbered_keys(int count_at, int also, int argc, const struct bytes *argv, int *positions,
-                         int max) {
-    int n = 0, keys = 0;
-    if (count_at >= argc || argv[count_at].len > 9) return -1;
-    for (size_t i = 0; i < argv[count_at].len; i++) {
-        char digit = argv[count_at].p[i];
-        if (digit < '0' || digit > '9') return -1;
-        keys = keys * 10 + (digit - '0');
-    }
-    if (keys > argc - count_at - 1 || (also && !keys)) return -1;
-    if (also && n++ < max) positions[0] = also;
-    for (int i = 0; i < keys; i++, n++)
-        if (n < max) positions[n] = count_at + 1 + i;
-    return n;
-}
-
-/* Where the key behind the first of such words stands, from position `at` on; 0: nowhere. */
-static int key_behind(const char *word, int at, int argc, const struct bytes *argv) {
-    for (; at + 1 < argc; at++)
-        if (bytes_is(argv[at], word)) return at + 1;
-    return 0;
-}
-
-/* The key behind SORT's last STORE: its other options have values too. */
-static int sort_store(int argc, const struct bytes *argv) {
-    int found = 0;
-    for (int i = 2; i < argc; i++) {
-        if (bytes_is(argv[i], "limit"))
-            i += 2;
-        else if (bytes_is(argv[i], "by") || bytes_is(argv[i], "get"))
-            i++;
-        else if (bytes_is(argv[i], "store") && i + 1 < argc)
-            found = i + 1;
-    }
-    return found;
-}
-
-/* Commands whose options name keys to store at, beside the first word. */
-static int option_keys(const struct command *cmd, int argc, const struct bytes *argv,
-                       int *positions, int max) {
-    int found[3] = {1, 0, 0}, n = 0, options = -cmd->arity;
-    if (options == 2) {
-        found[1] = sort_store(argc, argv);
-    } else {
-        found[1] = key_behind("store", options, argc, argv);
-        found[2] = key_behind("storedist", options, argc, argv);
-    }
-    for (int i = 0; i < 3; i++)
-        if (found[i] && n++ < max) positions[n - 1] = found[i];
-    return n;
-}
-
-int command_keys(const struct command *cmd, int argc, const struct bytes *argv, int *positions,
-                 int max) {
-    if (cmd->flags & CMD_MOVABLE_KEYS)
-        for (size_t i = 0; i < sizeof numbered / sizeof numbered[0]; i++)
-            if (strcmp(numbered[i].name, cmd->name) == 0)
-                return numbered_keys(numbered[i].count_at, numbered[i].also, argc, argv, positions,
-                                     max);
-    if (cmd->flags & CMD_MOVABLE_KEYS && cmd->flags & CMD_WRITE &&
-        (cmd->group == GROUP_GEO || !strcmp(cmd->name, "sort")))
-        return option_keys(cmd, argc, argv, positions, max);
-    int n = 0, last = cmd->last < 0 ? argc + cmd->last : cmd->last;
-    if (!cmd->first) return 0;
-    for (int i = cmd->first; i <= last && i < argc; i += cmd->step, n++)
-        if (n < max) positions[n] = i;
-    return n;
+const struct command *command_named(struct bytes name, unsigned edition) {
+    const char *bar = memchr(name.p, '|', name.len);
+    bool unknown = false;
+    if (!bar) return command_find(name, edition);
+    size_t n = (size_t)(bar - name.p);
+    const struct command *cmd = command_find((struct bytes){name.p, n}, edition);
+    if (!cmd || !cmd->has_subcommands) return NULL;
+    cmd = subcommand(cmd, (struct bytes){bar + 1, name.len - n - 1}, edition, &unknown);
+    return unknown ? NULL : cmd;
 }
 
 static const struct {

@@ -14,6 +14,7 @@
 #include "server/base/bytes.h"
 
 struct call;
+struct key_row;
 typedef void command_fn(struct call *c);
 
 enum command_flags {
@@ -36,8 +37,9 @@ enum command_flags {
     CMD_NO_MULTI = 1 << 16,
     CMD_MOVABLE_KEYS = 1 << 17, /* keys must be asked of command_keys, the columns do not tell */
     CMD_ALLOW_BUSY = 1 << 18,
-    CMD_HIDDEN = 1 << 19,        /* DUET: not in COMMAND, only on the control socket */
-    CMD_WHOLE_KEYSPACE = 1 << 20 /* reads keys that it does not name (KEYS, SCAN, DBSIZE) */
+    CMD_HIDDEN = 1 << 19,           /* DUET: not in COMMAND, only on the control socket */
+    CMD_WHOLE_KEYSPACE = 1 << 20,   /* reads keys that it does not name (KEYS, SCAN, DBSIZE) */
+    CMD_NO_MANDATORY_KEYS = 1 << 21 /* its words may hold no key at all (EVAL) */
 };
 
 /* An edition is one bit; EDITIONS.md says what each has. */
@@ -105,7 +107,9 @@ struct command {
     const char *since;
     const char *summary;
     const struct command *parent; /* of a subcommand; filled at start */
-    int id;                       /* 0 .. command_count()-1, for statistics kept elsewhere */
+    const struct key_row *
+        keys; /* keyspec.h; NULL: no keys. Filled at start, and so are first, last and step from it */
+    int id;   /* 0 .. command_count()-1, for statistics kept elsewhere */
     bool has_subcommands;
 };
 
@@ -131,8 +135,10 @@ const struct command *command_resolve(int argc, const struct bytes *argv, unsign
 static inline bool command_arity_fits(const struct command *cmd, int argc) {
     return cmd->arity >= 0 ? argc == cmd->arity : argc >= -cmd->arity;
 }
-/* Positions of keys in argv (at most max are stored); returns how many there are, -1 when the words
- * make no sense for the command. */
+/* The same for a name as COMMAND INFO takes it: "get", "config|get". NULL: there is none. */
+const struct command *command_named(struct bytes name, unsigned edition);
+/* Positions of keys in argv (at most max are stored); returns how many there are, 0 too when the words
+ * make no sense for the command. Their number must fit it. keyspec.h tells more. */
 int command_keys(const struct command *cmd, int argc, const struct bytes *argv, int *positions,
                  int max);
 /* Edition by its name in the configuration ("open", "ckv", "master-slave", "cluster"); 0: no such
