@@ -159,7 +159,7 @@ static void acl_dryrun(struct call *c) {
 /* What the rules so far have made of the user. */
 struct rules {
     bool on, nopass, keys, channels, commands;
-    int passwords;        /* distinct ones */
+    int passwords;         /* distinct ones */
     struct bytes password; /* the one */
 };
 
@@ -173,7 +173,8 @@ static void reset_rules(struct rules *r) {
 static bool is_hash(struct bytes word) {
     if (word.len != DIGEST_HEX) return false;
     for (size_t i = 0; i < word.len; i++)
-        if (!isdigit((unsigned char)word.p[i]) && (word.p[i] < 'a' || word.p[i] > 'f')) return false;
+        if (!isdigit((unsigned char)word.p[i]) && (word.p[i] < 'a' || word.p[i] > 'f'))
+            return false;
     return true;
 }
 
@@ -319,32 +320,31 @@ static void acl_no_file(struct call *c) {
 }
 
 static void acl_help(struct call *c) {
-    static const char *const lines[] = {
-        "CAT [<category>]",
-        "    Categories of commands, or the commands of one.",
-        "DELUSER <username> [<username> ...]",
-        "    There is one user, who cannot be removed.",
-        "DRYRUN <username> <command> [<arg> ...]",
-        "    Whether the user could run the command.",
-        "GETUSER <username>",
-        "    The user's rules.",
-        "GENPASS [<bits>]",
-        "    A random password, of 256 bits unless said otherwise.",
-        "LIST",
-        "    The one user there is, as a line.",
-        "LOAD",
-        "    There is no file of users.",
-        "LOG [<count> | RESET]",
-        "    What was denied: nothing.",
-        "SAVE",
-        "    There is no file of users.",
-        "SETUSER <username> <attribute> [<attribute> ...]",
-        "    Changes the password of the user 'default'.",
-        "USERS",
-        "    The name of the one user there is.",
-        "WHOAMI",
-        "    The user of this connection.",
-        NULL};
+    static const char *const lines[] = {"CAT [<category>]",
+                                        "    Categories of commands, or the commands of one.",
+                                        "DELUSER <username> [<username> ...]",
+                                        "    There is one user, who cannot be removed.",
+                                        "DRYRUN <username> <command> [<arg> ...]",
+                                        "    Whether the user could run the command.",
+                                        "GETUSER <username>",
+                                        "    The user's rules.",
+                                        "GENPASS [<bits>]",
+                                        "    A random password, of 256 bits unless said otherwise.",
+                                        "LIST",
+                                        "    The one user there is, as a line.",
+                                        "LOAD",
+                                        "    There is no file of users.",
+                                        "LOG [<count> | RESET]",
+                                        "    What was denied: nothing.",
+                                        "SAVE",
+                                        "    There is no file of users.",
+                                        "SETUSER <username> <attribute> [<attribute> ...]",
+                                        "    Changes the password of the user 'default'.",
+                                        "USERS",
+                                        "    The name of the one user there is.",
+                                        "WHOAMI",
+                                        "    The user of this connection.",
+                                        NULL};
     reply_help(c, lines);
 }
 

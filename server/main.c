@@ -337,6 +337,7 @@ static void register_commands(void) {
     register_repl_commands();
     register_transaction_commands();
     register_slowlog_commands();
+    register_acl_commands();
     register_absent_commands();
     command_set_function("duet", control_duet);
     server.command_stats = xcalloc((size_t)command_count(), sizeof *server.command_stats);

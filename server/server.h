@@ -100,6 +100,7 @@ void register_command_commands(void);
 void register_server_commands(void);
 void register_repl_commands(void);
 void register_transaction_commands(void);
+void register_acl_commands(void);
 void register_absent_commands(void);
 
 /* A directive's present value as a word; good until the next call. */

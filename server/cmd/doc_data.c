@@ -213,7 +213,9 @@ const struct command_doc doc_data_rows[] = {
     /* hyperloglog */
     D("pfadd", "key.k0 [element...]", "O(1) an element"),
     D("pfcount", "key.k0...", "O(1) for one key, O(N) for N keys"),
+    D("pfdebug", "subcommand key.k0", "-", .internal = true),
     D("pfmerge", "destkey.k0 sourcekey.k1...", "O(N), N keys"),
+    D("pfselftest", "", "-", .internal = true),
 };
 /* clang-format on */
 const size_t doc_data_count = sizeof doc_data_rows / sizeof doc_data_rows[0];

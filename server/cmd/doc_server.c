@@ -114,6 +114,7 @@ const struct command_doc doc_server_rows[] = {
     D("latency|history", "event", "O(1)", .tips = "nondeterministic_output request_policy:all_nodes response_policy:special"),
     D("latency|latest", "", "O(1)", .tips = "nondeterministic_output request_policy:all_nodes response_policy:special"),
     D("latency|reset", "[event...]", "O(1)", .tips = "request_policy:all_nodes response_policy:all_succeeded"),
+    D("lolwut", "[VERSION=version.i]", ""),
     D("memory", "", "that of the subcommand"),
     D("memory|doctor", "", "O(1)", .tips = "nondeterministic_output request_policy:all_shards response_policy:special"),
     D("memory|help", "", "O(1)"),
