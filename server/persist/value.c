@@ -3,9 +3,11 @@
 #include "server/base/log.h"
 #include "server/proto/ziplist.h"
 #include "server/proto/zipmap.h"
+#include "server/persist/value_stream.h"
 #include "server/store/hash.h"
 #include "server/store/list.h"
 #include "server/store/set.h"
+#include "server/store/stream.h"
 #include "server/store/zset.h"
 
 #include <stdio.h>
@@ -93,6 +95,7 @@ enum rdb_type value_type(const struct entry *e) {
     case KIND_HASH: return hash_packed(e).p ? RDB_HASH_LISTPACK : RDB_HASH;
     case KIND_SET: return set_packed(e).p ? RDB_SET_INTSET : RDB_SET;
     case KIND_ZSET: return zset_packed(e).p ? RDB_ZSET_LISTPACK : RDB_ZSET_2;
+    case KIND_STREAM: return RDB_STREAM_LISTPACKS_2;
     default: bug("values of kind %s cannot be saved yet", kind_name(entry_kind(e)));
     }
 }
@@ -105,6 +108,7 @@ void value_save_body(struct buf *out, const struct entry *e, bool compress) {
     case KIND_HASH: save_hash(out, e, compress); return;
     case KIND_SET: save_set(out, e, compress); return;
     case KIND_ZSET: save_zset(out, e, compress); return;
+    case KIND_STREAM: value_save_stream(out, e, compress); return;
     default: bug("values of kind %s cannot be saved yet", kind_name(entry_kind(e)));
     }
 }
@@ -298,6 +302,9 @@ static const struct kind_load *kind_load(int rdb_type) {
         [RDB_ZSET] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
         [RDB_ZSET_2] = {NULL, zset_new, zset_item, ZSET_REFUSAL},
         [RDB_ZSET_ZIPLIST] = {zset_new_ziplist, NULL, NULL, "is no sound ziplist of scores"},
+        [RDB_STREAM_LISTPACKS] = {NULL, xstream_new, value_stream_item, NULL},
+        [RDB_STREAM_LISTPACKS_2] = {NULL, xstream_new, value_stream_item, NULL},
+        [RDB_STREAM_LISTPACKS_3] = {NULL, xstream_new, value_stream_item, NULL},
         [RDB_ZSET_LISTPACK] = {zset_new_packed, NULL, NULL, "is no sound listpack of scores"},
     };
     if (rdb_type < 0 || rdb_type >= (int)(sizeof loads / sizeof *loads)) return NULL;
@@ -332,11 +339,12 @@ bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_
         }
         return true;
     case RDB_BEGIN:
-        if (r->number == 0) return refuse(v, "is empty", err, err_size);
+        if (r->number == 0 && k->item != value_stream_item)
+            return refuse(v, "is empty", err, err_size);
         v->e = k->begin(v->store, v->db, key_of(v), expiry_of(v));
         return true;
     case RDB_ITEM:
-        if (!k->item(v, r)) return refuse(v, k->refusal, err, err_size);
+        if (!k->item(v, r)) return refuse(v, k->refusal ? k->refusal : v->why, err, err_size);
         return true;
     default: return true;
     }

@@ -19,8 +19,11 @@ struct value_load {
     struct buf key;
     int64_t expire_ms;
     int type;
-    bool merge;      /* a key that is there already gives way */
-    struct entry *e; /* a value that comes in items */
+    bool merge;           /* a key that is there already gives way */
+    struct entry *e;      /* a value that comes in items */
+    struct xgroup *group; /* of a stream, and what comes now in it */
+    struct xconsumer *consumer;
+    const char *why; /* what is wrong with an item, when it is something special */
 };
 bool value_loads_type(int rdb_type);
 void value_load_free(struct value_load *v);

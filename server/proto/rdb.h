@@ -58,6 +58,9 @@ void rdb_put_len(struct buf *out, uint64_t n);
 /* Integers that fit into 32 bits and read back the same are packed; above 20 bytes LZF when
  * asked and shorter. */
 void rdb_put_string(struct buf *out, struct bytes s, bool compress);
+void rdb_put_ms(struct buf *out, int64_t ms); /* a time in 8 bytes */
+/* An id of streams in 16 bytes; written plainly it stands for itself, as a string it has a length before it. */
+void rdb_put_id(struct buf *out, uint64_t ms, uint64_t seq);
 void rdb_put_double(struct buf *out, double v); /* RDB_ZSET_2's binary form */
 void rdb_put_eof(struct buf *out);              /* the opcode; the checksum follows */
 void rdb_put_checksum(struct buf *out, uint64_t crc);
@@ -73,10 +76,30 @@ enum rdb_event {
     RDB_KEY,    /* a: key, type, expire_ms, then one of: */
     RDB_VALUE,  /* a: the whole value (a string, or one blob: listpack, ziplist, intset, zipmap) */
     RDB_BEGIN,  /* number: items that follow, each RDB_ITEM */
-    RDB_ITEM, /* a, b (hash: field, value), score; quicklists: a: a node's blob, number: container */
+    RDB_ITEM, /* a, b (hash: field, value), score; quicklists: a: a node's blob, number: container; streams: enum
+                 rdb_part */
     RDB_KEY_END,
     RDB_SKIP, /* something without meaning here was skipped, a: its name */
     RDB_END   /* the end, checksum verified (when the file has one) */
+};
+
+/* What an RDB_ITEM of a stream is; they come in this order, from PENDING on for each group. */
+enum rdb_part {
+    RDB_STREAM_NODE, /* a: its id, 16 bytes with the highest first; b: its listpack */
+    RDB_STREAM_FACTS, /* numbers: length, then of type 2 and 3: last id, first id, highest deleted id (ms, seq each),
+                         entries added */
+    RDB_STREAM_GROUP,    /* a: its name; numbers: last id, and of type 2 and 3 entries read */
+    RDB_STREAM_PENDING,  /* numbers: id, delivery time, count */
+    RDB_STREAM_CONSUMER, /* a: its name; numbers: time seen */
+    RDB_STREAM_OWNED,    /* numbers: the id of a pending entry of this consumer */
+    RDB_STREAM_GROUP_END
+};
+enum { RDB_STREAM_NUMBERS = 8 };
+
+/* How much of a stream is still to come. */
+struct rdb_nest {
+    int next; /* what comes next, in rdb_read_stream.c */
+    uint64_t nodes, groups, pending, consumers, owned;
 };
 
 struct rdb_reader {
@@ -87,6 +110,8 @@ struct rdb_reader {
     int type;
     int64_t expire_ms; /* -1: none */
     int version;
+    enum rdb_part part; /* streams */
+    uint64_t numbers[RDB_STREAM_NUMBERS];
     size_t used; /* bytes taken by the last call (after RDB_MORE too); the caller drops them */
     size_t need;
     char error[200];
@@ -94,6 +119,7 @@ struct rdb_reader {
     uint64_t total; /* bytes used so far */
     uint64_t crc;
     uint64_t left; /* items of the open value */
+    struct rdb_nest nest;
     int state;
     bool check; /* verify the checksum, on by default */
     struct buf scratch[2];

@@ -4,6 +4,7 @@
 #include "server/proto/crc64.h"
 #include "server/proto/lzf.h"
 #include "server/proto/rdb_codes.h"
+#include "server/proto/rdb_cut.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -19,13 +20,14 @@ enum state { AT_MAGIC, AT_TOP, AT_VALUE, AT_ITEMS, AT_KEY_END, AT_CHECKSUM, AT_E
 
 /* What follows a key of each type. */
 enum shape {
-    SHAPE_NONE,       /* not readable: refused by name */
-    SHAPE_WHOLE,      /* one string */
-    SHAPE_ONE,        /* a count, then one string an item */
-    SHAPE_TWO,        /* a count, then two */
-    SHAPE_TEXT_SCORE, /* a count, then string and score as text */
-    SHAPE_SCORE,      /* a count, then string and binary score */
-    SHAPE_NUMBER_BLOB /* a count, then container number and string */
+    SHAPE_NONE,        /* not readable: refused by name */
+    SHAPE_WHOLE,       /* one string */
+    SHAPE_ONE,         /* a count, then one string an item */
+    SHAPE_TWO,         /* a count, then two */
+    SHAPE_TEXT_SCORE,  /* a count, then string and score as text */
+    SHAPE_SCORE,       /* a count, then string and binary score */
+    SHAPE_NUMBER_BLOB, /* a count, then container number and string */
+    SHAPE_STREAM       /* rdb_read_stream.c */
 };
 
 static const struct {
@@ -46,13 +48,13 @@ static const struct {
     [RDB_ZSET_ZIPLIST] = {"sorted set (ziplist)", SHAPE_WHOLE},
     [RDB_HASH_ZIPLIST] = {"hash (ziplist)", SHAPE_WHOLE},
     [RDB_LIST_QUICKLIST] = {"list (quicklist)", SHAPE_ONE},
-    [RDB_STREAM_LISTPACKS] = {"stream (1)", SHAPE_NONE},
+    [RDB_STREAM_LISTPACKS] = {"stream (1)", SHAPE_STREAM},
     [RDB_HASH_LISTPACK] = {"hash (listpack)", SHAPE_WHOLE},
     [RDB_ZSET_LISTPACK] = {"sorted set (listpack)", SHAPE_WHOLE},
     [RDB_LIST_QUICKLIST_2] = {"list (quicklist 2)", SHAPE_NUMBER_BLOB},
-    [RDB_STREAM_LISTPACKS_2] = {"stream (2)", SHAPE_NONE},
+    [RDB_STREAM_LISTPACKS_2] = {"stream (2)", SHAPE_STREAM},
     [RDB_SET_LISTPACK] = {"set (listpack)", SHAPE_WHOLE},
-    [RDB_STREAM_LISTPACKS_3] = {"stream (3)", SHAPE_NONE},
+    [RDB_STREAM_LISTPACKS_3] = {"stream (3)", SHAPE_STREAM},
 };
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
 
@@ -63,24 +65,9 @@ const char *rdb_type_name(int type) {
     return unknown;
 }
 
-/* The bytes of one event while they are taken apart. `short_by` is set when they do not suffice,
- * `bad` when they cannot be right; both stick, so that a row of takes needs one check at its
- * end. */
-struct cut {
-    struct rdb_reader *r;
-    const char *p, *end;
-    const char *start;
-    size_t short_by;
-    bool bad;
-};
-
-static bool stopped(const struct cut *c) {
-    return c->short_by || c->bad;
-}
-
 static void complain(struct cut *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void complain(struct cut *c, const char *fmt, ...) {
-    if (stopped(c)) return;
+    if (rdb_stopped(c)) return;
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(c->r->error, sizeof c->r->error, fmt, ap);
@@ -91,12 +78,12 @@ static void complain(struct cut *c, const char *fmt, ...) {
     c->bad = true;
 }
 
-static const char *take(struct cut *c, size_t n) {
+const char *rdb_take(struct cut *c, size_t n) {
     static const char zeros[16];
-    if (stopped(c)) return zeros;
+    if (rdb_stopped(c)) return zeros;
     if ((size_t)(c->end - c->p) < n) {
         c->short_by = n - (size_t)(c->end - c->p);
-        return zeros; /* callers that take more than 16 bytes check stopped() first */
+        return zeros; /* callers that take more than 16 bytes check rdb_stopped() first */
     }
     const char *at = c->p;
     c->p += n;
@@ -104,11 +91,11 @@ static const char *take(struct cut *c, size_t n) {
 }
 
 static unsigned take_byte(struct cut *c) {
-    return (unsigned char)*take(c, 1);
+    return (unsigned char)*rdb_take(c, 1);
 }
 
 /* A length, or with *encoded set the number of an encoding. */
-static uint64_t take_len(struct cut *c, bool *encoded) {
+uint64_t rdb_take_len(struct cut *c, bool *encoded) {
     unsigned first = take_byte(c);
     if (encoded) *encoded = false;
     switch (first >> 6) {
@@ -124,12 +111,12 @@ static uint64_t take_len(struct cut *c, bool *encoded) {
     }
     if (first == RDB_LEN_32) {
         uint32_t be;
-        memcpy(&be, take(c, sizeof be), sizeof be);
+        memcpy(&be, rdb_take(c, sizeof be), sizeof be);
         return __builtin_bswap32(be);
     }
     if (first == RDB_LEN_64) {
         uint64_t be;
-        memcpy(&be, take(c, sizeof be), sizeof be);
+        memcpy(&be, rdb_take(c, sizeof be), sizeof be);
         return __builtin_bswap64(be);
     }
     complain(c, "unknown length form 0x%02x", first);
@@ -144,14 +131,14 @@ static struct bytes integer_text(struct buf *scratch, int64_t v) {
 
 static struct bytes take_lzf(struct cut *c, struct buf *scratch) {
     struct bytes none = {"", 0};
-    uint64_t packed = take_len(c, NULL), whole = take_len(c, NULL);
+    uint64_t packed = rdb_take_len(c, NULL), whole = rdb_take_len(c, NULL);
     if (packed > STRING_MAX || whole > STRING_MAX || whole > lzf_expansion_max(packed)) {
         complain(c, "a compressed string's lengths cannot be right (%llu to %llu bytes)",
                  (unsigned long long)packed, (unsigned long long)whole);
         return none;
     }
-    const char *from = take(c, packed);
-    if (stopped(c)) return none;
+    const char *from = rdb_take(c, packed);
+    if (rdb_stopped(c)) return none;
     buf_clear(scratch);
     char *to = buf_room(scratch, whole ? whole : 1);
     if (lzf_decompress(from, packed, to, whole) != whole) {
@@ -162,25 +149,29 @@ static struct bytes take_lzf(struct cut *c, struct buf *scratch) {
     return (struct bytes){to, whole};
 }
 
-static struct bytes take_string(struct cut *c, struct buf *scratch) {
+struct bytes rdb_take_string(struct cut *c, struct buf *scratch) {
     bool encoded;
-    uint64_t n = take_len(c, &encoded);
-    if (stopped(c)) return (struct bytes){"", 0};
+    uint64_t n = rdb_take_len(c, &encoded);
+    if (rdb_stopped(c)) return (struct bytes){"", 0};
     if (!encoded) {
         if (n > STRING_MAX) {
             complain(c, "a string of %llu bytes", (unsigned long long)n);
             return (struct bytes){"", 0};
         }
-        const char *p = take(c, n);
-        return (struct bytes){p, stopped(c) ? 0 : n};
+        const char *p = rdb_take(c, n);
+        return (struct bytes){p, rdb_stopped(c) ? 0 : n};
     }
     int8_t b;
     int16_t w;
     int32_t d;
     switch (n) {
-    case RDB_ENC_INT8: memcpy(&b, take(c, sizeof b), sizeof b); return integer_text(scratch, b);
-    case RDB_ENC_INT16: memcpy(&w, take(c, sizeof w), sizeof w); return integer_text(scratch, w);
-    case RDB_ENC_INT32: memcpy(&d, take(c, sizeof d), sizeof d); return integer_text(scratch, d);
+    case RDB_ENC_INT8: memcpy(&b, rdb_take(c, sizeof b), sizeof b); return integer_text(scratch, b);
+    case RDB_ENC_INT16:
+        memcpy(&w, rdb_take(c, sizeof w), sizeof w);
+        return integer_text(scratch, w);
+    case RDB_ENC_INT32:
+        memcpy(&d, rdb_take(c, sizeof d), sizeof d);
+        return integer_text(scratch, d);
     case RDB_ENC_LZF: return take_lzf(c, scratch);
     default:
         complain(c, "unknown string encoding %llu", (unsigned long long)n);
@@ -190,12 +181,12 @@ static struct bytes take_string(struct cut *c, struct buf *scratch) {
 
 static double take_text_score(struct cut *c) {
     unsigned n = take_byte(c);
-    if (stopped(c)) return 0;
+    if (rdb_stopped(c)) return 0;
     if (n == 255) return -INFINITY;
     if (n == 254) return INFINITY;
     if (n == 253) return NAN;
-    const char *p = take(c, n);
-    if (stopped(c)) return 0;
+    const char *p = rdb_take(c, n);
+    if (rdb_stopped(c)) return 0;
     char text[256];
     memcpy(text, p, n);
     text[n] = '\0';
@@ -206,8 +197,8 @@ static double take_text_score(struct cut *c) {
 }
 
 static enum rdb_event read_magic(struct cut *c) {
-    const char *p = take(c, RDB_MAGIC_BYTES);
-    if (stopped(c)) return RDB_MORE;
+    const char *p = rdb_take(c, RDB_MAGIC_BYTES);
+    if (rdb_stopped(c)) return RDB_MORE;
     if (memcmp(p, "REDIS", 5) != 0) {
         c->p = c->start;
         complain(c, "this is no RDB file: it does not begin with REDIS");
@@ -230,7 +221,7 @@ static enum rdb_event read_key(struct cut *c, unsigned type) {
         complain(c, "unknown opcode or value type %u", type);
         return RDB_BAD;
     }
-    r->a = take_string(c, &r->scratch[0]);
+    r->a = rdb_take_string(c, &r->scratch[0]);
     if (types[type].shape == SHAPE_NONE)
         complain(c, "the key \"%.*s\" is a %s, which cannot be read",
                  (int)(r->a.len < 64 ? r->a.len : 64), r->a.p, types[type].name);
@@ -246,28 +237,28 @@ static enum rdb_event read_top(struct cut *c) {
     r->expire_ms = -1;
     for (;;) {
         unsigned op = take_byte(c);
-        if (stopped(c)) return RDB_MORE;
+        if (rdb_stopped(c)) return RDB_MORE;
         switch (op) {
-        case RDB_OP_EXPIRE_MS: memcpy(&r->expire_ms, take(c, 8), 8); continue;
+        case RDB_OP_EXPIRE_MS: memcpy(&r->expire_ms, rdb_take(c, 8), 8); continue;
         case RDB_OP_EXPIRE_S: {
             int32_t s;
-            memcpy(&s, take(c, 4), 4);
+            memcpy(&s, rdb_take(c, 4), 4);
             r->expire_ms = (int64_t)s * 1000;
             continue;
         }
-        case RDB_OP_IDLE: take_len(c, NULL); continue;
+        case RDB_OP_IDLE: rdb_take_len(c, NULL); continue;
         case RDB_OP_FREQ: take_byte(c); continue;
         case RDB_OP_AUX:
-            r->a = take_string(c, &r->scratch[0]);
-            r->b = take_string(c, &r->scratch[1]);
+            r->a = rdb_take_string(c, &r->scratch[0]);
+            r->b = rdb_take_string(c, &r->scratch[1]);
             return RDB_AUX;
-        case RDB_OP_SELECT: r->number = take_len(c, NULL); return RDB_SELECT;
+        case RDB_OP_SELECT: r->number = rdb_take_len(c, NULL); return RDB_SELECT;
         case RDB_OP_RESIZE:
-            r->number = take_len(c, NULL);
-            r->number2 = take_len(c, NULL);
+            r->number = rdb_take_len(c, NULL);
+            r->number2 = rdb_take_len(c, NULL);
             return RDB_RESIZE;
         case RDB_OP_FUNCTION_2:
-            take_string(c, &r->scratch[0]);
+            rdb_take_string(c, &r->scratch[0]);
             r->a = BYTES("function");
             return RDB_SKIP;
         case RDB_OP_MODULE_AUX:
@@ -283,32 +274,40 @@ static enum rdb_event read_top(struct cut *c) {
 static enum rdb_event read_value(struct cut *c) {
     struct rdb_reader *r = c->r;
     if (types[r->type].shape == SHAPE_WHOLE) {
-        r->a = take_string(c, &r->scratch[0]);
+        r->a = rdb_take_string(c, &r->scratch[0]);
         r->state = AT_KEY_END;
         return RDB_VALUE;
     }
-    r->number = r->left = take_len(c, NULL);
+    r->number = r->left = rdb_take_len(c, NULL);
     r->state = r->left ? AT_ITEMS : AT_KEY_END;
+    if (types[r->type].shape == SHAPE_STREAM) {
+        rdb_stream_begin(r, r->left);
+        r->state = AT_ITEMS;
+    }
     return RDB_BEGIN;
 }
 
 static enum rdb_event read_item(struct cut *c) {
     struct rdb_reader *r = c->r;
     enum shape shape = types[r->type].shape;
+    if (shape == SHAPE_STREAM) {
+        if (!rdb_stream_item(c) && !rdb_stopped(c)) r->state = AT_KEY_END;
+        return RDB_ITEM;
+    }
     r->b = (struct bytes){"", 0};
-    if (shape == SHAPE_NUMBER_BLOB) r->number = take_len(c, NULL);
-    r->a = take_string(c, &r->scratch[0]);
-    if (shape == SHAPE_TWO) r->b = take_string(c, &r->scratch[1]);
+    if (shape == SHAPE_NUMBER_BLOB) r->number = rdb_take_len(c, NULL);
+    r->a = rdb_take_string(c, &r->scratch[0]);
+    if (shape == SHAPE_TWO) r->b = rdb_take_string(c, &r->scratch[1]);
     if (shape == SHAPE_TEXT_SCORE) r->score = take_text_score(c);
-    if (shape == SHAPE_SCORE) memcpy(&r->score, take(c, 8), 8);
-    if (!stopped(c) && --r->left == 0) r->state = AT_KEY_END;
+    if (shape == SHAPE_SCORE) memcpy(&r->score, rdb_take(c, 8), 8);
+    if (!rdb_stopped(c) && --r->left == 0) r->state = AT_KEY_END;
     return RDB_ITEM;
 }
 
 static enum rdb_event read_checksum(struct cut *c) {
     uint64_t crc;
-    memcpy(&crc, take(c, sizeof crc), sizeof crc);
-    if (!stopped(c) && c->r->check && crc != 0 && crc != c->r->crc) {
+    memcpy(&crc, rdb_take(c, sizeof crc), sizeof crc);
+    if (!rdb_stopped(c) && c->r->check && crc != 0 && crc != c->r->crc) {
         c->p = c->start;
         complain(c, "the checksum does not fit the bytes before it");
     }
@@ -354,6 +353,7 @@ enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len) {
     struct cut c = {.r = r, .p = data, .end = data + len, .start = data};
     int state = r->state;
     uint64_t left = r->left;
+    struct rdb_nest nest = r->nest;
     enum rdb_event ev = read_any(&c);
     r->used = 0;
     if (c.bad || ev == RDB_BAD) {
@@ -363,6 +363,7 @@ enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len) {
     if (c.short_by) {
         r->state = state;
         r->left = left;
+        r->nest = nest;
         r->need = len + c.short_by;
         return RDB_MORE;
     }

@@ -113,6 +113,15 @@ void rdb_put_key(struct buf *out, enum rdb_type type, struct bytes key, int64_t 
     rdb_put_string(out, key, compress);
 }
 
+void rdb_put_ms(struct buf *out, int64_t ms) {
+    buf_add(out, &ms, sizeof ms);
+}
+
+void rdb_put_id(struct buf *out, uint64_t ms, uint64_t seq) {
+    uint64_t be[2] = {__builtin_bswap64(ms), __builtin_bswap64(seq)};
+    buf_add(out, be, sizeof be);
+}
+
 void rdb_put_double(struct buf *out, double v) {
     buf_add(out, &v, sizeof v);
 }

@@ -71,6 +71,14 @@ bool xpending_remove(struct store *s, int db, struct entry *e, struct xgroup *g,
 /* First and last id; false when nothing is pending. */
 bool xpending_bounds(const struct xgroup *g, struct xid *first, struct xid *last);
 
+/* For loading: a pending entry that is nobody's yet, above all that are there; then whose it is (false: not possible).
+ * The stream is not sound until the group is whole: all of them are somebody's. */
+bool xpending_load(struct store *s, int db, struct entry *e, struct xgroup *g,
+                   const struct xpending *p);
+bool xpending_own(struct store *s, int db, struct entry *e, struct xgroup *g, struct xconsumer *c,
+                  struct xid id);
+bool xgroup_is_whole(const struct xgroup *g);
+
 /* A walk in order of id that stands any change to what is pending (the group and the consumer must stay): it goes on
  * behind the id that it gave last. */
 struct xpending_cursor {

@@ -50,6 +50,42 @@ bool xpending_remove(struct store *s, int db, struct entry *e, struct xgroup *g,
     return true;
 }
 
+/* ---- Loading --------------------------------------------------------------------------------- */
+
+bool xpending_load(struct store *s, int db, struct entry *e, struct xgroup *g,
+                   const struct xpending *p) {
+    struct xstream *x = xstream_of(e);
+    bool is_new;
+    if (g->pending.count && !xid_below(xspot_id(xtree_last(&g->pending)), p->id)) return false;
+    size_t before = xstream_open(s, db, e);
+    struct xspot at = xtree_put(&g->pending, &x->bytes, p->id, &is_new);
+    *(struct xdelivery *)xspot_record(&g->pending, at) =
+        (struct xdelivery){NULL, p->time_ms, p->count};
+    xstream_shut(s, e, before);
+    return true;
+}
+
+bool xpending_own(struct store *s, int db, struct entry *e, struct xgroup *g, struct xconsumer *c,
+                  struct xid id) {
+    struct xstream *x = xstream_of(e);
+    struct xspot at = xtree_find(&g->pending, id);
+    bool is_new;
+    if (!at.leaf) return false;
+    struct xdelivery *d = xspot_record(&g->pending, at);
+    if (d->consumer) return false;
+    size_t before = xstream_open(s, db, e);
+    d->consumer = c;
+    xtree_put(&c->pending, &x->bytes, id, &is_new);
+    xstream_shut(s, e, before);
+    return true;
+}
+
+bool xgroup_is_whole(const struct xgroup *g) {
+    size_t owned = 0;
+    for (uint32_t i = 0; i < g->consumer_count; i++) owned += g->consumers[i]->pending.count;
+    return owned == g->pending.count;
+}
+
 /* ---- Walks ----------------------------------------------------------------------------------- */
 
 static const struct xtree *tree_of(const struct xpending_cursor *k) {

@@ -1,4 +1,4 @@
-/* link: server/proto/rdb_write.c server/proto/rdb_read.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
+/* link: server/proto/rdb_write.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
    server/base/num.c server/base/log.c server/base/clock.c */
 /* RDB bytes: what is written reads back in any pieces; what is damaged is found; files of real
  * versions read. */
