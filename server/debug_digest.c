@@ -8,9 +8,11 @@
 #include "server/store/hash.h"
 #include "server/store/list.h"
 #include "server/store/set.h"
+#include "server/store/stream.h"
 #include "server/store/zset.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,6 +91,25 @@ static void of_hash(struct digest *d, const struct entry *e) {
     hash_each(e, of_field, d);
 }
 
+/* Entries only: groups are not part of it, as in Redis. */
+static void of_stream(struct digest *d, const struct entry *e) {
+    struct xstream_cursor at;
+    struct bytes field, value;
+    struct xid id;
+    size_t fields;
+    char text[48];
+    xstream_seek(e, XID_MIN, XID_MAX, false, &at);
+    while (xstream_next(&at, &id, &fields)) {
+        int n = snprintf(text, sizeof text, "%" PRIu64 ".%" PRIu64, id.ms, id.seq);
+        mix(d, text, (size_t)n);
+        for (; fields > 0; fields--) {
+            xstream_field(&at, &field, &value);
+            mix_bytes(d, field);
+            mix_bytes(d, value);
+        }
+    }
+}
+
 static void of_value(struct digest *d, const struct entry *e) {
     /* Redis's number of the kind goes in first. */
     static const struct {
@@ -96,11 +117,11 @@ static void of_value(struct digest *d, const struct entry *e) {
         void (*mix)(struct digest *d, const struct entry *e);
     } kinds[KIND_COUNT] = {
         [KIND_STRING] = {0, of_string}, [KIND_LIST] = {1, of_list}, [KIND_SET] = {2, of_set},
-        [KIND_ZSET] = {3, of_zset},     [KIND_HASH] = {4, of_hash}, [KIND_STREAM] = {6, NULL},
+        [KIND_ZSET] = {3, of_zset},     [KIND_HASH] = {4, of_hash}, [KIND_STREAM] = {6, of_stream},
     };
     enum value_kind kind = entry_kind(e);
     mix_number(d, kinds[kind].type);
-    if (kinds[kind].mix) kinds[kind].mix(d, e);
+    kinds[kind].mix(d, e);
     if (entry_expiry(e) != NO_EXPIRY) xor_in(d, "!!expire!!", 10);
 }
 
