@@ -63,6 +63,15 @@ def when(test, *names):
     return one
 
 
+def having(command, needs):
+    """Of {test: commands that it needs} those that the server can be asked for; the others are told as skipped."""
+    missing = set(lacks(command, *sorted({n for names in needs.values() for n in names})))
+    for test, names in needs.items():
+        if missing & set(names):
+            tap.skip(test, "there is no %s yet" % " ".join(sorted(missing & set(names))))
+    return [test for test, names in needs.items() if not missing & set(names)]
+
+
 def tls(authority):
     """Options of a server with TLS on a free port of its own, and that port."""
     authority.make("server")

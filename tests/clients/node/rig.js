@@ -31,7 +31,7 @@ function plain(v) {
     if (Array.isArray(v)) return v.map(plain);
     if (typeof v === 'bigint') return `${v}n`;
     if (v instanceof Error) return `error ${v.message}`;
-    if (v && typeof v === 'object') return Object.fromEntries(Object.entries(v).sort().map(([k, x]) => [k, plain(x)]));
+    if (v && typeof v === 'object') return Object.fromEntries(Object.keys(v).sort().map(k => [k, plain(v[k])]));
     return v === undefined ? 'undefined' : v;
 }
 
