@@ -348,6 +348,12 @@ void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct b
                         argv[i].p);
             return;
         }
+        if (bytes_is(argv[i], "rdb-filter-only") && argv[i + 1].len) {
+            /* there are no functions to be had alone; an empty filter asks for less than it gets */
+            resp_errorf(reply, "ERR Unsupported rdb-filter-only option: %.*s", (int)argv[i + 1].len,
+                        argv[i + 1].p);
+            return;
+        }
         if (bytes_is(argv[i], "ack") || bytes_is(argv[i], "getack"))
             return; /* these are not answered */
         conf_option(*conf, argv[i], argv[i + 1]);

@@ -143,7 +143,7 @@ def latencies(command):
 
 def dumps(command):
     """--rdb, --functions-rdb, --replica"""
-    with rig.Server(command, "--enable-debug-command", "yes") as s:
+    with rig.Server(command, "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0") as s:
         fill(s)
         with s.connect() as c:
             c.cmd("SET", "ttl", "x", "PX", 10000000)
