@@ -6,6 +6,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/evict.h"
+#include "server/monitor.h"
 #include "server/pair.h"
 #include "server/server.h"
 
@@ -23,6 +24,7 @@ static void reply_refusal(struct call *c, const struct command *cmd, const char 
     multi_free(client);
     reply_errorf(c, "EXECABORT Transaction discarded because of: %s",
                  strncmp(text, "ERR ", 4) ? text : text + 4);
+    if (monitor_count) monitor_tell_now(client, false, client->db, c->argc, c->argv);
 }
 
 static bool refuse(struct call *c, const struct command *cmd, const char *text) {
@@ -115,6 +117,21 @@ static bool check_write(struct call *c, const struct command *cmd, uint32_t flag
     return true;
 }
 
+/* With RESP2 a subscriber could not tell a reply from a message. */
+static bool check_subscriber(struct call *c, const struct command *cmd) {
+    static const char *const names[] = {"ping",         "subscribe",   "psubscribe",
+                                        "ssubscribe",   "unsubscribe", "punsubscribe",
+                                        "sunsubscribe", "quit",        "reset"};
+    char text[200];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (!strcmp(cmd->name, names[i])) return true;
+    snprintf(text, sizeof text,
+             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+             "are allowed in this context",
+             cmd->name);
+    return refuse(c, cmd, text);
+}
+
 bool admit(struct call *c, struct client *client, const struct request *r) {
     const struct command *cmd = r->cmd;
     if (!cmd || r->bad_subcommand) return refuse_unknown(c, r);
@@ -128,5 +145,6 @@ bool admit(struct call *c, struct client *client, const struct request *r) {
         return refuse(c, cmd, "NOAUTH Authentication required.");
     uint32_t flags = cmd->flags;
     if (cmd->fn == multi_exec) flags |= multi_flags(client);
-    return check_role(c, client, cmd, flags) && check_write(c, cmd, flags);
+    return (!client->only_pubsub || check_subscriber(c, cmd)) &&
+           check_role(c, client, cmd, flags) && check_write(c, cmd, flags);
 }

@@ -3,6 +3,7 @@
 
 #include "server/base/log.h"
 #include "server/cmd/table.h"
+#include "server/push.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,8 @@ void batch_clear(struct batch *b, size_t keep_bytes) {
     b->words.count = 0;
     buf_clear(&b->bytes);
     buf_trim(&b->bytes, keep_bytes);
+    shared_release(b->shared);
+    b->shared = NULL;
     buf_clear(&b->out);
     buf_trim(&b->out, keep_bytes);
     if (b->words.cap * sizeof *b->words.v > keep_bytes) resp_args_free(&b->words);

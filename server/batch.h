@@ -15,6 +15,7 @@
 
 struct client;
 struct command;
+struct shared;
 
 struct request {
     const struct command *cmd; /* NULL: unknown */
@@ -37,10 +38,11 @@ struct batch {
     size_t error_len; /* it may hold a NUL */
     /* The way back. */
     struct buf out;
-    bool answers;       /* it came from the thread, which counts what is under way */
-    bool needs_lease;   /* out may be sent only while the lease of this epoch is valid */
-    bool last;          /* the connection ends when out is written */
-    bool authenticated; /* what the client is by now */
+    struct shared *shared; /* to be written behind out; NULL: nothing */
+    bool answers;          /* it came from the thread, which counts what is under way */
+    bool needs_lease;      /* out may be sent only while the lease of this epoch is valid */
+    bool last;             /* the connection ends when out is written */
+    bool authenticated;    /* what the client is by now */
 };
 
 struct batch *batch_new(void);

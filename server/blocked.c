@@ -8,7 +8,9 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/output.h"
+#include "server/push.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 #include <stdlib.h>
 
@@ -299,6 +301,7 @@ static void serve(struct client *c, struct bytes key, int64_t now_ms) {
     struct bytes *words = words_for(b, key, &argc);
     dispatch_call(c, b->cmd, argc, words, CALL_DENY_BLOCKING, now_ms);
     answered(c, b, before, true);
+    if (server.spies) tracking_pay();
     free(words);
     release(b);
 }

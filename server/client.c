@@ -11,6 +11,7 @@
 #include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/push.h"
 #include "server/server.h"
 
 #include <stdlib.h>
@@ -74,6 +75,7 @@ static void bury(struct client *c) {
     blocked_forget(c);
     unlink_stalled(c);
     output_forget(c);
+    push_forget(c);
     multi_free(c);
     repl_conf_free(c->repl_conf);
     c->repl_conf = NULL;

@@ -13,6 +13,7 @@
 
 #include "server/base/buf.h"
 #include "server/base/bytes.h"
+#include "server/config.h"
 #include "server/conn.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@
 struct batch;
 struct command;
 struct io_thread;
+struct push;
 struct repl_conf;
 struct stream;
 struct transaction;
@@ -51,7 +53,8 @@ struct client {
     bool unix_socket;
     bool local; /* from a loopback address or a unix socket */
     bool authenticated;
-    bool handshake; /* only AUTH, PING and REPLCONF were asked so far: never held */
+    bool only_pubsub; /* it subscribed, and speaks RESP2: little else is allowed */
+    bool handshake;   /* only AUTH, PING and REPLCONF were asked so far: never held */
     bool reply_off, reply_skip, reply_skip_next;
     bool close_after_reply; /* nothing more is read; closed when out is empty */
     bool said_last;         /* its thread knows that */
@@ -70,6 +73,7 @@ struct client {
     struct blocked *blocked;   /* while it waits for a key */
     struct transaction *multi; /* NULL: not inside MULTI and nothing watched */
     struct repl_conf *repl_conf;
+    struct push *push; /* push.h; NULL: it never was to get any */
 
     /* From an I/O thread: batches to run, the first one maybe in part; batches that were run, whose
      * answer goes out at the turn's end. */
@@ -135,6 +139,8 @@ struct client *client_by_id(uint64_t id);
 void client_describe(const struct client *c, struct buf *out);
 /* Closes every service client, or those with held replies only; returns how many. */
 size_t client_close_service(bool held_only);
+/* What client-output-buffer-limit counts it as. */
+enum config_class client_class(const struct client *c);
 size_t client_memory(const struct client *c);
 /* Bytes that were read and not run; bytes of replies that the socket has not taken. */
 size_t client_input_bytes(const struct client *c);

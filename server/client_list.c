@@ -9,7 +9,10 @@
 #include "server/blocked.h"
 #include "server/dispatch.h"
 #include "server/output.h"
+#include "server/pubsub.h"
+#include "server/push.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 #include <stdlib.h>
 
@@ -40,7 +43,7 @@ size_t client_input_bytes(const struct client *c) {
 }
 
 size_t client_output_bytes(const struct client *c) {
-    uint64_t out = buf_len(&c->out);
+    uint64_t out = client_made_total(c) - c->sent_total;
     if (c->thread)
         out += c->sent_total - atomic_load_explicit(&c->conn.written_total, memory_order_relaxed);
     return (size_t)out;
@@ -61,16 +64,27 @@ static size_t batches_memory(const struct batch *b) {
     return n;
 }
 
+enum config_class client_class(const struct client *c) {
+    return pubsub_is_subscriber(c) ? CLASS_PUBSUB : CLASS_NORMAL;
+}
+
 size_t client_memory(const struct client *c) {
-    size_t n = sizeof *c + c->out.cap + multi_memory(c) + input_capacity(c);
+    size_t n = sizeof *c + c->out.cap + multi_memory(c) + input_capacity(c) + push_memory(c);
     n += batches_memory(c->pending) + batches_memory(c->finished);
     if (c->thread) return n + atomic_load_explicit(&c->conn.memory, memory_order_relaxed);
     return n + c->conn.parser.saved.cap * sizeof(struct bytes) + stream_memory(c->conn.stream);
 }
 
 static void flags_text(const struct client *c, char *out) {
+    unsigned tracking;
+    bool tracks = tracking_flags(c, &tracking);
+    if (c->push && c->push->monitor) *out++ = 'O';
+    if (pubsub_is_subscriber(c)) *out++ = 'P';
     if (multi_active(c)) *out++ = 'x';
     if (c->stall == STALL_WAIT || c->blocked) *out++ = 'b';
+    if (tracks) *out++ = 't';
+    if (tracking & TRACKING_BROKEN) *out++ = 'R';
+    if (tracking & TRACKING_BCAST) *out++ = 'B';
     if (c->close_after_reply) *out++ = 'c';
     if (c->unix_socket) *out++ = 'U';
     if (c->no_evict) *out++ = 'e';
@@ -97,13 +111,17 @@ void client_describe(const struct client *c, struct buf *out) {
                (unsigned long long)((now - c->created_ns) / NS_PER_S),
                (unsigned long long)(now > active ? (now - active) / NS_PER_S : 0),
                *flags ? flags : "N", c->db);
-    buf_printf(out,
-               " sub=0 psub=0 ssub=0 multi=%ld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
-               "rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s%s",
-               multi_active(c) ? (long)multi_queued(c) : -1L, in, in_cap > in ? in_cap - in : 0,
-               multi_memory(c), c->out.cap, c->out.cap, client_output_bytes(c), client_memory(c),
-               events & LOOP_READ ? "r" : "", events & LOOP_WRITE ? "w" : "");
-    buf_printf(out, " cmd=%s user=%s redir=-1 resp=%d\n",
+    buf_printf(
+        out,
+        " sub=%zu psub=%zu ssub=%zu multi=%ld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
+        "rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s%s",
+        pubsub_count(c, PUBSUB_CHANNEL), pubsub_count(c, PUBSUB_PATTERN),
+        pubsub_count(c, PUBSUB_SHARD), multi_active(c) ? (long)multi_queued(c) : -1L, in,
+        in_cap > in ? in_cap - in : 0, multi_memory(c), c->out.cap, c->out.cap,
+        client_output_bytes(c), client_memory(c), events & LOOP_READ ? "r" : "",
+        events & LOOP_WRITE ? "w" : "");
+    buf_printf(out, " cmd=%s user=%s redir=%lld resp=%d\n",
                c->last_command ? c->last_command->name : "NULL",
-               c->authenticated ? "default" : "(superuser)", c->resp);
+               c->authenticated ? "default" : "(superuser)", (long long)tracking_target(c),
+               c->resp);
 }

@@ -88,6 +88,11 @@ static bool read_type(struct call *c, struct bytes word, enum type *type) {
     return true;
 }
 
+static bool is_of(const struct client *c, enum type type) {
+    enum type own = client_class(c) == CLASS_PUBSUB ? TYPE_PUBSUB : TYPE_NORMAL;
+    return type == TYPE_ANY || type == own;
+}
+
 static void list_ids(struct call *c, struct buf *text) {
     for (int i = 3; i < c->argc; i++) {
         int64_t id;
@@ -105,7 +110,7 @@ static void list_all(enum type type, struct buf *text) {
     const struct client *last = server.clients;
     while (last && last->next) last = last->next;
     for (; last; last = last->prev) {
-        if (type == TYPE_ANY || type == TYPE_NORMAL) client_describe(last, text);
+        if (is_of(last, type)) client_describe(last, text);
     }
 }
 
@@ -151,7 +156,7 @@ static bool name_is(struct bytes want, const struct client *one, bool local) {
 static bool is_meant(const struct kill *k, const struct client *one, const struct client *me) {
     if (one->control) return false;
     if (k->id && one->id != (uint64_t)k->id) return false;
-    if (k->type != TYPE_ANY && k->type != TYPE_NORMAL) return false;
+    if (!is_of(one, k->type)) return false;
     if (k->skip_me && one == me) return false;
     return name_is(k->addr, one, false) && name_is(k->laddr, one, true);
 }
@@ -278,10 +283,6 @@ static void client_no_evict(struct call *c) {
     on_or_off(c, &me->no_evict);
 }
 
-static void client_getredir(struct call *c) {
-    reply_int(c, -1);
-}
-
 static void client_unblock(struct call *c) {
     int64_t id;
     if (c->argc == 4 && !bytes_is(c->argv[3], "timeout") && !bytes_is(c->argv[3], "error")) {
@@ -374,7 +375,6 @@ void register_client_commands(void) {
     command_set_function("client|unpause", client_unpause);
     command_set_function("client|reply", client_reply);
     command_set_function("client|no-evict", client_no_evict);
-    command_set_function("client|getredir", client_getredir);
     command_set_function("client|unblock", client_unblock);
     command_set_function("client|help", client_help);
     command_set_function("wait", cmd_wait);

@@ -5,13 +5,23 @@
 #include "server/base/num.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/pubsub.h"
+#include "server/push.h"
 
 #include <limits.h>
 #include <stdlib.h>
 
 static void cmd_ping(struct call *c) {
+    const struct client *client = c->client;
+    bool as_message = client && client->only_pubsub;
+    if (c->argc <= 2 && as_message) {
+        reply_array(c, 2);
+        reply_bulk_str(c, "pong");
+    }
     if (c->argc > 2)
         reply_wrong_arity(c, c->command);
+    else if (as_message)
+        reply_bulk(c, c->argc == 2 ? c->argv[1] : BYTES(""));
     else if (c->argc == 2)
         reply_bulk(c, c->argv[1]);
     else
@@ -155,6 +165,7 @@ static void cmd_hello(struct call *c) {
         client_set_text(&client->name, h.name);
     }
     client->resp = (int)h.version;
+    pubsub_settle(client);
     reply_hello(c);
 }
 
@@ -180,6 +191,7 @@ static void cmd_quit(struct call *c) {
 
 static void cmd_reset(struct call *c) {
     struct client *client = c->client;
+    push_reset(client);
     multi_free(client);
     client->db = 0;
     client->resp = 2;

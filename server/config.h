@@ -82,6 +82,8 @@ struct config {
     uint64_t backlog_bytes;
     int64_t backlog_ttl_s, repl_timeout_s, repl_ping_s, diskless_delay_s;
     int64_t min_slaves, min_slaves_lag_s, slave_priority;
+    unsigned notify_events;     /* notify.h */
+    uint64_t tracking_max_keys; /* of the table; 0: any number */
     /* slow log */
     int64_t slowlog_us, slowlog_len;
     /* Duet's own */

@@ -14,6 +14,7 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/base/tls.h"
+#include "server/notify.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -122,6 +123,20 @@ static void show_output(const struct config *c, struct buf *out) {
         buf_printf(out, "%s%s %llu %llu %lld", i ? " " : "", names[i],
                    (unsigned long long)c->output[i].hard_bytes,
                    (unsigned long long)c->output[i].soft_bytes, (long long)c->output[i].soft_s);
+}
+
+static bool set_notify(struct config *c, int argc, char **argv, const char **err) {
+    unsigned classes;
+    *err = "wrong number of arguments";
+    if (argc != 1) return false;
+    *err = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
+    if (!notify_parse(argv[0], &classes)) return false;
+    c->notify_events = classes;
+    return true;
+}
+
+static void show_notify(const struct config *c, struct buf *out) {
+    notify_show(c->notify_events, out);
 }
 
 static bool set_replicaof(struct config *c, int argc, char **argv, const char **err) {
@@ -307,14 +322,14 @@ const struct config_row config_rows[] = {
     INT("hll-sparse-max-bytes", NULL, hll_sparse_bytes, 0, "3000", 0, INT64_MAX, E_GENERAL),
     BYTES_ROW("stream-node-max-bytes", NULL, stream_node_bytes, 0, "4096", 0, INT64_MAX, E_GENERAL),
     INT("stream-node-max-entries", NULL, stream_node_entries, 0, "100", 0, INT64_MAX, E_GENERAL),
-    KEPT("notify-keyspace-events", NULL, ""),
+    {"notify-keyspace-events", NULL, C_WORDS, 0, 0, "", 0, 0, NULL, set_notify, show_notify, E_GENERAL},
     KEPT("lua-time-limit", "busy-reply-threshold", "5000"),
     INT("lfu-log-factor", NULL, lfu_log_factor, 0, "10", 0, INT_MAX, E_GENERAL),
     INT("lfu-decay-time", NULL, lfu_decay_min, 0, "1", 0, INT_MAX, E_GENERAL),
     KEPT("active-expire-effort", NULL, "1"),
     KEPT("latency-monitor-threshold", NULL, "0"),
     KEPT("latency-tracking", NULL, "yes"),
-    KEPT("tracking-table-max-keys", NULL, "1000000"),
+    INT("tracking-table-max-keys", NULL, tracking_max_keys, 0, "1000000", 0, INT64_MAX, E_NONE),
     /* How Redis works inside: Duet has no fork, no background rehash to switch, one way to free. */
     KEPT("activerehashing", NULL, "yes"),
     KEPT("dynamic-hz", NULL, "yes"),

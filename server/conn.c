@@ -7,6 +7,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/output.h"
+#include "server/push.h"
 #include "server/server.h"
 
 #include <string.h>
@@ -114,18 +115,64 @@ void conn_go_on(struct client *c) {
     if (!c->closed) conn_update(c);
 }
 
-void conn_write(struct client *c, size_t n) {
-    long done = stream_write(c->conn.stream, buf_head(&c->out), n);
+/* -1: there was trouble, the client is closed. */
+static long send_bytes(struct client *c, const char *p, size_t n) {
+    long done = stream_write(c->conn.stream, p, n);
     if (done == STREAM_AGAIN) done = 0;
     if (done < 0) {
         client_close(c);
-        return;
+        return -1;
     }
     server.stats.writes++;
     server.stats.net_out += (uint64_t)done;
     c->sent_total += (uint64_t)done;
-    buf_eat(&c->out, (size_t)done);
-    if (buf_len(&c->out)) {
+    return done;
+}
+
+/* Up to n bytes of the shared message that is next. */
+static long send_part(struct client *c, struct part *part, size_t n) {
+    size_t left = part->s->len - part->sent;
+    long done = send_bytes(c, part->s->bytes + part->sent, left < n ? left : n);
+    if (done <= 0) return done;
+    part->sent += (size_t)done;
+    c->push->shared_bytes -= (size_t)done;
+    if (part->sent == part->s->len) push_part_done(c);
+    return done;
+}
+
+/* The bytes of c->out with the shared messages between them, as long as the socket takes all of each. */
+static long send_mixed(struct client *c, size_t n) {
+    size_t sent = 0;
+    while (sent < n) {
+        struct part *part = push_part(c);
+        size_t want = n - sent;
+        long done;
+        if (part && (part->sent || part->at == c->sent_total)) {
+            size_t left = part->s->len - part->sent;
+            if (want > left) want = left;
+            done = send_part(c, part, want);
+        } else {
+            if (part && want > part->at - c->sent_total) want = (size_t)(part->at - c->sent_total);
+            done = send_bytes(c, buf_head(&c->out), want);
+            if (done > 0) buf_eat(&c->out, (size_t)done);
+        }
+        if (done < 0) return -1;
+        sent += (size_t)done;
+        if ((size_t)done < want) break;
+    }
+    return (long)sent;
+}
+
+void conn_write(struct client *c, size_t n) {
+    long done;
+    if (__builtin_expect(push_part(c) != NULL, 0)) {
+        done = send_mixed(c, n);
+    } else {
+        done = send_bytes(c, buf_head(&c->out), n);
+        if (done > 0) buf_eat(&c->out, (size_t)done);
+    }
+    if (done < 0) return;
+    if (buf_len(&c->out) || push_part(c)) {
         c->blocked_write = (size_t)done < n;
         conn_update(c);
         return;

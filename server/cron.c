@@ -13,6 +13,7 @@
 #include "server/pair.h"
 #include "server/server.h"
 #include "server/tlsconf.h"
+#include "server/tracking.h"
 
 enum {
     WORK_A_TURN = 64,     /* entries given back after a flush, each turn */
@@ -28,6 +29,7 @@ static bool expire_more;
 static void drop_expired(void *arg, int db, struct entry *e) {
     struct bytes key = entry_key(e), words[2] = {BYTES("DEL"), {NULL, 0}};
     static struct buf name;
+    struct call c = {.store = server.store, .ops = &service_ops, .db = db, .resp = 2};
     (void)arg;
     buf_clear(&name);
     buf_add(&name, key.p, key.len);
@@ -35,6 +37,8 @@ static void drop_expired(void *arg, int db, struct entry *e) {
     store_delete(server.store, db, e);
     repl_feed(server.repl, db, 2, words);
     if (multi_watching()) multi_touched(db, words[1]);
+    if (tracking_count) tracking_changed(&c, words[1]);
+    call_notify(&c, NOTIFY_EXPIRED, "expired", words[1]);
     server.stats.expired_keys++;
 }
 
@@ -93,6 +97,7 @@ static void on_cron(struct loop *l, void *arg) {
     output_check_limits();
     close_idle(now);
     tlsconf_cron();
+    tracking_limit();
     sample_rates(now);
     expire_cycle();
     defrag_cron();
@@ -143,6 +148,7 @@ static void before_sleep(struct loop *l, void *arg) {
     bool evicting = evict_go_on();
     bool moving = defrag_step();
     bool work = store_work(server.store, WORK_A_TURN);
+    tracking_broadcast();
     if (server.repl) repl_before_sleep(server.repl);
     output_flush();
     io_wake();
@@ -156,7 +162,7 @@ static void before_sleep(struct loop *l, void *arg) {
             loop_timer_stop(stalled_timer);
     }
     bool busy = work || expire_more || evicting || moving || server.loading || client_any_again() ||
-                client_any_released();
+                client_any_released() || output_any_pushes();
     loop_keep_turning(l, busy || !io_may_sleep());
     pair_executor_idle();
     note_between(began_ns);

@@ -9,10 +9,14 @@
 #include "server/batch.h"
 #include "server/blocked.h"
 #include "server/client.h"
+#include "server/evict.h"
+#include "server/monitor.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/push.h"
 #include "server/server.h"
 #include "server/slowlog.h"
+#include "server/tracking.h"
 
 #include <stdio.h>
 
@@ -37,7 +41,7 @@ static struct {
 static inline bool admit_quickly(const struct client *client, const struct request *r) {
     const uint32_t slow = CMD_WRITE | CMD_DENYOOM;
     return r->cmd && !r->bad_subcommand && command_arity_fits(r->cmd, r->argc) &&
-           client->authenticated && server.plain_sailing &&
+           client->authenticated && !client->only_pubsub && server.plain_sailing &&
            !(r->cmd->flags & (CMD_HIDDEN | CMD_ADMIN)) &&
            (server.plain_writes || (!(r->cmd->flags & slow) && r->cmd->fn != multi_exec));
 }
@@ -110,6 +114,21 @@ static bool is_paused(const struct client *client, const struct command *cmd) {
            (cmd->fn == multi_exec && multi_flags(client) & CMD_WRITE);
 }
 
+void dispatch_spy(struct client *client, const struct command *cmd, int argc,
+                  const struct bytes *argv) {
+    if (monitor_count) monitor_tell(client, false, client->db, cmd, argc, argv);
+    if (cmd->flags & CMD_READONLY) tracking_remember(client, cmd, argc, argv);
+}
+
+/* run, watched. Who tracks keys hears of evicted ones before the reply that they were evicted for. */
+static void run_spied(struct call *c, struct client *client, const struct command *cmd) {
+    tracking_limit();
+    if (server.config.maxmemory) evict_make_room();
+    run(c, client, cmd);
+    dispatch_spy(client, cmd, c->argc, c->argv);
+    tracking_pay();
+}
+
 /* Runs one request; false: it must wait, nothing was done. */
 static bool execute(struct call *c, struct client *client, const struct request *r,
                     const struct bytes *argv) {
@@ -135,6 +154,8 @@ static bool execute(struct call *c, struct client *client, const struct request 
     if (admit_quickly(client, r) || admit(c, client, r)) {
         if (client->multi && multi_active(client) && !multi_is_control(r->cmd))
             multi_queue(client, r->cmd, c->argc, c->argv);
+        else if (__builtin_expect(server.spies, 0))
+            run_spied(c, client, r->cmd);
         else
             run(c, client, r->cmd);
         blocked_serve();
@@ -144,10 +165,14 @@ static bool execute(struct call *c, struct client *client, const struct request 
     client->replies++;
     if (__builtin_expect(client->reply_off | client->reply_skip | client->reply_skip_next, 0)) {
         bool mute = client->reply_off || client->reply_skip;
-        if (mute) client->out.end = client->out.start + before;
+        if (mute) {
+            client->out.end = client->out.start + before;
+            push_after_mute(client);
+        }
         client->reply_skip = client->reply_skip_next;
         client->reply_skip_next = false;
     }
+    if (__builtin_expect(server.spies, 0)) tracking_request_over(client, r->cmd);
     return true;
 }
 
@@ -310,7 +335,7 @@ static void after_chunk(struct client *c) {
     c->reply_offset = offset;
     if (wrote) c->write_offset = offset;
     if (buf_len(&c->out)) output_queue(c);
-    uint64_t waiting = c->sent_total + buf_len(&c->out) - c->release_total;
+    uint64_t waiting = client_made_total(c) - c->release_total;
     if (waiting <= OUTPUT_HELD_LIMIT_BYTES || c->stall || c->control) return;
     if (c->marks || (server.repl && offset > repl_release_offset(server.repl)))
         client_stall(c, STALL_HELD);

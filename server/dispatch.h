@@ -28,6 +28,11 @@ void dispatch_prefetch(struct batch *const *v, size_t n);
 void dispatch_call(struct client *c, const struct command *cmd, int argc, const struct bytes *argv,
                    unsigned flags, int64_t now_ms);
 
+/* While server.spies: tells those who look on (MONITOR, CLIENT TRACKING) of a command that has run. Requests and EXEC do
+ * it; what a script runs is its own to tell. */
+void dispatch_spy(struct client *client, const struct command *cmd, int argc,
+                  const struct bytes *argv);
+
 /* AUTH, PING, REPLCONF, PSYNC, SYNC: how a slave's link begins. They are answered at once and never
  * held on a connection that has asked nothing else. */
 bool dispatch_is_handshake(const struct command *cmd);

@@ -10,6 +10,7 @@
 #include "server/pair.h"
 #include "server/server.h"
 #include "server/store/victims.h"
+#include "server/tracking.h"
 
 struct policy {
     enum victim_rule rule;
@@ -47,6 +48,7 @@ static void evict(int db, struct entry *e) {
     store_delete(server.store, db, e);
     if (server.role == REPL_MASTER) repl_feed(server.repl, db, 2, words);
     if (multi_watching()) multi_touched(db, words[1]);
+    if (tracking_count) tracking_changed(&c, words[1]);
     call_notify_db(&c, NOTIFY_EVICTED, "evicted", db, words[1]);
     server.stats.evicted_keys++;
     persist_count_changes(server.persist, 1);

@@ -11,7 +11,9 @@
 #include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/pubsub.h"
 #include "server/tlsconf.h"
+#include "server/tracking.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,9 +64,9 @@ static void section_clients(struct buf *out) {
     buf_printf(out,
                "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\n"
                "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
-               "blocked_clients:%zu\r\ntracking_clients:0\r\nclients_in_timeout_table:%zu\r\n",
+               "blocked_clients:%zu\r\ntracking_clients:%zu\r\nclients_in_timeout_table:%zu\r\n",
                server.client_count, (long long)server.config.maxclients, max_in, max_out, blocked,
-               blocked_timed_count());
+               tracking_count, blocked_timed_count());
 }
 
 static void section_persistence(struct buf *out) {
@@ -120,13 +122,17 @@ static void section_stats(struct buf *out) {
         out,
         "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nevicted_keys:%llu\r\n"
         "evicted_clients:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
-        "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\n"
+        "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
         "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
+        "tracking_total_keys:%llu\r\ntracking_total_items:%llu\r\n"
+        "tracking_total_prefixes:%llu\r\n"
         "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
         "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
         "io_threaded_reads_processed:%llu\r\nio_threaded_writes_processed:%llu\r\n"
         "client_output_buffer_limit_disconnections:%llu\r\n",
-        (ull)s->evicted_keys, (ull)s->hits, (ull)s->misses, (ull)s->errors, (ull)s->reads,
+        (ull)s->evicted_keys, (ull)s->hits, (ull)s->misses, pubsub_names(PUBSUB_CHANNEL),
+        pubsub_names(PUBSUB_PATTERN), pubsub_names(PUBSUB_SHARD), (ull)tracking_keys(),
+        (ull)tracking_items(), (ull)tracking_prefixes(), (ull)s->errors, (ull)s->reads,
         (ull)s->writes, (ull)s->threaded_reads, (ull)s->threaded_writes,
         (ull)s->output_limit_disconnects);
     tlsconf_info(out);

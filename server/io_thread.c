@@ -9,6 +9,7 @@
 #include "server/batch.h"
 #include "server/client.h"
 #include "server/pair.h"
+#include "server/push.h"
 
 #include <stdlib.h>
 
@@ -213,6 +214,12 @@ static void wait_no_more(struct io_thread *t, struct client *c) {
     c->conn.waits = false;
 }
 
+static void count_written(struct io_thread *t, struct conn *k, size_t n) {
+    count(&t->writes, 1);
+    count(&t->bytes_out, (uint64_t)n);
+    count(&k->written_total, (uint64_t)n);
+}
+
 /* Writes conn.out, as much as the socket takes, if the lease allows it at this moment. */
 static void write_conn(struct io_thread *t, struct client *c) {
     struct conn *k = &c->conn;
@@ -227,9 +234,7 @@ static void write_conn(struct io_thread *t, struct client *c) {
         end(t, c);
         return;
     }
-    count(&t->writes, 1);
-    count(&t->bytes_out, (uint64_t)n);
-    count(&k->written_total, (uint64_t)n);
+    count_written(t, k, (size_t)n);
     buf_eat(&k->out, (size_t)n);
     if (buf_len(&k->out)) return;
     k->needs_lease = false;
@@ -276,7 +281,6 @@ static void swap(struct buf *a, struct buf *b) {
 static void send_out(struct io_thread *t, struct client *c, struct batch *b) {
     struct conn *k = &c->conn;
     if (!buf_len(&b->out) || k->ended) return;
-    k->needs_lease = k->needs_lease || b->needs_lease;
     if (buf_len(&k->out)) {
         buf_add(&k->out, buf_head(&b->out), buf_len(&b->out));
         return;
@@ -286,13 +290,37 @@ static void send_out(struct io_thread *t, struct client *c, struct batch *b) {
     if (!buf_len(&k->out)) swap(&k->out, &b->out);
 }
 
+/* A message that others get too: only what the socket does not take is copied. */
+static void send_shared(struct io_thread *t, struct client *c, const struct shared *s) {
+    struct conn *k = &c->conn;
+    long n = 0;
+    if (k->ended) return;
+    if (!buf_len(&k->out) && !(k->needs_lease && !pair_may_send())) {
+        n = stream_write(k->stream, s->bytes, s->len);
+        if (n == STREAM_AGAIN) n = 0;
+        if (n < 0) {
+            end(t, c);
+            return;
+        }
+        count_written(t, k, (size_t)n);
+    }
+    if ((size_t)n == s->len) {
+        k->needs_lease = false;
+        return;
+    }
+    buf_add(&k->out, s->bytes + n, s->len - (size_t)n);
+    if (k->needs_lease && !pair_may_send()) wait_for_lease(t, c);
+}
+
 static void answer(struct io_thread *t, struct batch *b) {
     struct client *c = b->client;
     struct conn *k = &c->conn;
     if (b->answers) k->under_way--;
     k->authenticated = b->authenticated;
     if (b->last) k->deaf = k->closing = true;
+    k->needs_lease = k->needs_lease || b->needs_lease;
     send_out(t, c, b);
+    if (b->shared) send_shared(t, c, b->shared);
     pool_put(t, b);
     if (k->closing && !buf_len(&k->out)) end(t, c);
     go_on(t, c);

@@ -17,12 +17,16 @@
 #include "server/ends.h"
 #include "server/io.h"
 #include "server/memory.h"
+#include "server/monitor.h"
+#include "server/notify.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/push.h"
 #include "server/reclaim.h"
 #include "server/slowlog.h"
 #include "server/store/list.h"
 #include "server/tlsconf.h"
+#include "server/tracking.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -91,7 +95,10 @@ void server_refresh(void) {
     enum repl_role first = pair_on() ? REPL_NONE : REPL_MASTER;
     enum repl_role before = server.role;
     server.role = server.repl ? repl_role(server.repl) : first;
-    if (before == REPL_MASTER && server.role != REPL_MASTER) blocked_end_all();
+    if (before == REPL_MASTER && server.role != REPL_MASTER) {
+        blocked_end_all();
+        push_end_all();
+    }
     server.link_up = true;
     if (server.role == REPL_SLAVE) {
         struct repl_status s;
@@ -115,8 +122,10 @@ static void on_released(void *arg) {
 }
 
 static void on_replaced(void *arg) {
+    struct call c = {.store = server.store, .ops = &replay_ops, .resp = 2};
     (void)arg;
     if (multi_watching()) multi_flushed(-1);
+    if (tracking_count) tracking_flushed(&c);
 }
 
 static size_t keys_of(void *arg, int argc, const struct bytes *argv, struct bytes *keys,
@@ -221,6 +230,7 @@ static bool take_effect(enum config_effect effect, const char **err) {
         if (server.repl) repl_reconfigure(server.repl, &o);
         break;
     case E_GENERAL:
+        notify_set(server.config.notify_events);
         log_set_level((enum log_level)server.config.loglevel);
         cron_set_hz(server.config.hz);
         break;
@@ -338,6 +348,9 @@ static void register_commands(void) {
     register_transaction_commands();
     register_slowlog_commands();
     register_acl_commands();
+    register_pubsub_commands();
+    register_monitor_commands();
+    register_tracking_commands();
     register_absent_commands();
     command_set_function("duet", control_duet);
     server.command_stats = xcalloc((size_t)command_count(), sizeof *server.command_stats);
@@ -442,6 +455,7 @@ static void start(int argc, char **argv) {
     server.started_wall_s = clock_wall_ms() / 1000;
     server.edition = edition_by_name(config_word("edition"));
     enter_directory();
+    notify_set(server.config.notify_events);
     start_log();
     say_hello();
     raise_descriptor_limit();

@@ -267,6 +267,7 @@ static void run_queue(struct call *c, struct client *client, struct transaction 
         const struct queued *q = &t->queue[i];
         dispatch_call(client, q->cmd, q->argc, q->argv, CALL_IN_EXEC | CALL_DENY_BLOCKING,
                       c->now_ms);
+        if (server.spies) dispatch_spy(client, q->cmd, q->argc, q->argv);
     }
     if (server.repl) repl_feed_end(server.repl);
 }

@@ -9,6 +9,7 @@
 #include "server/client.h"
 #include "server/io.h"
 #include "server/pair.h"
+#include "server/push.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ static size_t marks_cap, marks_first, marks_count;
 static uint64_t held_replies;
 
 static struct client *queue, **queue_end = &queue;
+static struct client *pushes, **pushes_end = &pushes;
 static size_t over_soft; /* clients that are over the soft limit */
 
 static void grow_marks(void) {
@@ -56,9 +58,32 @@ void output_queue(struct client *c) {
     queue_end = &c->next_queued;
 }
 
+void output_push(struct client *c) {
+    struct push *p = c->push;
+    if (p->queued || c->closed) return;
+    p->queued = true;
+    p->next_queued = NULL;
+    *pushes_end = c;
+    pushes_end = &p->next_queued;
+}
+
+bool output_any_pushes(void) {
+    return pushes != NULL;
+}
+
+static void forget_pushes(struct client *c) {
+    if (!c->push || !c->push->queued) return;
+    struct client **at = &pushes;
+    while (*at != c) at = &(*at)->push->next_queued;
+    *at = c->push->next_queued;
+    if (pushes_end == &c->push->next_queued) pushes_end = at;
+    c->push->queued = false;
+}
+
 void output_forget(struct client *c) {
     over_soft -= c->over_soft_ns != 0;
     c->over_soft_ns = 0;
+    forget_pushes(c);
     if (!c->queued) return;
     for (struct client **at = &queue; *at; at = &(*at)->next_queued) {
         if (*at != c) continue;
@@ -70,7 +95,7 @@ void output_forget(struct client *c) {
 }
 
 uint64_t output_held_bytes(const struct client *c) {
-    return c->marks ? c->sent_total + buf_len(&c->out) - c->release_total : 0;
+    return c->marks ? client_made_total(c) - c->release_total : 0;
 }
 
 uint64_t output_held_count(void) {
@@ -82,7 +107,8 @@ uint64_t output_oldest_held_ns(void) {
 }
 
 static bool over_limit(struct client *c) {
-    const struct config_output_limit *l = &server.config.output[CLASS_NORMAL];
+    const struct config_output_limit *l = &server.config.output[client_class(c)];
+    if (c->push && c->push->too_slow) return true;
     if (!(l->hard_bytes | l->soft_bytes | c->over_soft_ns) || c->control) return false;
     uint64_t pending = client_output_bytes(c), now = loop_now_ns(server.loop);
     if (l->hard_bytes && pending > l->hard_bytes) return true;
@@ -101,8 +127,9 @@ static bool over_limit(struct client *c) {
 static void close_if_over_limit(struct client *c) {
     if (!over_limit(c)) return;
     log_warning("closing client %llu: it left %zu bytes of replies unread "
-                "(client-output-buffer-limit normal)",
-                (unsigned long long)c->id, client_output_bytes(c));
+                "(client-output-buffer-limit %s)",
+                (unsigned long long)c->id, client_output_bytes(c),
+                client_class(c) == CLASS_PUBSUB ? "pubsub" : "normal");
     server.stats.output_limit_disconnects++;
     client_close(c);
 }
@@ -144,11 +171,30 @@ static void move_out(struct client *c, struct batch *b, size_t n) {
     buf_trim(&c->out, 0);
 }
 
+/* The shared messages among what was released, and what stands before them. */
+static void hand_over_parts(struct client *c) {
+    struct part *part;
+    while ((part = push_part(c)) && part->at < c->release_total) {
+        struct batch *b = batch_new();
+        size_t before = (size_t)(part->at - c->sent_total);
+        if (before) move_out(c, b, before);
+        atomic_fetch_add_explicit(&part->s->users, 1, memory_order_relaxed);
+        b->shared = part->s;
+        b->needs_lease = pair_needs_lease();
+        c->sent_total += before + part->s->len;
+        part->sent = part->s->len;
+        c->push->shared_bytes -= part->s->len;
+        push_part_done(c);
+        io_send(c, b);
+    }
+}
+
 /* Gives what was released to the client's thread, with the answers to the batches that were run. */
 static void hand_over(struct client *c) {
-    size_t n = (size_t)(c->release_total - c->sent_total);
-    bool last = c->close_after_reply && !c->said_last && n == buf_len(&c->out);
     if (c->moving) return;
+    if (c->push) hand_over_parts(c);
+    size_t n = (size_t)(c->release_total - c->sent_total);
+    bool last = c->close_after_reply && !c->said_last && c->sent_total + n == client_made_total(c);
     struct batch *b = c->finished;
     c->finished = NULL;
     while (b && b->next) {
@@ -166,9 +212,16 @@ static void hand_over(struct client *c) {
     io_send(c, b);
 }
 
+/* Pushes tell of what others did, whose effects may have entered the stream behind them. */
+static void settle_pushes(struct client *c) {
+    c->push->fresh = false;
+    c->reply_offset = server.repl ? repl_reply_offset(server.repl, true) : 0;
+}
+
 /* Decides whether the client's new bytes may go, then writes. */
 static void flush_client(struct client *c, uint64_t released) {
-    uint64_t total = c->sent_total + buf_len(&c->out);
+    uint64_t total = client_made_total(c);
+    if (c->push && c->push->fresh) settle_pushes(c);
     bool free_to_go = c->control || c->handshake || c->reply_offset <= released;
     if (!c->marks && free_to_go)
         c->release_total = c->marked_total = total;
@@ -205,6 +258,19 @@ void output_release(void) {
     }
 }
 
+static void flush_pushes(uint64_t released) {
+    enum { LOOK_AT_CLOCK = 16, FOR_NS = 2000000 };
+    uint64_t began_ns = pushes ? clock_boot_ns() : 0;
+    for (unsigned n = 1; pushes; n++) {
+        struct client *c = pushes;
+        pushes = c->push->next_queued;
+        if (!pushes) pushes_end = &pushes;
+        c->push->queued = false;
+        flush_client(c, released);
+        if (n % LOOK_AT_CLOCK == 0 && clock_boot_ns() - began_ns > FOR_NS) return;
+    }
+}
+
 void output_flush(void) {
     uint64_t released = release_now();
     output_release();
@@ -215,4 +281,5 @@ void output_flush(void) {
         c->queued = false;
         flush_client(c, released);
     }
+    flush_pushes(released);
 }

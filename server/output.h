@@ -18,6 +18,10 @@ enum { OUTPUT_HELD_LIMIT_BYTES = 1 << 20 };
 
 /* c->out has new bytes: they are written before the loop sleeps. */
 void output_queue(struct client *c);
+/* The same for pushes (push.h) that came from elsewhere: they are written behind all replies, for a bounded time each
+ * turn, so that a message to very many does not keep others waiting. */
+void output_push(struct client *c);
+bool output_any_pushes(void);
 /* Before the loop sleeps, after repl_before_sleep. */
 void output_flush(void);
 /* The release offset grew: writes what may go now. */

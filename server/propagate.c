@@ -1,7 +1,10 @@
 /* What happens around a command's effect: the stream is fed, watchers are told, hits are counted. */
 #include "server/blocked.h"
+#include "server/cmd/families.h"
 #include "server/dispatch.h"
+#include "server/notify.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 static void propagate(struct call *c, int db, int argc, const struct bytes *argv) {
     (void)c;
@@ -9,13 +12,13 @@ static void propagate(struct call *c, int db, int argc, const struct bytes *argv
 }
 
 static void changed(struct call *c, int db, struct bytes key) {
-    (void)c;
     if (multi_watching()) multi_touched(db, key);
+    if (tracking_count) tracking_changed(c, key);
 }
 
 static void flushed(struct call *c, int db) {
-    (void)c;
     if (multi_watching()) multi_flushed(db);
+    if (tracking_count && c->command->fn != cmd_swapdb) tracking_flushed(c);
     blocked_note_all(db);
 }
 
@@ -40,10 +43,12 @@ const struct call_ops service_ops = {
     .expired = expired,
     .ready = blocked_note,
     .block = blocked_wait,
+    .notify = notify_event,
 };
 
 const struct call_ops replay_ops = {
     .changed = changed,
     .flushed = flushed,
     .expired = expired,
+    .notify = notify_event,
 };

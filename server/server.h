@@ -62,6 +62,7 @@ struct server {
         *write_failure; /* why writes are refused (disk full, EIO, fsync), NULL: they are not */
     bool plain_sailing; /* no role, loading or stale data to complain about */
     bool plain_writes;  /* nor memory limit, failure, slave or min-replicas */
+    bool spies;         /* somebody monitors, or tracks keys */
 
     /* Clients: a doubly linked list through struct client. */
     struct client *clients;
@@ -83,6 +84,8 @@ static inline bool server_paused(void) {
 bool server_loading(void);
 /* Reads role, link and failures anew: after anything that may have changed them. */
 void server_refresh(void);
+/* The same for spies alone. */
+void server_refresh_spies(void);
 /* The directives that the store must know, after they changed. */
 void server_settle_store(void);
 /* Orderly end: log fsynced, slaves fed. save: an RDB file first. False with a reason when it may
@@ -101,6 +104,7 @@ void register_server_commands(void);
 void register_repl_commands(void);
 void register_transaction_commands(void);
 void register_acl_commands(void);
+void register_pubsub_commands(void);
 void register_absent_commands(void);
 
 /* A directive's present value as a word; good until the next call. */

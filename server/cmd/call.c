@@ -135,7 +135,9 @@ static void expire_now(struct call *c, int db, struct entry *e) {
     key.p = key.len ? buf_head(&copy) : "";
     store_delete(c->store, db, e);
     call_propagate_del(c, db, key);
+    c->flags |= CALL_EXPIRING;
     if (c->ops->changed) c->ops->changed(c, db, key);
+    c->flags &= ~(unsigned)CALL_EXPIRING;
     call_notify_db(c, NOTIFY_EXPIRED, "expired", db, key);
     if (c->ops->expired) c->ops->expired(c);
     buf_free(&copy);
@@ -231,13 +233,12 @@ void call_changed(struct call *c, struct bytes key) {
     call_changed_db(c, c->db, key);
 }
 
-void call_notify_db(struct call *c, int notify_class, const char *event, int db, struct bytes key) {
+unsigned call_notify_classes = ~0u;
+
+void call_notify_now(struct call *c, int notify_class, const char *event, int db,
+                     struct bytes key) {
     if (c->ops->notify && !(c->flags & CALL_LOADING))
         c->ops->notify(c, notify_class, event, db, key);
-}
-
-void call_notify(struct call *c, int notify_class, const char *event, struct bytes key) {
-    call_notify_db(c, notify_class, event, c->db, key);
 }
 
 static void propagate(struct call *c, int db, int argc, const struct bytes *argv) {

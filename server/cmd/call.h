@@ -35,7 +35,8 @@ enum call_flags {
     CALL_DENY_BLOCKING = 1 << 5, /* blocking commands answer as if they timed out */
     CALL_CONTROL = 1 << 6,       /* the control socket: every command in every edition */
     CALL_LOADING = 1 << 7,       /* replay at start: nothing is propagated or notified */
-    CALL_NO_TOUCH = 1 << 8       /* CLIENT NO-TOUCH and MONITOR-like reads */
+    CALL_NO_TOUCH = 1 << 8,      /* CLIENT NO-TOUCH and MONITOR-like reads */
+    CALL_EXPIRING = 1 << 9       /* while ops->changed is told of a key that has expired */
 };
 
 /* Keyspace event classes, bits of notify-keyspace-events. */
@@ -53,6 +54,9 @@ enum notify_class {
     NOTIFY_NEW = 1 << 10,    /* n */
     NOTIFY_MODULE = 1 << 11  /* d */
 };
+
+/* The classes that somebody wants to know of; the rest is not told. Floor 4 sets it; until then it is all of them. */
+extern unsigned call_notify_classes;
 
 /* What a command waits for: a value of this kind at one of the keys among its words. */
 struct block {
@@ -220,8 +224,16 @@ void call_ready(struct call *c, int db, struct bytes key, const struct entry *e)
 void call_created(struct call *c, int db, struct bytes key, struct entry *e);
 void call_changed(struct call *c, struct bytes key); /* dirty += 1, ops->changed */
 void call_changed_db(struct call *c, int db, struct bytes key);
-void call_notify(struct call *c, int notify_class, const char *event, struct bytes key);
-void call_notify_db(struct call *c, int notify_class, const char *event, int db, struct bytes key);
+void call_notify_now(struct call *c, int notify_class, const char *event, int db, struct bytes key);
+static inline void call_notify_db(struct call *c, int notify_class, const char *event, int db,
+                                  struct bytes key) {
+    if (__builtin_expect(call_notify_classes & (unsigned)notify_class, 0))
+        call_notify_now(c, notify_class, event, db, key);
+}
+static inline void call_notify(struct call *c, int notify_class, const char *event,
+                               struct bytes key) {
+    call_notify_db(c, notify_class, event, c->db, key);
+}
 /* Propagates these words instead of the client's; several calls, several commands. argc 0: nothing
  * is to be propagated. */
 void call_propagate_as(struct call *c, int argc, const struct bytes *argv);

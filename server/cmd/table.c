@@ -297,7 +297,7 @@ static struct command rows[] = {
 
     /* pubsub */
     R("psubscribe", 0, -2, PUBSUB|NOSCRIPT|LOADING|STALE, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.0.0", "Subscribes to channels by pattern"),
-    R("publish", 0, 3, PUBSUB|LOADING|STALE|FAST, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.0.0", "Sends a message to a channel"),
+    R("publish", 0, 3, PUBSUB|LOADING|STALE|FAST|MAY_REPLICATE, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.0.0", "Sends a message to a channel"),
     R("pubsub", 0, -2, 0, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.8.0", "Tells about channels and subscribers"),
     R("pubsub|channels", 0, -2, PUBSUB|LOADING|STALE, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.8.0", "Channels that have subscribers"),
     R("pubsub|help", 0, 2, LOADING|STALE, 0, 0, 0, 0, O|K|M, G_PUBSUB, "6.2.0", "What PUBSUB can tell"),
@@ -306,7 +306,7 @@ static struct command rows[] = {
     R("pubsub|shardchannels", 0, -2, PUBSUB|LOADING|STALE, 0, 0, 0, 0, O, G_PUBSUB, "7.0.0", "Shard channels that have subscribers"),
     R("pubsub|shardnumsub", 0, -2, PUBSUB|LOADING|STALE, 0, 0, 0, 0, O, G_PUBSUB, "7.0.0", "Number of subscribers of shard channels"),
     R("punsubscribe", 0, -1, PUBSUB|NOSCRIPT|LOADING|STALE, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.0.0", "Ends subscriptions by pattern"),
-    R("spublish", 0, 3, PUBSUB|LOADING|STALE|FAST, 1, 1, 1, 0, O, G_PUBSUB, "7.0.0", "Sends a message to a shard channel"),
+    R("spublish", 0, 3, PUBSUB|LOADING|STALE|FAST|MAY_REPLICATE, 1, 1, 1, 0, O, G_PUBSUB, "7.0.0", "Sends a message to a shard channel"),
     R("ssubscribe", 0, -2, PUBSUB|NOSCRIPT|LOADING|STALE, 1, -1, 1, 0, O, G_PUBSUB, "7.0.0", "Subscribes to shard channels"),
     R("subscribe", 0, -2, PUBSUB|NOSCRIPT|LOADING|STALE, 0, 0, 0, 0, O|K|M, G_PUBSUB, "2.0.0", "Subscribes to channels"),
     R("sunsubscribe", 0, -1, PUBSUB|NOSCRIPT|LOADING|STALE, 1, -1, 1, 0, O, G_PUBSUB, "7.0.0", "Ends subscriptions to shard channels"),

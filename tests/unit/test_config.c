@@ -1,4 +1,4 @@
-/* link: server/config.c server/config_file.c server/config_table.c server/proto/resp_write.c server/base/glob.c
+/* link: server/config.c server/config_file.c server/config_table.c server/notify_words.c server/proto/resp_write.c server/base/glob.c
    server/base/buf.c server/base/decimal.c server/base/conf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c */
 /* Directives from options and CONFIG SET: what is taken, what is refused and how. */
 #include "server/base/buf.h"
