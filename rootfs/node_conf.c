@@ -154,6 +154,21 @@ static bool set_port(struct node_instance *i, const struct conf *c, const struct
     return true;
 }
 
+/* Of memory and edition the one that comes last complains. */
+static bool memory_fits(const struct node_instance *i, const struct conf *c,
+                        const struct conf_line *l, struct conf_error *err) {
+    const struct edition *e = i->edition;
+    if (!e || !e->memory_max_bytes || !i->memory_bytes) return true;
+    if (i->memory_bytes >= e->memory_min_bytes && i->memory_bytes <= e->memory_max_bytes)
+        return true;
+    return conf_complain(c, l, err,
+                         "instance %d has %llu MB of memory, and edition %s has from %llu to %llu; "
+                         "change memory or edition",
+                         i->number, (unsigned long long)(i->memory_bytes >> 20), e->name,
+                         (unsigned long long)(e->memory_min_bytes >> 20),
+                         (unsigned long long)(e->memory_max_bytes >> 20));
+}
+
 static bool set_memory(struct node_instance *i, const struct conf *c, const struct conf_line *l,
                        struct conf_error *err) {
     uint64_t bytes;
@@ -162,8 +177,21 @@ static bool set_memory(struct node_instance *i, const struct conf *c, const stru
         return conf_complain(c, l, err, "'%s' is no memory size; write one like 256mb or 4gb",
                              l->argv[1]);
     }
+    i->memory_bytes = bytes;
     directive(i, l, "maxmemory", l->argv[1]);
-    return true;
+    return memory_fits(i, c, l, err);
+}
+
+static bool set_edition(struct node_instance *i, const struct conf *c, const struct conf_line *l,
+                        struct conf_error *err) {
+    if (!one_word(c, l, err)) return false;
+    i->edition = edition_named(l->argv[1]);
+    if (!i->edition) {
+        return conf_complain(
+            c, l, err, "'%s' is no edition; write open, master-slave, ckv or cluster", l->argv[1]);
+    }
+    directive(i, l, "edition", l->argv[1]);
+    return memory_fits(i, c, l, err);
 }
 
 static bool set_password(struct node_instance *i, const struct conf *c, const struct conf_line *l,
@@ -193,10 +221,9 @@ static const struct {
     bool (*set)(struct node_instance *i, const struct conf *c, const struct conf_line *l,
                 struct conf_error *err);
 } instance_rows[] = {
-    {"port", set_port},
-    {"memory", set_memory},
-    {"password", set_password},
-    {"durability", set_durability},
+    {"port", set_port},         {"memory", set_memory},
+    {"password", set_password}, {"durability", set_durability},
+    {"edition", set_edition},
 };
 
 static bool instance_line(struct node_conf *n, const struct conf *c, const struct conf_line *l,

@@ -9,6 +9,7 @@
 
 #include "server/base/buf.h"
 #include "server/base/conf.h"
+#include "server/base/edition.h"
 
 #define NODE_INSTANCES  64
 #define NODE_SSH_KEYS   64
@@ -22,6 +23,8 @@ struct node_instance {
                             * it has in duet.conf, so that the server's complaints name it */
     int lines;      /* in directives so far */
     char *password; /* NULL: none */
+    const struct edition *edition;         /* NULL: not said, which is open */
+    uint64_t memory_bytes;                 /* 0: not said */
     bool appendonly, save, protected_mode; /* the section says these itself */
 };
 

@@ -5,6 +5,7 @@
 #include "server/batch.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/edition.h"
 #include "server/evict.h"
 #include "server/monitor.h"
 #include "server/pair.h"
@@ -66,54 +67,50 @@ static bool refuse_arity(struct call *c, const struct command *cmd) {
     return refuse(c, cmd, text);
 }
 
-static bool debug_is_allowed(const struct client *c) {
-    int mode = server.config.enable_debug;
-    return c->control || mode == 1 || (mode == 2 && c->local);
-}
-
-#define NO_DEBUG                                                                                   \
-    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "  \
+/* DEBUG and what loads modules need a directive's leave; there is none for modules. */
+static const char *protection(const struct client *client, const struct command *cmd) {
+#define NOT_ALLOWED(command, directive)                                                            \
+    "ERR " command " command not allowed. If the " directive " option is set to \"local\", you "   \
     "can run it from a local connection, otherwise you need to set this option in the "            \
     "configuration file, and then restart the server."
-
-static bool is_debug(const struct command *cmd) {
-    const struct command *top = cmd->parent ? cmd->parent : cmd;
-    return !strcmp(top->name, "debug");
+    int mode = server.config.enable_debug;
+    if (!(cmd->flags & CMD_ADMIN)) return NULL;
+    if (!strcmp((cmd->parent ? cmd->parent : cmd)->name, "debug"))
+        return client->control || mode == 1 || (mode == 2 && client->local)
+                   ? NULL
+                   : NOT_ALLOWED("DEBUG", "enable-debug-command");
+    if (cmd->parent && !strcmp(cmd->parent->name, "module") && strcmp(cmd->name, "module|list"))
+        return NOT_ALLOWED("MODULE", "enable-module-command");
+    return NULL;
 }
 
-/* What this node may do at all in its role: loading, no role, slave with stale data. */
-static bool check_role(struct call *c, const struct client *client, const struct command *cmd,
-                       uint32_t flags) {
-    if (client->control) return true;
-    const char *none = pair_refusal();
-    if (none && !(cmd->flags & CMD_LOADING)) return refuse(c, cmd, none);
-    if (server_loading() && !(cmd->flags & CMD_LOADING))
-        return refuse(c, cmd, "LOADING Redis is loading the dataset in memory");
-    if (server.role != REPL_SLAVE) return true;
-    if (flags & CMD_WRITE && server.config.slave_read_only)
-        return refuse(c, cmd, "READONLY You can't write against a read only replica.");
-    if (!server.link_up && !server.config.serve_stale && !(cmd->flags & CMD_STALE))
-        return refuse(c, cmd,
-                      "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to "
-                      "'no'.");
+/* Who asks: authenticated, and not for what no transaction may hold. */
+static bool check_client(struct call *c, const struct client *client, const struct command *cmd) {
+    if (!client->authenticated && *server.config.requirepass && !(cmd->flags & CMD_NO_AUTH))
+        return refuse(c, cmd, "NOAUTH Authentication required.");
+    if (cmd->flags & CMD_NO_MULTI && multi_active(client))
+        return refuse(c, cmd, "ERR Command not allowed inside a transaction");
     return true;
 }
 
-/* What a write needs on a master. */
+/* Memory, disk and slaves, as far as the command writes (or fills a queue). */
 static bool check_write(struct call *c, const struct command *cmd, uint32_t flags) {
     if (server.config.maxmemory && !evict_make_room() &&
         (flags & CMD_DENYOOM || (multi_active(c->client) && !multi_is_control(cmd))))
         return refuse(c, cmd, "OOM command not allowed when used memory > 'maxmemory'.");
-    if (!(flags & CMD_WRITE)) return true;
-    if (server.write_failure) {
+    if (server.write_failure && (flags & CMD_WRITE || !strcmp(cmd->name, "ping"))) {
         char text[256];
         snprintf(text, sizeof text, "MISCONF Errors writing to the AOF file: %s",
                  server.write_failure);
         return refuse(c, cmd, text);
     }
+    if (!(flags & CMD_WRITE)) return true;
     if (server.config.min_slaves && server.role == REPL_MASTER &&
         repl_good_slaves(server.repl) < server.config.min_slaves)
         return refuse(c, cmd, "NOREPLICAS Not enough good replicas to write.");
+    const struct client *client = c->client;
+    if (server.role == REPL_SLAVE && server.config.slave_read_only && !client->control)
+        return refuse(c, cmd, "READONLY You can't write against a read only replica.");
     return true;
 }
 
@@ -132,19 +129,44 @@ static bool check_subscriber(struct call *c, const struct command *cmd) {
     return refuse(c, cmd, text);
 }
 
+/* What this node may do at all now: as a slave with stale data, while loading. lacking: flags that the
+ * command, or one in the queue that EXEC would run, has not. */
+static bool check_state(struct call *c, const struct command *cmd, uint32_t lacking) {
+    bool slave = server.role == REPL_SLAVE;
+    if (slave && !server.link_up && !server.config.serve_stale && lacking & CMD_STALE)
+        return refuse(c, cmd,
+                      "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to "
+                      "'no'.");
+    if (slave && (cmd->keys || cmd->flags & CMD_WHOLE_KEYSPACE) && !edition_slave_is_read())
+        return refuse(c, cmd,
+                      "MASTERDOWN this node is the slave and not opened for reads (slave-reads)");
+    if (server_loading() && lacking & CMD_LOADING)
+        return refuse(c, cmd, "LOADING Redis is loading the dataset in memory");
+    return true;
+}
+
+/* The order is that of redis-server's processCommand; a node without a role comes before what a master checks. */
 bool admit(struct call *c, struct client *client, const struct request *r) {
     const struct command *cmd = r->cmd;
     if (!cmd || r->bad_subcommand) return refuse_unknown(c, r);
-    if (!command_arity_fits(cmd, c->argc)) return refuse_arity(c, cmd);
-    if (is_debug(cmd) && !debug_is_allowed(client)) return refuse(c, cmd, NO_DEBUG);
     if (cmd->flags & CMD_HIDDEN && !client->control) {
         reply_unknown_command(c);
+        multi_mark_failed(client);
         return false;
     }
-    if (!client->authenticated && !(cmd->flags & CMD_NO_AUTH))
-        return refuse(c, cmd, "NOAUTH Authentication required.");
-    uint32_t flags = cmd->flags;
-    if (cmd->fn == multi_exec) flags |= multi_flags(client);
-    return (!client->only_pubsub || check_subscriber(c, cmd)) &&
-           check_role(c, client, cmd, flags) && check_write(c, cmd, flags);
+    if (!command_arity_fits(cmd, c->argc)) return refuse_arity(c, cmd);
+    const char *why = protection(client, cmd);
+    if (why) return refuse(c, cmd, why);
+    if (!check_client(c, client, cmd)) return false;
+    bool exec = cmd->fn == multi_exec;
+    uint32_t flags = cmd->flags | (exec ? multi_flags(client) : 0);
+    uint32_t lacking = ~cmd->flags | (exec ? multi_lacking(client) : 0);
+    why = client->control ? NULL : pair_refusal();
+    if (why && lacking & CMD_LOADING) return refuse(c, cmd, why);
+    if (!check_write(c, cmd, flags)) return false;
+    if (client->only_pubsub && !check_subscriber(c, cmd)) return false;
+    if (client->control) return true;
+    if (!check_state(c, cmd, lacking)) return false;
+    why = edition_limits_words() ? edition_refusal(cmd, c->argc, c->argv) : NULL;
+    return !why || refuse(c, cmd, why);
 }

@@ -39,7 +39,7 @@ static void module_help(struct call *c) {
 /* The picture that Redis draws is Redis's; its last line is what tools read. */
 static void cmd_lolwut(struct call *c) {
     char text[64];
-    int n = snprintf(text, sizeof text, "Redis ver. %s\n", edition_redis_version(server.edition));
+    int n = snprintf(text, sizeof text, "Redis ver. %s\n", command_edition()->redis_version);
     int64_t version;
     if (c->argc >= 3 && bytes_is(c->argv[1], "version") && !arg_int(c, 2, &version)) return;
     resp_verbatim(c->out, c->resp, "txt", text, (size_t)n);

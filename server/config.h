@@ -51,7 +51,8 @@ struct config {
     int64_t databases, hz, io_threads;
     char *requirepass;
     int enable_debug, enable_protected;
-    int edition;
+    int edition, slave_reads;
+    char *instance_id;
     /* memory */
     uint64_t maxmemory;
     int maxmemory_policy; /* as the rows' names stand in config_table.c; config_policy_is_lfu */

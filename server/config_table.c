@@ -33,6 +33,7 @@ static const struct config_enum loglevels[] = {{"debug", LOG_DEBUG},
                                                {NULL, 0}};
 static const struct config_enum editions[] = {
     {"open", 0}, {"master-slave", 1}, {"ckv", 2}, {"cluster", 3}, {NULL, 0}};
+static const struct config_enum slave_reads[] = {{"edition", 0}, {"yes", 1}, {"no", 2}, {NULL, 0}};
 static const struct config_enum durabilities[] = {
     {"async", DURABILITY_ASYNC}, {"pair", DURABILITY_PAIR}, {"disk", DURABILITY_DISK}, {NULL, 0}};
 static const struct config_enum pair_nodes[] = {{"none", 0}, {"a", 'a'}, {"b", 'b'}, {NULL, 0}};
@@ -221,7 +222,7 @@ const struct config_row config_rows[] = {
     INT("port", NULL, port, 0, "6379", 0, 65535, E_NETWORK),
     INT("tcp-backlog", NULL, tcp_backlog, CONFIG_FIXED, "511", 0, INT_MAX, E_NONE),
     INT("tcp-keepalive", NULL, tcp_keepalive_s, 0, "300", 0, INT_MAX, E_NONE),
-    INT("timeout", NULL, timeout_s, 0, "0", 0, INT_MAX, E_NONE),
+    INT("timeout", NULL, timeout_s, 0, "0", 0, INT_MAX, E_GENERAL),
     INT("maxclients", NULL, maxclients, 0, "10000", 1, UINT_MAX, E_GENERAL),
     STRING("unixsocket", NULL, unixsocket, CONFIG_FIXED, "", E_NONE),
     {"unixsocketperm", NULL, C_OCTAL, CONFIG_FIXED, F(unixsocketperm), "0", 0, 0777, NULL, NULL, NULL, E_NONE},
@@ -306,6 +307,8 @@ const struct config_row config_rows[] = {
     INT("slowlog-max-len", NULL, slowlog_len, 0, "128", 0, INT64_MAX, E_NONE),
     /* Duet's own */
     ENUM("edition", NULL, edition, CONFIG_FIXED, "open", editions, E_NONE),
+    STRING("instance-id", NULL, instance_id, 0, "", E_NONE),
+    ENUM("slave-reads", NULL, slave_reads, 0, "edition", slave_reads, E_GENERAL),
     ENUM("durability", NULL, durability, 0, "pair", durabilities, E_REPL),
     STRING("pair-lease", NULL, pair_lease, CONFIG_FIXED, "", E_NONE),
     STRING("control", NULL, control, CONFIG_FIXED, "", E_NONE),

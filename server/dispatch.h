@@ -53,8 +53,9 @@ extern const struct call_ops replay_ops;  /* WATCH and tracking are told, nothin
 /* multi.c: MULTI, EXEC, WATCH. */
 void multi_free(struct client *c);
 bool multi_active(const struct client *c);
-uint32_t multi_flags(const struct client *c); /* of all queued commands together */
-void multi_exec(struct call *c);              /* EXEC */
+uint32_t multi_flags(const struct client *c);   /* of all queued commands together */
+uint32_t multi_lacking(const struct client *c); /* flags that one of them has not */
+void multi_exec(struct call *c);                /* EXEC */
 size_t multi_queued(const struct client *c);
 size_t multi_memory(const struct client *c);
 bool multi_is_control(const struct command *cmd); /* EXEC, DISCARD, MULTI, WATCH, QUIT, RESET */

@@ -38,7 +38,7 @@ static void section_server(struct buf *out) {
                "redis_build_id:0000000000000000\r\nredis_mode:standalone\r\nos:%s %s %s\r\n"
                "arch_bits:64\r\nmonotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\n"
                "atomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n",
-               edition_redis_version(server.edition), u.sysname, u.release, u.machine, __GNUC__,
+               command_edition()->redis_version, u.sysname, u.release, u.machine, __GNUC__,
                __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
     buf_printf(out,
                "process_id:%d\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%lld\r\n"

@@ -19,6 +19,7 @@
 #include "server/memory.h"
 #include "server/monitor.h"
 #include "server/notify.h"
+#include "server/edition.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/push.h"
@@ -75,7 +76,9 @@ static void refresh_failure(void) {
 void server_settle_store(void) {
     const struct config *c = &server.config;
     struct store_settings *set = store_settings(server.store);
+    uint64_t string_limit = command_edition()->string_limit_bytes;
     set->string_max_bytes = c->bulk_limit_bytes;
+    if (string_limit && string_limit < set->string_max_bytes) set->string_max_bytes = string_limit;
     set->lfu = config_policy_is_lfu(c->maxmemory_policy);
     set->lfu_log_factor = (unsigned)c->lfu_log_factor;
     set->lfu_decay_min = (unsigned)c->lfu_decay_min;
@@ -106,10 +109,12 @@ void server_refresh(void) {
         server.link_up = s.link == REPL_LINK_CONNECTED;
     }
     refresh_failure();
-    server.plain_sailing =
-        !server_loading() && server.role != REPL_NONE && (server.link_up || c->serve_stale);
+    server.plain_sailing = !server_loading() && server.role != REPL_NONE &&
+                           (server.link_up || c->serve_stale) &&
+                           (server.role != REPL_SLAVE || edition_slave_is_read());
     server.plain_writes = server.plain_sailing && server.role == REPL_MASTER &&
-                          !server.write_failure && !c->maxmemory && !c->min_slaves;
+                          !server.write_failure && !c->maxmemory && !c->min_slaves &&
+                          !edition_limits_words();
 }
 
 static void on_changed(void *arg) {
@@ -230,6 +235,7 @@ static bool take_effect(enum config_effect effect, const char **err) {
         if (server.repl) repl_reconfigure(server.repl, &o);
         break;
     case E_GENERAL:
+        if (!edition_allows(err)) return false;
         notify_set(server.config.notify_events);
         log_set_level((enum log_level)server.config.loglevel);
         cron_set_hz(server.config.hz);
@@ -453,7 +459,7 @@ static void start(int argc, char **argv) {
     server.boot_id |= 1;
     server.started_boot_ns = clock_boot_ns();
     server.started_wall_s = clock_wall_ms() / 1000;
-    server.edition = edition_by_name(config_word("edition"));
+    if (!edition_start(&why)) give_up(why);
     enter_directory();
     notify_set(server.config.notify_events);
     start_log();

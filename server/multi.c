@@ -33,7 +33,7 @@ struct transaction {
     bool active; /* inside MULTI */
     bool failed; /* a command was refused while queueing */
     bool touched;
-    uint32_t flags;
+    uint32_t flags, lacking; /* what any of the queue has; what one of it has not */
     struct queued *queue;
     size_t count, cap, bytes;
     struct watched *keys;
@@ -58,6 +58,10 @@ bool multi_active(const struct client *c) {
 
 uint32_t multi_flags(const struct client *c) {
     return c->multi ? c->multi->flags : 0;
+}
+
+uint32_t multi_lacking(const struct client *c) {
+    return c->multi ? c->multi->lacking : 0;
 }
 
 size_t multi_queued(const struct client *c) {
@@ -180,7 +184,7 @@ static void drop_queue(struct transaction *t) {
     free(t->queue);
     t->queue = NULL;
     t->count = t->cap = t->bytes = 0;
-    t->flags = 0;
+    t->flags = t->lacking = 0;
 }
 
 void multi_free(struct client *c) {
@@ -214,6 +218,7 @@ void multi_queue(struct client *c, const struct command *cmd, int argc, const st
     t->queue[t->count++] = (struct queued){cmd, argc, copy};
     t->bytes += bytes + sizeof *t->queue;
     t->flags |= cmd->flags;
+    t->lacking |= ~cmd->flags;
     resp_status(&c->out, "QUEUED");
 }
 

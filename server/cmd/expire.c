@@ -2,6 +2,7 @@
 #include "server/base/num.h"
 #include "server/cmd/call.h"
 #include "server/cmd/families.h"
+#include "server/cmd/table.h"
 #include "server/store/string.h"
 
 enum expire_if { IF_NX = 1, IF_XX = 2, IF_GT = 4, IF_LT = 8 };
@@ -113,6 +114,11 @@ void cmd_persist(struct call *c) {
 
 /* ---- Asking --------------------------------------------------------------------------------- */
 
+/* Rounded as seconds are. */
+static int64_t in_steps(int64_t ms, int64_t step_ms) {
+    return step_ms > 1 ? (ms + step_ms / 2) / step_ms * step_ms : ms;
+}
+
 /* -2: no such key, -1: it lives for ever. */
 static void reply_ttl(struct call *c, bool in_ms, bool date) {
     struct entry *e = call_peek(c, c->argv[1]);
@@ -123,6 +129,8 @@ static void reply_ttl(struct call *c, bool in_ms, bool date) {
     }
     int64_t v = date ? expiry : expiry - c->now_ms;
     if (v < 0) v = 0;
+    if (in_ms && !date)
+        v = in_steps(v, c->flags & CALL_CONTROL ? 1 : command_edition()->ttl_step_ms);
     reply_int(c, in_ms ? v : (v + 500) / 1000);
 }
 

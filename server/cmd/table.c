@@ -628,26 +628,14 @@ const struct command *command_named(struct bytes name, unsigned edition) {
     return unknown ? NULL : cmd;
 }
 
-static const struct {
-    const char *name, *redis_version;
-    unsigned bit;
-} editions[] = {
-    {"open", "7.0.15", EDITION_OPEN},
-    {"ckv", "3.2.12", EDITION_CKV},
-    {"master-slave", "2.8.23", EDITION_MASTER_SLAVE},
-    {"cluster", "2.8.23", EDITION_CLUSTER},
-};
+static const struct edition *in_force;
 
-unsigned edition_by_name(const char *name) {
-    for (size_t i = 0; i < sizeof editions / sizeof editions[0]; i++)
-        if (strcmp(name, editions[i].name) == 0) return editions[i].bit;
-    return 0;
+const struct edition *command_edition(void) {
+    return in_force ? in_force : edition_named("open");
 }
 
-const char *edition_redis_version(unsigned edition) {
-    for (size_t i = 0; i < sizeof editions / sizeof editions[0]; i++)
-        if (edition == editions[i].bit) return editions[i].redis_version;
-    return editions[0].redis_version;
+void command_set_edition(const struct edition *e) {
+    in_force = e;
 }
 
 const char *command_group_name(enum command_group g) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "server/base/bytes.h"
+#include "server/base/edition.h"
 
 struct call;
 struct key_row;
@@ -40,14 +41,6 @@ enum command_flags {
     CMD_HIDDEN = 1 << 19,           /* DUET: not in COMMAND, only on the control socket */
     CMD_WHOLE_KEYSPACE = 1 << 20,   /* reads keys that it does not name (KEYS, SCAN, DBSIZE) */
     CMD_NO_MANDATORY_KEYS = 1 << 21 /* its words may hold no key at all (EVAL) */
-};
-
-/* An edition is one bit; EDITIONS.md says what each has. */
-enum edition {
-    EDITION_OPEN = 1 << 0,
-    EDITION_CKV = 1 << 1,
-    EDITION_MASTER_SLAVE = 1 << 2,
-    EDITION_CLUSTER = 1 << 3
 };
 
 enum command_group {
@@ -141,10 +134,8 @@ const struct command *command_named(struct bytes name, unsigned edition);
  * make no sense for the command. Their number must fit it. keyspec.h tells more. */
 int command_keys(const struct command *cmd, int argc, const struct bytes *argv, int *positions,
                  int max);
-/* Edition by its name in the configuration ("open", "ckv", "master-slave", "cluster"); 0: no such
- * one. */
-unsigned edition_by_name(const char *name);
-/* redis_version that the edition reports. */
-const char *edition_redis_version(unsigned edition);
+/* The edition in force, for commands that it limits; open until it is set, which is once at start. */
+const struct edition *command_edition(void);
+void command_set_edition(const struct edition *e);
 
 #endif

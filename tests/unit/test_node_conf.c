@@ -1,4 +1,4 @@
-/* link: rootfs/node_conf.c rootfs/line_edit.c server/base/conf.c server/base/buf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c */
+/* link: rootfs/node_conf.c rootfs/line_edit.c server/base/conf.c server/base/buf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c server/base/edition.c */
 /* init's sections of duet.conf, and the console's line of typing. */
 #include "rootfs/line_edit.h"
 #include "rootfs/node_conf.h"
@@ -61,6 +61,9 @@ static const struct {
     {NODE "[instance 0]\nport 70000\n", "duet.conf:4:", "70000"},
     {NODE "[instance 0]\nport 1 2\n", "duet.conf:4:", "one word"},
     {NODE "[instance 0]\nmemory much\n", "duet.conf:4:", "much"},
+    {NODE "[instance 0]\nedition gold\n", "duet.conf:4:", "master-slave"},
+    {NODE "[instance 0]\nmemory 1gb\nedition ckv\n", "duet.conf:5:", "from 4096 to 393216"},
+    {NODE "[instance 0]\nedition master-slave\nmemory 100mb\n", "duet.conf:5:", "256 to 61440"},
     {NODE "[instance 0]\nmemory 10\n", "duet.conf:4:", "256mb"},
     {NODE "[instance 0]\ndurability maybe\n", "duet.conf:4:", "maybe"},
     {NODE "[instance 0]\ndir /tmp\n", "duet.conf:4:", "dir"},

@@ -1,4 +1,4 @@
-/* link: server/cmd/table.c server/cmd/keyspec.c server/cmd/keyspec_rows.c server/cmd/list.c server/cmd/list_find.c server/cmd/list_move.c server/cmd/list_block.c server/cmd/blocking.c server/cmd/call.c server/cmd/string.c server/cmd/set.c server/cmd/bits.c
+/* link: server/cmd/table.c server/cmd/keyspec.c server/cmd/keyspec_rows.c server/base/edition.c server/cmd/list.c server/cmd/list_find.c server/cmd/list_move.c server/cmd/list_block.c server/cmd/blocking.c server/cmd/call.c server/cmd/string.c server/cmd/set.c server/cmd/bits.c
  * server/cmd/bitfield.c server/cmd/lcs.c server/cmd/key.c server/cmd/expire.c server/cmd/keyspace.c server/cmd/scan.c server/cmd/longdouble.c server/cmd/hash.c server/cmd/hash_count.c server/cmd/hash_pick.c server/cmd/sets.c server/cmd/sets_combine.c server/cmd/sets_pick.c
  * server/cmd/zset.c server/cmd/zset_bounds.c server/cmd/zset_combine.c server/cmd/zset_list.c server/cmd/zset_pick.c server/cmd/zset_pop.c server/cmd/zset_block.c server/cmd/zset_range.c
  * server/cmd/zset_remove.c server/cmd/order.c server/cmd/sort.c server/cmd/sort_pattern.c server/cmd/geo.c server/cmd/geo_search.c server/cmd/geohash.c
@@ -108,15 +108,15 @@ static void test_every_spelling(void) {
 }
 
 static void test_editions(void) {
-    unsigned open = edition_by_name("open"), ckv = edition_by_name("ckv"),
-             ms = edition_by_name("master-slave"), cluster = edition_by_name("cluster");
-    ok(open && ckv && ms && cluster && !edition_by_name("opn"), "the editions have names");
+    unsigned open = edition_named("open")->bit, ckv = edition_named("ckv")->bit,
+             ms = edition_named("master-slave")->bit, cluster = edition_named("cluster")->bit;
+    ok(!edition_named("opn") && !edition_at(4) && edition_at(3), "the editions have names");
     ok(has("swapdb", open) && !has("swapdb", ms) && !has("swapdb", ckv) && !has("swapdb", cluster),
        "SWAPDB is in open only");
     ok(has("keys", ms) && has("keys", ckv) && !has("keys", cluster), "KEYS is not in cluster");
     ok(!has("unlink", ms) && !has("object", ckv) && has("bitpos", ms) && !has("bitpos", cluster),
        "UNLINK, OBJECT and BITPOS are where they belong");
-    is_str(edition_redis_version(ckv), "3.2.12", "an edition reports its own version");
+    is_str(edition_named("ckv")->redis_version, "3.2.12", "an edition reports its own version");
 }
 
 static void test_keys(void) {
