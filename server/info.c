@@ -9,6 +9,7 @@
 #include "server/io.h"
 #include "server/defrag.h"
 #include "server/memory.h"
+#include "server/migrate_wire.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/pubsub.h"
@@ -123,7 +124,7 @@ static void section_stats(struct buf *out) {
         "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nevicted_keys:%llu\r\n"
         "evicted_clients:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
         "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
-        "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
+        "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:%zu\r\n"
         "tracking_total_keys:%llu\r\ntracking_total_items:%llu\r\n"
         "tracking_total_prefixes:%llu\r\n"
         "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
@@ -131,9 +132,9 @@ static void section_stats(struct buf *out) {
         "io_threaded_reads_processed:%llu\r\nio_threaded_writes_processed:%llu\r\n"
         "client_output_buffer_limit_disconnections:%llu\r\n",
         (ull)s->evicted_keys, (ull)s->hits, (ull)s->misses, pubsub_names(PUBSUB_CHANNEL),
-        pubsub_names(PUBSUB_PATTERN), pubsub_names(PUBSUB_SHARD), (ull)tracking_keys(),
-        (ull)tracking_items(), (ull)tracking_prefixes(), (ull)s->errors, (ull)s->reads,
-        (ull)s->writes, (ull)s->threaded_reads, (ull)s->threaded_writes,
+        pubsub_names(PUBSUB_PATTERN), pubsub_names(PUBSUB_SHARD), wire_cached(),
+        (ull)tracking_keys(), (ull)tracking_items(), (ull)tracking_prefixes(), (ull)s->errors,
+        (ull)s->reads, (ull)s->writes, (ull)s->threaded_reads, (ull)s->threaded_writes,
         (ull)s->output_limit_disconnects);
     tlsconf_info(out);
     struct defrag_counts moved = defrag_counts();

@@ -17,6 +17,7 @@
 #include "server/ends.h"
 #include "server/io.h"
 #include "server/memory.h"
+#include "server/migrate.h"
 #include "server/monitor.h"
 #include "server/notify.h"
 #include "server/edition.h"
@@ -351,6 +352,7 @@ static void register_commands(void) {
     register_debug_commands();
     register_memory_commands();
     register_repl_commands();
+    register_migrate_commands();
     register_transaction_commands();
     register_slowlog_commands();
     register_acl_commands();

@@ -2,6 +2,7 @@
 #include "server/blocked.h"
 #include "server/cmd/families.h"
 #include "server/dispatch.h"
+#include "server/migrate.h"
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/tracking.h"
@@ -14,11 +15,13 @@ static void propagate(struct call *c, int db, int argc, const struct bytes *argv
 static void changed(struct call *c, int db, struct bytes key) {
     if (multi_watching()) multi_touched(db, key);
     if (tracking_count) tracking_changed(c, key);
+    if (migrate_under_way) migrate_touched(db, key);
 }
 
 static void flushed(struct call *c, int db) {
     if (multi_watching()) multi_flushed(db);
     if (tracking_count && c->command->fn != cmd_swapdb) tracking_flushed(c);
+    if (migrate_under_way) migrate_flushed(db);
     blocked_note_all(db);
 }
 
