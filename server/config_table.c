@@ -371,6 +371,8 @@ const struct config_row config_rows[] = {
     KEPT("jemalloc-bg-thread", NULL, "yes"),
     KEPT("oom-score-adj", NULL, "no"),
     KEPT("disable-thp", NULL, "yes"),
+    KEPT("use-exit-on-panic", NULL, "no"),
+    KEPT("crash-memcheck-enabled", NULL, "yes"),
     KEPT("sanitize-dump-payload", NULL, "no"),
     KEPT("acllog-max-len", NULL, "128"),
     KEPT("acl-pubsub-default", NULL, "resetchannels"),

@@ -1,5 +1,6 @@
 /* DUMP and RESTORE: values as bytes that another server takes, Redis included. Whatever is given is looked at to the last
  * byte before it becomes a value (sanitize-dump-payload has nothing left to say). */
+#include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/cmd/call.h"
 #include "server/cmd/families.h"
@@ -107,8 +108,10 @@ void cmd_restore(struct call *c) {
     struct bytes key = c->argv[1];
     if (!may_restore(c, &r)) return;
     bool existed = store_find(c->store, c->db, key) != NULL;
-    struct entry *e = persist_restore(c->store, c->db, key, c->argv[3]);
+    char why[256];
+    struct entry *e = persist_restore(c->store, c->db, key, c->argv[3], why, sizeof why);
     if (!e) {
+        log_warning("RESTORE: a payload was refused. %s", why);
         reply_error(c, "ERR Bad data format");
         return;
     }

@@ -1,5 +1,6 @@
 /* Commands about whole databases: KEYS, SCAN, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SWAPDB. */
 #include <limits.h>
+#include <string.h>
 
 #include "server/cmd/call.h"
 #include "server/cmd/families.h"
@@ -9,7 +10,28 @@ struct listing {
     struct call *c;
     const struct scan_options *o;
     size_t seen, listed;
+    struct buf *
+        expired; /* SCAN: names of such keys, each behind its length; NULL: they are only left out */
 };
+
+static void note_expired(struct buf *expired, struct bytes key) {
+    buf_add(expired, &key.len, sizeof key.len);
+    buf_add(expired, key.p, key.len);
+}
+
+/* What was found to be over is deleted, as any look at the key would do it. */
+static void drop_expired(struct call *c, struct buf *expired) {
+    struct bytes key;
+    while (buf_len(expired)) {
+        memcpy(&key.len, buf_head(expired), sizeof key.len);
+        buf_eat(expired, sizeof key.len);
+        key.p = key.len ? buf_head(expired) : "";
+        struct entry *e = store_find(c->store, c->db, key);
+        if (e) call_expire_if_needed(c, c->db, e);
+        buf_eat(expired, key.len);
+    }
+    buf_free(expired);
+}
 
 static void list_key(void *arg, struct entry *e) {
     struct listing *l = arg;
@@ -17,14 +39,17 @@ static void list_key(void *arg, struct entry *e) {
     l->seen++;
     if (!scan_matches(l->o, key)) return;
     if (l->o->type.p && !bytes_is(l->o->type, kind_name(entry_kind(e)))) return;
-    if (expiry_is_past(entry_expiry(e), l->c->now_ms)) return;
+    if (expiry_is_past(entry_expiry(e), l->c->now_ms)) {
+        if (l->expired) note_expired(l->expired, key);
+        return;
+    }
     reply_bulk(l->c, key);
     l->listed++;
 }
 
 void cmd_keys(struct call *c) {
     struct scan_options o = {0, c->argv[1], {NULL, 0}};
-    struct listing l = {c, &o, 0, 0};
+    struct listing l = {c, &o, 0, 0, NULL};
     if (bytes_equal(o.pattern, BYTES("*"))) o.pattern.p = NULL;
     size_t mark = resp_array_later(c->out);
     store_each(c->store, c->db, list_key, &l);
@@ -35,14 +60,15 @@ void cmd_scan(struct call *c) {
     struct scan_options o;
     uint64_t cursor, steps = 0;
     if (!scan_cursor(c, 1, &cursor) || !scan_options(c, 2, true, &o)) return;
-    struct buf keys = BUF_INIT, *out = c->out;
-    struct listing l = {c, &o, 0, 0};
+    struct buf keys = BUF_INIT, expired = BUF_INIT, *out = c->out;
+    struct listing l = {c, &o, 0, 0, &expired};
     uint64_t most = o.count > UINT64_MAX / 10 ? UINT64_MAX : o.count * 10;
     c->out = &keys;
     do {
         cursor = store_scan(c->store, c->db, cursor, list_key, &l);
     } while (cursor && l.listed < o.count && l.seen < most && ++steps < most);
     c->out = out;
+    drop_expired(c, &expired);
     scan_reply(c, cursor, &keys, l.listed);
 }
 

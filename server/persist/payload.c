@@ -2,6 +2,7 @@
  * whole: what turns out bad has touched nothing. */
 #include "server/persist/persist.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "server/persist/value.h"
@@ -42,12 +43,32 @@ static struct bytes spare_key(struct spare *spare, struct store *s, int db) {
     return name;
 }
 
+/* In the words of redis-server's log, which some look for. */
+static const char *check_name(int type) {
+    switch (type) {
+    case RDB_HASH_ZIPMAP: return "Zipmap";
+    case RDB_LIST_ZIPLIST: return "List ziplist";
+    case RDB_SET_INTSET: return "Intset";
+    case RDB_ZSET_ZIPLIST: return "Zset ziplist";
+    case RDB_ZSET_LISTPACK: return "Zset listpack";
+    case RDB_HASH_ZIPLIST: return "Hash ziplist";
+    case RDB_HASH_LISTPACK: return "Hash listpack";
+    case RDB_LIST_QUICKLIST: return "Ziplist";
+    case RDB_LIST_QUICKLIST_2: return "Listpack";
+    case RDB_STREAM_LISTPACKS:
+    case RDB_STREAM_LISTPACKS_2:
+    case RDB_STREAM_LISTPACKS_3: return "Stream listpack";
+    default: return "Value";
+    }
+}
+
 /* Reads the value's bytes into the store, under key. False: not all of it could be. */
-static bool read_value(struct store *s, int db, struct bytes key, int type, struct bytes bytes) {
+static bool read_value(struct store *s, int db, struct bytes key, int type, struct bytes bytes,
+                       char *err, size_t err_size) {
     struct value_load load = {.store = s, .db = db, .expire_ms = -1, .type = type};
     struct rdb_reader r;
     enum rdb_event ev;
-    char err[200];
+    snprintf(err, err_size, "it is of no type that can be read, or cut off");
     if (!value_loads_type(type) || !rdb_reader_at_value(&r, type)) return false;
     buf_add(&load.key, key.p, key.len);
     do {
@@ -55,19 +76,25 @@ static bool read_value(struct store *s, int db, struct bytes key, int type, stru
         if (ev == RDB_MORE || ev == RDB_BAD) break;
         bytes.p += r.used;
         bytes.len -= r.used;
-    } while (value_load_event(&load, ev, &r, err, sizeof err) && ev != RDB_KEY_END);
+    } while (value_load_event(&load, ev, &r, err, err_size) && ev != RDB_KEY_END);
+    if (ev == RDB_BAD) snprintf(err, err_size, "%s", r.error);
     rdb_reader_free(&r);
     value_load_free(&load);
     return ev == RDB_KEY_END;
 }
 
-struct entry *persist_restore(struct store *s, int db, struct bytes key, struct bytes payload) {
+struct entry *persist_restore(struct store *s, int db, struct bytes key, struct bytes payload,
+                              char *err, size_t err_size) {
     struct spare spare;
     struct bytes made = spare_key(&spare, s, db);
     struct bytes body = {payload.p + 1, payload.len - 1}; /* Redis reads on into the footer too */
-    bool well = read_value(s, db, made, (uint8_t)payload.p[0], body);
+    bool well = read_value(s, db, made, (uint8_t)payload.p[0], body, err, err_size);
     struct entry *e = store_find(s, db, made);
     if (!well || !e) {
+        char why[200];
+        snprintf(why, sizeof why, "%s", err);
+        snprintf(err, err_size, "%s integrity check failed: %s", check_name((uint8_t)payload.p[0]),
+                 why);
         if (e) store_delete(s, db, e);
         return NULL;
     }

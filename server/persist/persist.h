@@ -197,9 +197,10 @@ bool persist_loads_type(int rdb_type);
 void persist_dump(struct buf *out, const struct entry *e);
 /* False when the version is newer than what can be read, or the checksum is not the bytes'. */
 bool persist_payload_sound(struct bytes payload, bool check_crc);
-/* Makes a sound payload's value the key's, replacing what is there. NULL: every byte was looked at, and they are no value;
- * nothing was changed. */
-struct entry *persist_restore(struct store *s, int db, struct bytes key, struct bytes payload);
+/* Makes a sound payload's value the key's, replacing what is there. NULL: every byte was looked at, and they are no value
+ * (err says why); nothing was changed. */
+struct entry *persist_restore(struct store *s, int db, struct bytes key, struct bytes payload,
+                              char *err, size_t err_size);
 
 /* ---- Settings that CONFIG SET changes, and what INFO and DUET STATUS show. */
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size);

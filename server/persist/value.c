@@ -275,7 +275,7 @@ static bool list_item(struct value_load *v, const struct rdb_reader *r) {
         well = push_ziplist(v->store, v->db, v->e, r->a);
     else if (form == CONTAINER_PACKED)
         well = push_packed(v->store, v->db, v->e, r->a);
-    else if (form == CONTAINER_PLAIN)
+    else if (form == CONTAINER_PLAIN && (r->a.len || v->type == RDB_LIST))
         well = push_plain(v->store, v->db, v->e, r->a);
     return not_empty(v->store, v->db, v->e, well && (list_len(v->e) || r->left));
 }

@@ -192,7 +192,7 @@ static double take_text_score(struct cut *c) {
     text[n] = '\0';
     char *end;
     double v = strtod(text, &end);
-    if (n == 0 || *end) complain(c, "a score that is no number");
+    if (end == text || end != text + n) complain(c, "a score that is no number");
     return v;
 }
 

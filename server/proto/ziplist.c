@@ -3,7 +3,7 @@
 
 #include "server/base/num.h"
 
-enum { HEADER = 10, END = 0xff, WIDE_BEFORE = 0xfe };
+enum { HEADER = 10, END = 0xff, WIDE_BEFORE = 0xfe, COUNT_UNKNOWN = 0xffff };
 
 static uint64_t get_le(const uint8_t *p, unsigned n) {
     uint64_t v = 0;
@@ -16,6 +16,9 @@ void zl_open(struct ziplist *z, struct bytes blob) {
     z->bad = blob.len <= HEADER || get_le(p, 4) != blob.len || p[blob.len - 1] != END;
     z->p = z->bad ? NULL : p + HEADER;
     z->end = z->bad ? NULL : p + blob.len - 1;
+    z->last = HEADER;
+    z->before = z->count = 0;
+    z->start = p;
 }
 
 /* n bytes, or NULL when there are not as many. */
@@ -67,10 +70,29 @@ static bool take_int(struct ziplist *z, uint8_t first, struct bytes *value) {
     return true;
 }
 
+/* Header and elements must tell the same of the last one and of how many there are. */
+static bool at_end(struct ziplist *z) {
+    uint64_t count = get_le(z->start + 8, 2);
+    z->bad = (z->count && get_le(z->start + 4, 4) != z->last) ||
+             (count != COUNT_UNKNOWN && count != z->count);
+    return false;
+}
+
+static bool take_before(struct ziplist *z) {
+    const uint8_t *p = take(z, 1), *wide = NULL;
+    if (!p || (*p == WIDE_BEFORE && !(wide = take(z, 4)))) return false;
+    z->bad = *p == END || (wide ? get_le(wide, 4) : *p) != z->before;
+    return !z->bad;
+}
+
 bool zl_next(struct ziplist *z, struct bytes *value) {
-    const uint8_t *p;
-    if (z->bad || z->p == z->end) return false;
-    if (!(p = take(z, 1)) || (*p == WIDE_BEFORE && !take(z, 4))) return false;
-    if (!(p = take(z, 1))) return false;
-    return *p >> 6 == 3 ? take_int(z, *p, value) : take_string(z, *p, value);
+    const uint8_t *p, *from = z->p;
+    if (z->bad) return false;
+    if (z->p == z->end) return at_end(z);
+    if (!take_before(z) || !(p = take(z, 1))) return false;
+    if (!(*p >> 6 == 3 ? take_int(z, *p, value) : take_string(z, *p, value))) return false;
+    z->before = (uint64_t)(z->p - from);
+    z->last = (uint64_t)(from - z->start);
+    z->count++;
+    return true;
 }

@@ -15,6 +15,8 @@ enum { ZL_DIGITS = 24 };
 
 struct ziplist {
     const uint8_t *p, *end; /* what is left; end: at the closing 0xff */
+    const uint8_t *start;
+    uint64_t before, last, count; /* bytes of the last element, where it begins, elements so far */
     bool bad;
     char digits[ZL_DIGITS]; /* backs an integer until the next one */
 };

@@ -17,6 +17,7 @@ static size_t sample(uint8_t *p) {
     memcpy(p + n + 64, rest, sizeof rest - 1);
     n += 64 + sizeof rest - 1;
     p[0] = (uint8_t)n;
+    p[4] = (uint8_t)(n - 12); /* where the last element begins */
     return n;
 }
 
