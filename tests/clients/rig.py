@@ -26,7 +26,7 @@ def commands():
     redis, duet = [servers.REDIS_SERVER], [tap.DUET, "server"]
     if os.environ.get("REFERENCE") == "1":
         return [redis]
-    return [redis, duet] if tap.FULL else [duet]
+    return [redis, duet] if tap.FULL and "DUET_IO_THREADS" not in os.environ else [duet]
 
 
 class Server(servers.Server):
