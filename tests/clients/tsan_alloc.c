@@ -1,6 +1,7 @@
 /* In place of server/base/alloc.c under ThreadSanitizer, which brings its own allocator. */
 #include "server/base/alloc.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 void alloc_stats(struct alloc_stats *out) {
@@ -12,6 +13,11 @@ const char *alloc_name(void) {
 }
 
 void alloc_purge(void) {
+}
+
+int alloc_control(const char *name, int64_t *value, bool set) {
+    (void)name, (void)value, (void)set;
+    return ENOENT;
 }
 
 void alloc_report(void (*piece)(void *arg, const char *text), void *arg) {
