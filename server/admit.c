@@ -9,6 +9,7 @@
 #include "server/evict.h"
 #include "server/monitor.h"
 #include "server/pair.h"
+#include "server/scripts.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -145,6 +146,15 @@ static bool check_state(struct call *c, const struct command *cmd, uint32_t lack
     return true;
 }
 
+/* From inside a slow script. had's questions are answered. */
+static bool check_busy(struct call *c, const struct client *client, const struct command *cmd) {
+    if (cmd->flags & CMD_ALLOW_BUSY) return true;
+    if (client->control &&
+        (cmd->flags & CMD_HIDDEN || !strcmp(cmd->name, "ping") || !strcmp(cmd->name, "info")))
+        return true;
+    return refuse(c, cmd, ERR_BUSY);
+}
+
 /* The order is that of redis-server's processCommand; a node without a role comes before what a master checks. */
 bool admit(struct call *c, struct client *client, const struct request *r) {
     const struct command *cmd = r->cmd;
@@ -159,12 +169,14 @@ bool admit(struct call *c, struct client *client, const struct request *r) {
     if (why) return refuse(c, cmd, why);
     if (!check_client(c, client, cmd)) return false;
     bool exec = cmd->fn == multi_exec;
-    uint32_t flags = cmd->flags | (exec ? multi_flags(client) : 0);
-    uint32_t lacking = ~cmd->flags | (exec ? multi_lacking(client) : 0);
+    uint32_t own = scripts_command_flags(cmd, c->argc, c->argv);
+    uint32_t flags = own | (exec ? multi_flags(client) : 0);
+    uint32_t lacking = ~own | (exec ? multi_lacking(client) : 0);
     why = client->control ? NULL : pair_refusal();
     if (why && lacking & CMD_LOADING) return refuse(c, cmd, why);
-    if (!check_write(c, cmd, flags)) return false;
+    if (!scripts_nested && !check_write(c, cmd, flags)) return false;
     if (client->only_pubsub && !check_subscriber(c, cmd)) return false;
+    if (scripts_nested && !check_busy(c, client, cmd)) return false;
     if (client->control) return true;
     if (!check_state(c, cmd, lacking)) return false;
     why = edition_limits_words() ? edition_refusal(cmd, c->argc, c->argv) : NULL;

@@ -357,5 +357,7 @@ void client_wake_stalled(void) {
         /* replies that waited for the lease, whatever keeps the client from being read */
         if (serve && c->release_total > c->sent_total && !c->blocked_write) output_queue(c);
         if (may_resume(c)) client_resume(c); /* may close c, and stalls nobody else */
+        /* ... but a slow script serves others from inside it */
+        if (next && !next->stall) break;
     }
 }

@@ -157,5 +157,7 @@ bool listen_open(char *err, size_t err_size);
 /* port or bind changed: opens the new ones before the old are closed. */
 bool listen_reopen(char *err, size_t err_size);
 void listen_close(void);
+/* Takes who has come, from inside a slow script. */
+void listen_take(void);
 
 #endif

@@ -1,4 +1,5 @@
 /* CONFIG, INFO, TIME, DEBUG, SHUTDOWN, SAVE and their kin. */
+#include "server/scripts.h"
 #include "server/server.h"
 
 #include "server/base/clock.h"
@@ -155,6 +156,11 @@ static void cmd_shutdown(struct call *c) {
         reply_error(c, "ERR No shutdown in progress.");
         return;
     }
+    if (scripts_nested && save) {
+        reply_error(c, ERR_BUSY);
+        return;
+    }
+    if (scripts_nested) scripts_leave_process();
     (void)now; /* slaves see the stream to its end as far as their sockets take it, at once */
     if (!server_shutdown(save, force, err, sizeof err))
         reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");

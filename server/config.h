@@ -87,6 +87,7 @@ struct config {
     uint64_t tracking_max_keys; /* of the table; 0: any number */
     /* slow log */
     int64_t slowlog_us, slowlog_len;
+    int64_t busy_reply_ms; /* of a script, until others are told BUSY; 0: never */
     /* Duet's own */
     char *pair_lease, *control;
     int pair_node; /* 0, 'a' or 'b' */

@@ -326,7 +326,7 @@ const struct config_row config_rows[] = {
     BYTES_ROW("stream-node-max-bytes", NULL, stream_node_bytes, 0, "4096", 0, INT64_MAX, E_GENERAL),
     INT("stream-node-max-entries", NULL, stream_node_entries, 0, "100", 0, INT64_MAX, E_GENERAL),
     {"notify-keyspace-events", NULL, C_WORDS, 0, 0, "", 0, 0, NULL, set_notify, show_notify, E_GENERAL},
-    KEPT("lua-time-limit", "busy-reply-threshold", "5000"),
+    INT("busy-reply-threshold", "lua-time-limit", busy_reply_ms, 0, "5000", 0, INT64_MAX, E_NONE),
     INT("lfu-log-factor", NULL, lfu_log_factor, 0, "10", 0, INT_MAX, E_GENERAL),
     INT("lfu-decay-time", NULL, lfu_decay_min, 0, "1", 0, INT_MAX, E_GENERAL),
     KEPT("active-expire-effort", NULL, "1"),

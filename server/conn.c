@@ -18,7 +18,8 @@ _Static_assert((int)CONN_READ_MIN_BYTES >= (int)STREAM_ROOM_BYTES,
 /* A client that waits is read up to here, so that its end is noticed. */
 enum { STALLED_READ_BYTES = 64 * 1024 };
 
-static char scratch[CONN_READ_BYTES]; /* used within one read only */
+static char first_scratch[CONN_READ_BYTES];
+static char *scratch = first_scratch; /* used within one read only */
 
 static void input_over(struct conn *k, size_t used) {
     buf_eat(&k->in, used);
@@ -68,21 +69,26 @@ static void read_more(struct client *c) {
 }
 
 static void read_fresh(struct client *c) {
-    long n = stream_read(c->conn.stream, scratch, sizeof scratch);
+    long n = stream_read(c->conn.stream, scratch, CONN_READ_BYTES);
     if (read_failed(c, n)) return;
     count_input(c, (size_t)n);
-    size_t used = dispatch_input(c, scratch, (size_t)n);
+    const char *data = scratch; /* it is put aside and comes back while a script runs */
+    size_t used = dispatch_input(c, data, (size_t)n);
     if (used < (size_t)n && !c->closed && !c->close_after_reply)
-        buf_add(&c->conn.in, scratch + used, (size_t)n - used);
+        buf_add(&c->conn.in, data + used, (size_t)n - used);
 }
 
 static bool is_full(const struct client *c) {
     return c->stall && buf_len(&c->conn.in) >= STALLED_READ_BYTES;
 }
 
-static void on_io(struct loop *l, void *arg, int revents) {
-    struct client *c = arg;
-    (void)l;
+char *conn_use_scratch(char *other) {
+    char *old = scratch;
+    scratch = other;
+    return old;
+}
+
+void conn_ready(struct client *c, int revents) {
     revents = stream_event(c->conn.stream, revents);
     if (!revents) conn_update(c);
     if (revents & LOOP_WRITE) output_writable(c);
@@ -92,6 +98,11 @@ static void on_io(struct loop *l, void *arg, int revents) {
         read_more(c);
     else
         read_fresh(c);
+}
+
+static void on_io(struct loop *l, void *arg, int revents) {
+    (void)l;
+    conn_ready(arg, revents);
 }
 
 void conn_start(struct client *c) {

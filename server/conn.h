@@ -54,6 +54,10 @@ struct conn {
 void conn_start(struct client *c);
 /* Sets the loop's interest by the client's state. */
 void conn_update(struct client *c);
+/* LOOP_READ | LOOP_WRITE: what the loop found, or poll from inside a slow script. */
+void conn_ready(struct client *c, int revents);
+/* Where fresh requests are read to, CONN_READ_BYTES; returns what it was. */
+char *conn_use_scratch(char *other);
 /* Runs what waits in conn.in, as far as the client's turn goes. */
 void conn_go_on(struct client *c);
 /* Writes n bytes of c->out, as many as the socket takes; closes the client on trouble. */

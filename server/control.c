@@ -10,6 +10,7 @@
 #include "server/base/stream.h"
 #include "server/client.h"
 #include "server/output.h"
+#include "server/scripts.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -24,6 +25,10 @@ static void on_accept(struct loop *l, void *arg, int revents) {
     (void)l, (void)arg, (void)revents;
     int fd;
     while ((fd = sock_accept(listen_fd)) >= 0) client_new(stream_plain(fd), true, true);
+}
+
+void control_take(void) {
+    if (listen_fd >= 0) on_accept(server.loop, NULL, LOOP_READ);
 }
 
 bool control_open(const char *path, char *err, size_t err_size) {
@@ -126,6 +131,13 @@ static bool ready(struct call *c) {
     return false;
 }
 
+/* A change of role ends a script that runs; had asks again. */
+static bool no_script(struct call *c) {
+    if (!scripts_end_for_role()) return true;
+    reply_error(c, "LOADING a script that runs is being ended; ask again");
+    return false;
+}
+
 static bool take_epoch(struct call *c, uint64_t *epoch) {
     if (num_parse_u64(c->argv[2].p, c->argv[2].len, epoch)) return true;
     reply_error(c, "ERR the epoch is not a number");
@@ -146,6 +158,7 @@ static void duet_master(struct call *c) {
     uint64_t epoch;
     char err[200];
     if (!ready(c) || !take_epoch(c, &epoch)) return;
+    if (server.role != REPL_MASTER && !no_script(c)) return;
     if (!repl_master(server.repl, err, sizeof err)) {
         reply_errorf(c, "ERR %s", err);
         return;
@@ -165,6 +178,7 @@ static void duet_slave(struct call *c) {
         reply_error(c, "ERR DUET SLAVE takes an epoch, an address and a port");
         return;
     }
+    if (!no_script(c)) return;
     snprintf(host, sizeof host, "%.*s", (int)c->argv[3].len, c->argv[3].p);
     leave_mastership("slave from now on");
     pair_set_epoch(epoch);
@@ -174,7 +188,7 @@ static void duet_slave(struct call *c) {
 }
 
 static void duet_none(struct call *c) {
-    if (!ready(c)) return;
+    if (!ready(c) || !no_script(c)) return;
     leave_mastership("no role from now on");
     repl_none(server.repl);
     server_refresh();

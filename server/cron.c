@@ -11,6 +11,7 @@
 #include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/script/script.h"
 #include "server/server.h"
 #include "server/tlsconf.h"
 #include "server/tracking.h"
@@ -149,6 +150,7 @@ static void before_sleep(struct loop *l, void *arg) {
     bool moving = defrag_step();
     bool work = store_work(server.store, WORK_A_TURN);
     tracking_broadcast();
+    bool collecting = script_collect();
     if (server.repl) repl_before_sleep(server.repl);
     output_flush();
     io_wake();
@@ -161,8 +163,8 @@ static void before_sleep(struct loop *l, void *arg) {
         else
             loop_timer_stop(stalled_timer);
     }
-    bool busy = work || expire_more || evicting || moving || server.loading || client_any_again() ||
-                client_any_released() || output_any_pushes();
+    bool busy = work || expire_more || evicting || moving || server.loading || collecting ||
+                client_any_again() || client_any_released() || output_any_pushes();
     loop_keep_turning(l, busy || !io_may_sleep());
     pair_executor_idle();
     note_between(began_ns);

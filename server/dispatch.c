@@ -14,11 +14,13 @@
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/push.h"
+#include "server/scripts.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 #include "server/tracking.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     CHUNK = 32,              /* requests that are brought into the cache together */
@@ -39,7 +41,7 @@ static struct {
 
 /* The common case, decided by a few flags that change seldom. */
 static inline bool admit_quickly(const struct client *client, const struct request *r) {
-    const uint32_t slow = CMD_WRITE | CMD_DENYOOM;
+    const uint32_t slow = CMD_WRITE | CMD_DENYOOM | CMD_MAY_REPLICATE;
     return r->cmd && !r->bad_subcommand && command_arity_fits(r->cmd, r->argc) &&
            client->authenticated && !client->only_pubsub && server.plain_sailing &&
            !(r->cmd->flags & (CMD_HIDDEN | CMD_ADMIN)) &&
@@ -49,7 +51,7 @@ static inline bool admit_quickly(const struct client *client, const struct reque
 /* --- calls --- */
 
 static void feed(const struct call *c) {
-    if (server.repl) repl_feed(server.repl, c->db, c->argc, c->argv);
+    if (server.repl && !(c->flags & CALL_QUIET)) repl_feed(server.repl, c->db, c->argc, c->argv);
 }
 
 static void run(struct call *c, struct client *client, const struct command *cmd) {
@@ -75,6 +77,14 @@ static void run(struct call *c, struct client *client, const struct command *cmd
     stats->failed += c->failed;
     server.stats.errors += c->failed;
     server.stats.commands++;
+}
+
+void dispatch_run(struct call *c, struct client *client, const struct command *cmd) {
+    run(c, client, cmd);
+}
+
+uint64_t dispatch_ns(uint64_t cycles) {
+    return (uint64_t)((double)cycles * near.rate);
 }
 
 static void fill_call(struct call *c, struct client *client, unsigned flags, int64_t now_ms) {
@@ -106,12 +116,13 @@ void dispatch_call(struct client *client, const struct command *cmd, int argc,
     if (!(cmd->flags & CMD_SKIP_SLOWLOG)) slowlog_add(client, argc, argv, ns / 1000);
 }
 
-static bool is_paused(const struct client *client, const struct command *cmd) {
+static bool is_paused(const struct client *client, const struct command *cmd, int argc,
+                      const struct bytes *argv) {
     if (!server_paused() || client->control) return false;
     if (cmd->flags & CMD_ADMIN && !(cmd->flags & CMD_WRITE)) return false; /* CLIENT UNPAUSE */
     if (server.pause_until_ns && server.pause_all) return true;
-    return cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE) ||
-           (cmd->fn == multi_exec && multi_flags(client) & CMD_WRITE);
+    return scripts_command_flags(cmd, argc, argv) & (CMD_WRITE | CMD_MAY_REPLICATE) ||
+           (cmd->fn == multi_exec && multi_flags(client) & (CMD_WRITE | CMD_MAY_REPLICATE));
 }
 
 void dispatch_spy(struct client *client, const struct command *cmd, int argc,
@@ -140,7 +151,7 @@ static bool execute(struct call *c, struct client *client, const struct request 
     c->failed = false;
     c->command = r->cmd;
     if (r->cmd) {
-        if (is_paused(client, r->cmd)) {
+        if (is_paused(client, r->cmd, r->argc, argv)) {
             client_stall(client, STALL_PAUSE);
             return false;
         }
@@ -332,8 +343,11 @@ static void run_chunk(struct client *c, struct batch *b) {
 static void after_chunk(struct client *c) {
     bool wrote = c->write_offset == UINT64_MAX;
     uint64_t offset = server.repl ? repl_reply_offset(server.repl, wrote) : 0;
-    c->reply_offset = offset;
     if (wrote) c->write_offset = offset;
+    /* That a script runs is no secret: BUSY need not wait for what the script has written. */
+    if (__builtin_expect(scripts_nested, 0) && server.repl)
+        offset = repl_release_offset(server.repl);
+    c->reply_offset = offset;
     if (buf_len(&c->out)) output_queue(c);
     uint64_t waiting = client_made_total(c) - c->release_total;
     if (waiting <= OUTPUT_HELD_LIMIT_BYTES || c->stall || c->control) return;
@@ -349,6 +363,30 @@ static void begin_turn(struct client *c) {
 
 static bool turn_is_over(const struct client *c) {
     return turn.now_ns - turn.began_ns > TURN_NS || buf_len(&c->out) > TURN_OUT_BYTES;
+}
+
+struct dispatch_aside {
+    struct batch own;
+    unsigned char turn[sizeof turn];
+    char *scratch;
+};
+
+struct dispatch_aside *dispatch_put_aside(void) {
+    struct dispatch_aside *aside = xmalloc(sizeof *aside);
+    aside->own = own;
+    memcpy(aside->turn, &turn, sizeof turn);
+    own = (struct batch){0};
+    aside->scratch = conn_use_scratch(xmalloc(CONN_READ_BYTES));
+    return aside;
+}
+
+void dispatch_take_up(struct dispatch_aside *aside) {
+    batch_clear(&own, 0);
+    free(own.v);
+    own = aside->own;
+    memcpy(&turn, aside->turn, sizeof turn);
+    free(conn_use_scratch(aside->scratch));
+    free(aside);
 }
 
 bool dispatch_batch(struct client *c, struct batch *b) {

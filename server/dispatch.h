@@ -33,6 +33,17 @@ void dispatch_call(struct client *c, const struct command *cmd, int argc, const 
 void dispatch_spy(struct client *client, const struct command *cmd, int argc,
                   const struct bytes *argv);
 
+/* A command inside another one (scripts): the call is filled by the caller. And what counts of clock_cycles are
+ * in nanoseconds. */
+void dispatch_run(struct call *c, struct client *client, const struct command *cmd);
+uint64_t dispatch_ns(uint64_t cycles);
+
+/* While a slow script runs, other clients are served from inside it: the requests that are being run are put
+ * aside with the memory that they stand in. */
+struct dispatch_aside;
+struct dispatch_aside *dispatch_put_aside(void);
+void dispatch_take_up(struct dispatch_aside *aside);
+
 /* AUTH, PING, REPLCONF, PSYNC, SYNC: how a slave's link begins. They are answered at once and never
  * held on a connection that has asked nothing else. */
 bool dispatch_is_handshake(const struct command *cmd);

@@ -138,13 +138,28 @@ static void prefetch(const struct ring_item *items, size_t n) {
     dispatch_prefetch(batches, k);
 }
 
-static void take_from(struct io_thread *t) {
+/* What was taken from a ring and is still to be looked at. A slow script that one of them began takes up the
+ * others from inside it, in their order. */
+static struct {
     struct ring_item items[GROUP];
-    for (int taken = 0; taken < TAKE_A_TURN; taken += GROUP) {
-        size_t n = ring_take(&t->up, items, GROUP);
-        prefetch(items, n);
-        for (size_t i = 0; i < n && !server.stopping; i++) take_one(t, &items[i]);
-        if (n < GROUP || server.stopping) break;
+    size_t at, n;
+} taken[IO_THREADS_MAX];
+
+static void take_from(struct io_thread *t) {
+    struct ring_item *items = taken[t->number - 1].items;
+    size_t *at = &taken[t->number - 1].at, *n = &taken[t->number - 1].n;
+    for (int turn = 0; turn < TAKE_A_TURN; turn += GROUP) {
+        if (*at == *n) {
+            *at = 0;
+            *n = ring_take(&t->up, items, GROUP);
+            prefetch(items, *n);
+        }
+        bool last = *n < GROUP;
+        while (*at < *n && !server.stopping) {
+            struct ring_item item = items[(*at)++];
+            take_one(t, &item);
+        }
+        if (last || server.stopping) break;
     }
 }
 

@@ -86,6 +86,10 @@ static void on_accept(struct loop *l, void *arg, int revents) {
     }
 }
 
+void listen_take(void) {
+    for (int i = 0; i < count; i++) on_accept(server.loop, &listeners[i], LOOP_READ);
+}
+
 static void add(int fd, enum door door) {
     struct listener *n = &listeners[count++];
     *n = (struct listener){fd, door, loop_io_new(server.loop, fd, on_accept, n)};

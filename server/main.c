@@ -1,5 +1,6 @@
 /* duet server: one instance. Reads its configuration, loads the log between turns of the loop while
  * it already answers what may be answered, then serves until it is told to end. */
+#include "server/scripts.h"
 #include "server/server.h"
 
 #include "build/version.h"
@@ -110,7 +111,7 @@ void server_refresh(void) {
         server.link_up = s.link == REPL_LINK_CONNECTED;
     }
     refresh_failure();
-    server.plain_sailing = !server_loading() && server.role != REPL_NONE &&
+    server.plain_sailing = !scripts_nested && !server_loading() && server.role != REPL_NONE &&
                            (server.link_up || c->serve_stale) &&
                            (server.role != REPL_SLAVE || edition_slave_is_read());
     server.plain_writes = server.plain_sailing && server.role == REPL_MASTER &&
@@ -355,6 +356,7 @@ static void register_commands(void) {
     register_migrate_commands();
     register_transaction_commands();
     register_slowlog_commands();
+    register_script_commands();
     register_acl_commands();
     register_pubsub_commands();
     register_monitor_commands();

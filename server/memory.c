@@ -11,6 +11,7 @@
 #include "server/base/num.h"
 #include "server/client.h"
 #include "server/defrag.h"
+#include "server/script/script.h"
 #include "server/server.h"
 
 typedef unsigned long long ull;
@@ -125,13 +126,16 @@ static void human(struct buf *out, const char *name, uint64_t bytes) {
 }
 
 static void info_lua(struct buf *out) {
-    human(out, "used_memory_lua", 0);
-    buf_add_str(out, "used_memory_vm_eval:0\r\nused_memory_scripts_eval:0\r\n"
-                     "number_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
-                     "number_of_libraries:0\r\nused_memory_vm_functions:0\r\n");
-    human(out, "used_memory_vm_total", 0);
+    size_t vm = script_vm_bytes(), scripts = script_cache_bytes();
+    human(out, "used_memory_lua", vm);
+    buf_printf(out,
+               "used_memory_vm_eval:%zu\r\nused_memory_scripts_eval:%zu\r\n"
+               "number_of_cached_scripts:%zu\r\nnumber_of_functions:0\r\n"
+               "number_of_libraries:0\r\nused_memory_vm_functions:0\r\n",
+               vm, scripts, script_count());
+    human(out, "used_memory_vm_total", vm);
     buf_add_str(out, "used_memory_functions:0\r\n");
-    human(out, "used_memory_scripts", 0);
+    human(out, "used_memory_scripts", scripts);
 }
 
 static void info_fragmentation(struct buf *out, const struct figures *f) {
@@ -236,7 +240,7 @@ static void memory_stats(struct call *c) {
     pair_int(c, "clients.normal", (long long)f.clients);
     pair_int(c, "cluster.links", 0);
     pair_int(c, "aof.buffer", 0);
-    pair_int(c, "lua.caches", 0);
+    pair_int(c, "lua.caches", (long long)script_cache_bytes());
     pair_int(c, "functions.caches", 0);
     stats_databases(c);
     pair_int(c, "overhead.total", (long long)f.overhead);

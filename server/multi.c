@@ -8,6 +8,7 @@
 #include "server/base/hash.h"
 #include "server/base/log.h"
 #include "server/client.h"
+#include "server/scripts.h"
 #include "server/server.h"
 
 #include <stdlib.h>
@@ -217,8 +218,9 @@ void multi_queue(struct client *c, const struct command *cmd, int argc, const st
     }
     t->queue[t->count++] = (struct queued){cmd, argc, copy};
     t->bytes += bytes + sizeof *t->queue;
-    t->flags |= cmd->flags;
-    t->lacking |= ~cmd->flags;
+    uint32_t flags = scripts_command_flags(cmd, argc, argv);
+    t->flags |= flags;
+    t->lacking |= ~flags;
     resp_status(&c->out, "QUEUED");
 }
 

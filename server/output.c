@@ -273,13 +273,19 @@ static void flush_pushes(uint64_t released) {
 
 void output_flush(void) {
     uint64_t released = release_now();
+    struct client *later =
+        NULL; /* its slow script still runs: it may be in the middle of a reply */
     output_release();
     while (queue) {
         struct client *c = queue;
         queue = c->next_queued;
         if (!queue) queue_end = &queue;
         c->queued = false;
-        flush_client(c, released);
+        if (__builtin_expect(c->executing, 0))
+            later = c;
+        else
+            flush_client(c, released);
     }
     flush_pushes(released);
+    if (later) output_queue(later);
 }

@@ -37,5 +37,6 @@ const char *pair_refusal(void);
 void control_duet(struct call *c);
 bool control_open(const char *path, char *err, size_t err_size);
 void control_close(void);
+void control_take(void); /* who has come, from inside a slow script */
 
 #endif

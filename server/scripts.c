@@ -28,9 +28,9 @@ static struct {
     bool obeyed;    /* its commands come from a master or the log, and are not judged */
     bool read_only; /* EVAL_RO, no-writes */
     bool may_oom;
-    bool wrote;      /* it called a command that writes */
+    bool wrote;         /* it called a command that writes */
     bool out_of_memory; /* was so when it began */
-    bool quiet;      /* redis.set_repl(redis.REPL_NONE) */
+    bool quiet;         /* redis.set_repl(redis.REPL_NONE) */
 } run;
 
 /* What a script's commands take for their client: a database, a protocol, and no connection. */
@@ -72,7 +72,8 @@ static const char *write_refusal(void) {
     if (server.role == REPL_SLAVE && server.config.slave_read_only)
         return "-READONLY You can't write against a read only replica.";
     if (server.write_failure) {
-        snprintf(text, sizeof text, "-MISCONF Errors writing to the AOF file: %s", server.write_failure);
+        snprintf(text, sizeof text, "-MISCONF Errors writing to the AOF file: %s",
+                 server.write_failure);
         return text;
     }
     return too_few_slaves() ? "-NOREPLICAS Not enough good replicas to write." : NULL;
@@ -117,11 +118,13 @@ static const struct call_ops *ops_now(void) {
     return &quiet;
 }
 
-static void note_time(const struct command *cmd, int argc, const struct bytes *argv, uint64_t cycles) {
+static void note_time(const struct command *cmd, int argc, const struct bytes *argv,
+                      uint64_t cycles) {
     uint64_t ns = dispatch_ns(cycles);
     server.command_stats[cmd->id].ns += ns;
     if (server.config.slowlog_us < 0 || ns / 1000 < (uint64_t)server.config.slowlog_us) return;
-    if (!(cmd->flags & CMD_SKIP_SLOWLOG) && run.caller) slowlog_add(run.caller, argc, argv, ns / 1000);
+    if (!(cmd->flags & CMD_SKIP_SLOWLOG) && run.caller)
+        slowlog_add(run.caller, argc, argv, ns / 1000);
 }
 
 static bool call_command(int argc, const struct bytes *argv, int resp, struct buf *out,
@@ -161,12 +164,8 @@ static void set_repl(int where) {
     run.quiet = !where;
 }
 
-static const char *tick(void) {
-    return scripts_busy_tick();
-}
-
 static const struct script_host host = {
-    .call = call_command, .may_call = may_call, .set_repl = set_repl, .tick = tick};
+    .call = call_command, .may_call = may_call, .set_repl = set_repl, .tick = scripts_busy_tick};
 
 /* ---- EVAL ------------------------------------------------------------------------------------------------- */
 
@@ -174,22 +173,26 @@ static const struct script_host host = {
 static bool admit_declared(struct call *c, unsigned flags, bool read_only) {
     bool writes = !(flags & SCRIPT_NO_WRITES);
     if (link_is_stale() && !(flags & SCRIPT_ALLOW_STALE)) {
-        reply_error(c, "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' "
-                       "and 'allow-stale' flag is not set on the script.");
+        reply_error(c,
+                    "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' "
+                    "and 'allow-stale' flag is not set on the script.");
     } else if (writes && server.role == REPL_SLAVE && server.config.slave_read_only) {
         reply_error(c, "READONLY Can not run script with write flag on readonly replica");
     } else if (writes && server.write_failure) {
-        reply_errorf(c, "MISCONF Redis is configured to persist data to AOF, but it's currently unable "
-                        "to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for "
-                        "read only scripts. AOF error: %s",
-                     server.write_failure);
+        reply_errorf(
+            c,
+            "MISCONF Redis is configured to persist data to AOF, but it's currently unable "
+            "to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for "
+            "read only scripts. AOF error: %s",
+            server.write_failure);
     } else if (writes && read_only) {
         reply_error(c, "ERR Can not execute a script with write flag using *_ro command.");
     } else if (writes && too_few_slaves()) {
         reply_error(c, "NOREPLICAS Not enough good replicas to write.");
     } else if (run.out_of_memory && !(flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES))) {
-        reply_error(c, "OOM allow-oom flag is not set on the script, can not run it when used memory > "
-                       "'maxmemory'");
+        reply_error(
+            c, "OOM allow-oom flag is not set on the script, can not run it when used memory > "
+               "'maxmemory'");
     } else {
         return true;
     }
@@ -205,7 +208,8 @@ static bool admit_script(struct call *c, const struct script *s, bool read_only)
     if (run.obeyed) return true;
     if (!(flags & SCRIPT_COMPAT)) return admit_declared(c, flags, read_only);
     if (!link_is_stale()) return true;
-    reply_error(c, "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+    reply_error(c,
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
     return false;
 }
 
@@ -225,7 +229,7 @@ static void run_script(struct call *c, const struct script *s, int key_count) {
     inner.db = c->db;
     inner.write_offset = 0;
     if (caller) inner.id = caller->id;
-    scripts_busy_begin(caller, script_sha(s));
+    scripts_busy_begin(script_sha(s));
     if (feeds) repl_feed_begin(server.repl);
     script_run(&r, c->out);
     if (feeds && server.repl) repl_feed_end(server.repl);
@@ -294,7 +298,8 @@ uint32_t scripts_command_flags(const struct command *cmd, int argc, const struct
     else if (by_sha || !script_body_flags(argv[1], &flags, NULL))
         return cmd->flags;
     if (flags & SCRIPT_COMPAT) return cmd->flags;
-    uint32_t out = cmd->flags & ~(uint32_t)(CMD_STALE | CMD_DENYOOM | CMD_WRITE | CMD_MAY_REPLICATE);
+    uint32_t out =
+        cmd->flags & ~(uint32_t)(CMD_STALE | CMD_DENYOOM | CMD_WRITE | CMD_MAY_REPLICATE);
     if (!(flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES))) out |= CMD_DENYOOM;
     if (!(flags & SCRIPT_NO_WRITES)) out |= CMD_WRITE;
     if (flags & SCRIPT_ALLOW_STALE) out |= CMD_STALE;
@@ -318,17 +323,13 @@ static void script_exists(struct call *c) {
     for (int i = 2; i < c->argc; i++) reply_int(c, script_by_sha(c->argv[i]) != NULL);
 }
 
-void scripts_forget(bool elsewhere) {
-    script_reset(elsewhere ? reclaim_later : NULL, NULL);
-}
-
 static void script_flush(struct call *c) {
     if (c->argc > 3 ||
         (c->argc == 3 && !bytes_is(c->argv[2], "sync") && !bytes_is(c->argv[2], "async"))) {
         reply_error(c, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
         return;
     }
-    scripts_forget(true); /* SYNC too: nobody can tell but by having waited */
+    script_reset(reclaim_later, NULL); /* SYNC too: nobody can tell but by having waited */
     reply_ok(c);
 }
 
@@ -336,28 +337,25 @@ static void script_debug(struct call *c) {
     if (bytes_is(c->argv[2], "no"))
         reply_ok(c);
     else if (bytes_is(c->argv[2], "yes") || bytes_is(c->argv[2], "sync"))
-        reply_error(c, "ERR the script debugger is not part of this server; redis.log and SCRIPT DEBUG "
-                       "of a redis-server on a developer's machine find what it would have found");
+        reply_error(
+            c, "ERR the script debugger is not part of this server; redis.log and SCRIPT DEBUG "
+               "of a redis-server on a developer's machine find what it would have found");
     else
         reply_error(c, "ERR Use SCRIPT DEBUG YES/SYNC/NO");
 }
 
 static void script_help(struct call *c) {
     static const char *const lines[] = {
-        "DEBUG (YES|SYNC|NO)",
-        "    Set the debug mode for subsequent scripts executed.",
+        "DEBUG NO",
+        "    There is no debugger here; NO is taken, YES and SYNC are refused.",
         "EXISTS <sha1> [<sha1> ...]",
-        "    Return information about the existence of the scripts in the script cache.",
+        "    1 for each digest whose script is known, 0 for others.",
         "FLUSH [ASYNC|SYNC]",
-        "    Flush the Lua scripts cache. Very dangerous on replicas.",
-        "    When called without the optional mode argument, the behavior is determined by the",
-        "    lazyfree-lazy-user-flush configuration directive. Valid modes are:",
-        "    * ASYNC: Asynchronously flush the scripts cache.",
-        "    * SYNC: Synchronously flush the scripts cache.",
+        "    Forgets all scripts.",
         "KILL",
-        "    Kill the currently executing Lua script.",
+        "    Ends a slow script that has written nothing.",
         "LOAD <script>",
-        "    Load a script into the scripts cache without executing it.",
+        "    Makes a script known; its digest.",
         NULL};
     reply_help(c, lines);
 }

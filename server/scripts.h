@@ -23,26 +23,24 @@ bool scripts_running(void);
  * is to be judged. Other commands' as they are. */
 uint32_t scripts_command_flags(const struct command *cmd, int argc, const struct bytes *argv);
 
-/* SCRIPT FLUSH and the end of a first copy. */
-void scripts_forget(bool elsewhere);
-
 /* ---- A script that takes long (busy-reply-threshold) ------------------------------------------------------ */
 
-/* It has passed its time: clients are served, and are told so unless their command is ALLOW_BUSY. */
-extern bool scripts_busy;
+/* Others are served from inside a script: they are told BUSY unless their command is ALLOW_BUSY. */
+extern bool scripts_nested;
 #define ERR_BUSY                                                                                   \
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 
-/* A control client's command that must wait for the script's end (a change of role): the script is ended at its
- * next instruction, whatever it has written. */
-bool scripts_must_end_for(const struct client *c, const struct command *cmd, const struct bytes *argv);
+/* A script that runs ends at its next instruction, whatever it has written; false: none runs. */
+bool scripts_end_for_role(void);
+/* SHUTDOWN NOSAVE from inside: what the script has done is dropped with the process. */
+_Noreturn void scripts_leave_process(void);
 
 /* scripts_busy.c, for scripts.c: at a run's begin and end, and in between. */
-void scripts_busy_begin(struct client *caller, const char *sha);
+void scripts_busy_begin(const char *sha);
 void scripts_busy_end(void);
 /* NULL: go on; else the text with which the script ends. */
 const char *scripts_busy_tick(void);
-/* Before a script's write: waits while this node has no lease. False: it will not come, the script ends. */
+/* Before a script's write: waits while this node has no lease. False: the script is to end. */
 bool scripts_wait_for_lease(void);
 void scripts_kill(struct call *c); /* SCRIPT KILL */
 bool scripts_has_written(void);

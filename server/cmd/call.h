@@ -36,7 +36,8 @@ enum call_flags {
     CALL_CONTROL = 1 << 6,       /* the control socket: every command in every edition */
     CALL_LOADING = 1 << 7,       /* replay at start: nothing is propagated or notified */
     CALL_NO_TOUCH = 1 << 8,      /* CLIENT NO-TOUCH and MONITOR-like reads */
-    CALL_EXPIRING = 1 << 9       /* while ops->changed is told of a key that has expired */
+    CALL_EXPIRING = 1 << 9,      /* while ops->changed is told of a key that has expired */
+    CALL_QUIET = 1 << 10         /* redis.set_repl(redis.REPL_NONE): the effect is told to nobody */
 };
 
 /* Keyspace event classes, bits of notify-keyspace-events. */

@@ -320,9 +320,9 @@ static struct command rows[] = {
     R("watch", 0, -2, NOSCRIPT|LOADING|STALE|FAST|ALLOW_BUSY, 1, -1, 1, A_TRANSACTION, O|K|M|C, G_TRANSACTIONS, "2.2.0", "Makes EXEC depend on keys staying as they are"),
 
     /* scripting */
-    R("eval", 0, -3, NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O|K, G_SCRIPTING, "2.6.0", "Runs a script"),
+    R("eval", 0, -3, NOSCRIPT|STALE|MAY_REPLICATE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O|K, G_SCRIPTING, "2.6.0", "Runs a script"),
     R("eval_ro", 0, -3, READONLY|NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "7.0.0", "Runs a script that only reads"),
-    R("evalsha", 0, -3, NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "2.6.0", "Runs a script known by its digest"),
+    R("evalsha", 0, -3, NOSCRIPT|STALE|MAY_REPLICATE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "2.6.0", "Runs a script known by its digest"),
     R("evalsha_ro", 0, -3, READONLY|NOSCRIPT|STALE|NO_MONITOR|MOVABLE|NO_KEYS, 0, 0, 0, A_SCRIPTING, O, G_SCRIPTING, "7.0.0", "Runs a script known by its digest that only reads"),
     R("script", 0, -2, 0, 0, 0, 0, 0, O|K, G_SCRIPTING, "2.6.0", "Manages scripts"),
     R("script|debug", 0, 3, NOSCRIPT, 0, 0, 0, A_SCRIPTING, O|K, G_SCRIPTING, "3.2.0", "Sets the debug mode of scripts"),

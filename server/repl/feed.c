@@ -171,6 +171,11 @@ static void feed_io(struct loop *l, void *arg, int revents) {
     if (!f->dead && (revents & LOOP_WRITE)) feed_flush(f);
 }
 
+void repl_take_acks(struct repl *r) {
+    for (struct feed *f = r->feeds; f; f = f->next)
+        if (f->state == FEED_ONLINE && !f->dead) feed_read(f);
+}
+
 void feeds_write(struct repl *r) {
     for (struct feed *f = r->feeds; f; f = f->next)
         if (f->state == FEED_ONLINE && !(loop_io_wanted(f->io) & LOOP_WRITE)) feed_flush(f);

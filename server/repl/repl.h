@@ -125,6 +125,8 @@ bool repl_alone(const struct repl *r);
  * acknowledgement (GETACK). */
 int repl_count_acked(struct repl *r, uint64_t offset, int *synced);
 void repl_ask_acks(struct repl *r);
+/* Reads what slaves have sent, beside the loop: acknowledgements count while a command takes long. */
+void repl_take_acks(struct repl *r);
 /* Slaves whose lag is within min_slaves_lag_s; floor 4 answers NOREPLICAS when it is below
  * min_slaves. */
 int repl_good_slaves(const struct repl *r);
