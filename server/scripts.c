@@ -213,6 +213,16 @@ static bool admit_script(struct call *c, const struct script *s, bool read_only)
     return false;
 }
 
+/* The dispatcher counts one error of a command that failed; a script's reply may hold any number of them, and those
+ * that its commands gave have been counted. */
+static void count_errors(struct call *c, const struct script_run *r) {
+    c->failed = r->old_errors || r->new_errors;
+    if (!c->failed) return;
+    server.stats.errors += (uint64_t)r->new_errors - 1;
+    server.command_stats[c->command->id].failed +=
+        (uint64_t)r->old_errors + (r->new_errors > 0) - 1;
+}
+
 static void run_script(struct call *c, const struct script *s, int key_count) {
     struct client *caller = c->client;
     struct script_run r = {.script = s,
@@ -236,8 +246,7 @@ static void run_script(struct call *c, const struct script *s, int key_count) {
     scripts_busy_end();
     run.on = false;
     if (caller && inner.write_offset == UINT64_MAX) caller->write_offset = UINT64_MAX;
-    c->failed = r.failed;
-    if (r.counted) server.stats.errors--; /* the dispatcher counts one */
+    count_errors(c, &r);
 }
 
 static void eval(struct call *c, bool by_sha, bool read_only) {
@@ -334,7 +343,9 @@ static void script_flush(struct call *c) {
 }
 
 static void script_debug(struct call *c) {
-    if (bytes_is(c->argv[2], "no"))
+    if (buf_len(c->out))
+        reply_error(c, "ERR SCRIPT DEBUG must be called outside a pipeline");
+    else if (bytes_is(c->argv[2], "no"))
         reply_ok(c);
     else if (bytes_is(c->argv[2], "yes") || bytes_is(c->argv[2], "sync"))
         reply_error(

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/conf.h"
 #include "server/base/hash.h"
 #include "server/base/hmac.h"
 #include "server/base/num.h"
@@ -94,33 +95,31 @@ static bool take_flags(struct bytes list, unsigned *flags, struct buf *error) {
     return true;
 }
 
-static bool next_word(struct bytes *line, struct bytes *word) {
-    while (line->len && isspace((unsigned char)*line->p)) line->p++, line->len--;
-    size_t n = 0;
-    while (n < line->len && !isspace((unsigned char)line->p[n])) n++;
-    *word = (struct bytes){line->p, n};
-    line->p += n;
-    line->len -= n;
-    return n > 0;
-}
-
-static bool take_words(struct bytes line, unsigned *flags, struct buf *error) {
-    struct bytes word;
-    next_word(&line, &word);
-    if (word.len != 5 || memcmp(word.p, "#!lua", 5)) {
-        say(error, "Unexpected engine in script shebang: ", word);
+static bool take_option(struct bytes word, unsigned *flags, struct buf *error) {
+    if (word.len < 6 || memcmp(word.p, "flags=", 6)) {
+        say(error, "Unknown lua shebang option: ", word);
         return false;
     }
-    while (next_word(&line, &word)) {
-        if (word.len < 6 || memcmp(word.p, "flags=", 6)) {
-            say(error, "Unknown lua shebang option: ", word);
-            return false;
-        }
-        word.p += 6;
-        word.len -= 6;
-        if (!take_flags(word, flags, error)) return false;
+    return take_flags((struct bytes){word.p + 6, word.len - 6}, flags, error);
+}
+
+/* Words may be quoted as in redis.conf. */
+static bool take_words(struct bytes line, unsigned *flags, struct buf *error) {
+    char **words;
+    size_t *lens;
+    int n = conf_split(line.p, line.len, &words, &lens);
+    if (n <= 0) {
+        say(error, "Invalid engine in script shebang", BYTES(""));
+        return false;
     }
-    return true;
+    bool good = !strcmp(words[0], "#!lua");
+    if (!good)
+        say(error,
+            "Unexpected engine in script shebang: ", (struct bytes){words[0], strlen(words[0])});
+    for (int i = 1; good && i < n; i++)
+        good = take_option((struct bytes){words[i], lens[i]}, flags, error);
+    conf_words_free(words, lens, n);
+    return good;
 }
 
 static bool first_line(struct bytes body, unsigned *flags, size_t *len, struct buf *error) {

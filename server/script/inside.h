@@ -38,10 +38,12 @@ void api_register(lua_State *L);
 
 /* from_resp.c: pushes one reply that stands at p; returns what is behind it. */
 const char *from_resp(lua_State *L, const char *p, int resp);
-/* to_resp.c: appends the value on top as a reply and pops it. script_resp: what redis.setresp said. Sets
- * run->failed and counted if it is an error. */
+/* to_resp.c: appends the value on top as a reply and pops it. script_resp: what redis.setresp said. Counts
+ * run's errors. */
 struct script_run;
 void to_resp(lua_State *L, struct buf *out, int script_resp, struct script_run *run);
+/* By the error's table, which is on top. */
+void count_error(lua_State *L, struct script_run *run);
 /* The text of an error, "-" first; CR and LF become spaces. */
 void to_resp_error(struct buf *out, const char *text);
 

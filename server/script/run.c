@@ -42,22 +42,20 @@ static void put_raised(lua_State *L, struct script_run *run, struct buf *out) {
     buf_clear(&text);
     buf_clear(&source);
     buf_clear(&line);
-    run->failed = true;
     if (!lua_istable(L, -1)) {
         const char *why = lua_isstring(L, -1) ? lua_tostring(L, -1) : "execution failure";
+        run->new_errors++;
         buf_printf(&text, "-ERR Error running script %s, %.100s", run->script->sha, why);
         to_resp_error(out, buf_cstr(&text));
         return;
     }
     buf_add_str(&text, "-");
-    if (!add_field(L, "err", &text)) buf_add_str(&text, "(null)");
+    if (!add_field(L, "err", &text)) buf_add_str(&text, "ERR unknown error");
     bool has_source = add_field(L, "source", &source), has_line = add_field(L, "line", &line);
     if (has_source && has_line)
         buf_printf(&text, " script: %s, on %s:%s.", run->script->sha, buf_cstr(&source),
                    buf_cstr(&line));
-    lua_getfield(L, -1, "ignore_error_stats_update");
-    run->counted = lua_isboolean(L, -1) && lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    count_error(L, run);
     to_resp_error(out, buf_cstr(&text));
 }
 
@@ -74,7 +72,7 @@ void script_run(struct script_run *run, struct buf *out) {
     must(!engine.running, "one script runs at a time");
     engine.running = true;
     engine.resp = 2;
-    run->failed = run->counted = false;
+    run->old_errors = run->new_errors = 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, engine.handler_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->ref);
     lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);

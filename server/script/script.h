@@ -65,8 +65,9 @@ struct script_run {
     const struct bytes *keys, *args;
     int key_count, arg_count;
     int resp; /* of the reply: 2 or 3 */
-    /* Results: an error was replied; it was counted where it arose, in a command that the script called. */
-    bool failed, counted;
+    /* Results: errors in the reply (it may hold several): those that were counted where they arose, in a command that
+     * the script called, and new ones. */
+    int old_errors, new_errors;
 };
 /* Appends one reply to out. */
 void script_run(struct script_run *run, struct buf *out);

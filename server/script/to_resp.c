@@ -34,18 +34,22 @@ static bool field(lua_State *L, const char *name, int type) {
     return false;
 }
 
-/* {err = text}: line ends around the text are dropped, those inside become spaces. */
+void count_error(lua_State *L, struct script_run *run) {
+    lua_getfield(L, -1, "ignore_error_stats_update");
+    bool old = lua_isboolean(L, -1) && lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    run->old_errors += old;
+    run->new_errors += !old;
+}
+
+/* {err = text}: line ends behind the text are dropped, others become spaces. */
 static void put_error(lua_State *L, struct buf *out, struct script_run *run) {
     const char *text = lua_tostring(L, -1);
-    while (*text == '\r' || *text == '\n') text++;
     size_t n = strlen(text);
     while (n && (text[n - 1] == '\r' || text[n - 1] == '\n')) n--;
     put_line(out, '-', text, n);
     lua_pop(L, 1);
-    run->failed = true;
-    lua_getfield(L, -1, "ignore_error_stats_update");
-    run->counted = lua_isboolean(L, -1) && lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    count_error(L, run);
 }
 
 static bool put_verbatim(lua_State *L, struct buf *out, int resp) {
@@ -155,7 +159,7 @@ static void put_array(lua_State *L, struct buf *out, int script_resp, struct scr
 static void put(lua_State *L, struct buf *out, int script_resp, struct script_run *run) {
     if (!lua_checkstack(L, 4)) {
         to_resp_error(out, "reached lua stack limit");
-        run->failed = true;
+        run->new_errors++;
         lua_pop(L, 1);
         return;
     }
