@@ -128,7 +128,9 @@ static bool is_paused(const struct client *client, const struct command *cmd, in
 void dispatch_spy(struct client *client, const struct command *cmd, int argc,
                   const struct bytes *argv) {
     if (monitor_count) monitor_tell(client, false, client->db, cmd, argc, argv);
-    if (cmd->flags & CMD_READONLY) tracking_remember(client, cmd, argc, argv);
+    /* of a script: what it reads, not what it says that it may read */
+    if (cmd->flags & CMD_READONLY && cmd->group != GROUP_SCRIPTING)
+        tracking_remember(client, cmd, argc, argv);
 }
 
 /* run, watched. Who tracks keys hears of evicted ones before the reply that they were evicted for. */

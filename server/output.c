@@ -258,6 +258,16 @@ void output_release(void) {
     }
 }
 
+/* From inside a slow script, its own client waits: it may be in the middle of a reply. */
+static struct client *put_off;
+
+static void flush_or_put_off(struct client *c, uint64_t released) {
+    if (__builtin_expect(c->executing, 0))
+        put_off = c;
+    else
+        flush_client(c, released);
+}
+
 static void flush_pushes(uint64_t released) {
     enum { LOOK_AT_CLOCK = 16, FOR_NS = 2000000 };
     uint64_t began_ns = pushes ? clock_boot_ns() : 0;
@@ -266,26 +276,22 @@ static void flush_pushes(uint64_t released) {
         pushes = c->push->next_queued;
         if (!pushes) pushes_end = &pushes;
         c->push->queued = false;
-        flush_client(c, released);
+        flush_or_put_off(c, released);
         if (n % LOOK_AT_CLOCK == 0 && clock_boot_ns() - began_ns > FOR_NS) return;
     }
 }
 
 void output_flush(void) {
     uint64_t released = release_now();
-    struct client *later =
-        NULL; /* its slow script still runs: it may be in the middle of a reply */
     output_release();
     while (queue) {
         struct client *c = queue;
         queue = c->next_queued;
         if (!queue) queue_end = &queue;
         c->queued = false;
-        if (__builtin_expect(c->executing, 0))
-            later = c;
-        else
-            flush_client(c, released);
+        flush_or_put_off(c, released);
     }
     flush_pushes(released);
-    if (later) output_queue(later);
+    if (put_off) output_queue(put_off);
+    put_off = NULL;
 }

@@ -12,11 +12,13 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/evict.h"
+#include "server/monitor.h"
 #include "server/pair.h"
 #include "server/reclaim.h"
 #include "server/script/script.h"
 #include "server/server.h"
 #include "server/slowlog.h"
+#include "server/tracking.h"
 
 #define NO_SCRIPT "NOSCRIPT No matching script. Please use EVAL."
 
@@ -127,6 +129,13 @@ static void note_time(const struct command *cmd, int argc, const struct bytes *a
         slowlog_add(run.caller, argc, argv, ns / 1000);
 }
 
+/* MONITOR, and the caller's tracking of what its script reads. */
+static void tell_spies(const struct command *cmd, int argc, const struct bytes *argv) {
+    if (!run.caller) return;
+    if (monitor_count) monitor_tell(run.caller, true, inner.db, cmd, argc, argv);
+    if (cmd->flags & CMD_READONLY) tracking_remember(run.caller, cmd, argc, argv);
+}
+
 static bool call_command(int argc, const struct bytes *argv, int resp, struct buf *out,
                          struct buf *error) {
     const struct command *cmd = find(argc, argv);
@@ -152,6 +161,7 @@ static bool call_command(int argc, const struct bytes *argv, int resp, struct bu
     uint64_t began = clock_cycles();
     dispatch_run(&c, &inner, cmd);
     note_time(cmd, argc, argv, clock_cycles() - began);
+    if (__builtin_expect(server.spies, 0)) tell_spies(cmd, argc, argv);
     return true;
 }
 
@@ -252,6 +262,7 @@ static void run_script(struct call *c, const struct script *s, int key_count) {
 static void eval(struct call *c, bool by_sha, bool read_only) {
     int64_t key_count;
     struct bytes text = c->argv[1];
+    if (monitor_count && c->client) monitor_tell_now(c->client, false, c->db, c->argc, c->argv);
     if (by_sha && text.len != SCRIPT_SHA_CHARS) {
         reply_error(c, NO_SCRIPT);
         return;

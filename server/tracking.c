@@ -7,6 +7,7 @@
 #include "server/proto/resp.h"
 #include "server/pubsub.h"
 #include "server/push.h"
+#include "server/scripts.h"
 #include "server/server.h"
 #include "server/store/dict.h"
 #include "server/tracking_table.h"
@@ -294,13 +295,18 @@ void tracking_remember(struct client *c, const struct command *cmd, int argc,
     for (int i = 0; i < n && i < cap; i++) tracking_table_add(argv[at[i]], c->id);
 }
 
+/* A script's commands are its caller's. */
+static const struct client *client_of(const struct call *c) {
+    return c->flags & CALL_FROM_SCRIPT ? scripts_caller() : c->client;
+}
+
 /* ---- Changes --------------------------------------------------------------------------------- */
 
 static void tell_one(void *arg, struct bytes key, uint64_t id) {
     const struct call *c = arg;
     const struct tracker *t = tracker_by_id(id);
     if (!t || t->flags & TRACKING_BCAST) return;
-    bool own = c && c->client == t->client;
+    bool own = c && client_of(c) == t->client;
     if (own && t->flags & TRACKING_NOLOOP) return;
     if (own)
         owe(t->client, &key);
@@ -326,7 +332,7 @@ void tracking_changed(struct call *c, struct bytes key) {
 static void tell_all(void *arg, void *elem) {
     const struct call *c = arg;
     const struct tracker *t = elem;
-    if (c && c->client == t->client)
+    if (c && client_of(c) == t->client)
         owe(t->client, NULL);
     else
         send_all(t->client);

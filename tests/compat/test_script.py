@@ -12,7 +12,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import servers  # noqa: E402
 import tap  # noqa: E402
 from dataset import data, differing  # noqa: E402
-from script_cases import CASES  # noqa: E402
 from words_script import ScriptWords  # noqa: E402
 
 LISTING = r"""
@@ -42,7 +41,9 @@ return out
 
 
 def cases():
-    for block in CASES.split("\n----\n"):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "script_cases.lua")) as f:
+        blocks = f.read().split("\n----\n")[1:]
+    for block in blocks:
         lines = block.strip("\n").split("\n") if not block.startswith("\n\n") else block[1:].split("\n")
         words = {"keys": [], "args": []}
         while lines and (lines[0].startswith("-- keys: ") or lines[0].startswith("-- args: ")):

@@ -1,8 +1,7 @@
-"""Scripts that ask every corner of the interpreter, one a line or block: test_script.py runs each on both servers, in both protocols.
-What depends on the machine (addresses, times) is not asked; nor what ends redis-server 7.0: an error whose table has no `err`."""
-
-# Separated by lines of dashes; the first lines may say keys and arguments: `-- keys: a b`, `-- args: 1 2`.
-CASES = r"""
+-- Scripts that ask every corner of the interpreter, for test_script.py, which runs each by itself on both servers and in both
+-- protocols. What depends on the machine (addresses, times) is not asked; nor what ends redis-server 7.0: an error whose table has no
+-- `err`. Cases stand between lines of dashes; a first line may say keys or arguments: `-- keys: a b`, `-- args: 1 2`.
+----
 return 1
 ----
 return 2.99
@@ -1318,4 +1317,3 @@ redis.setresp(3) return redis.call('lpop', 'nosuch', 2)
 return redis.call('bitfield', 'b', 'set', 'u8', 0, 300, 'overflow', 'fail', 'incrby', 'u8', 0, 300)
 ----
 return redis.call('flushall')
-"""
