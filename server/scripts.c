@@ -11,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/edition.h"
 #include "server/evict.h"
 #include "server/monitor.h"
 #include "server/pair.h"
@@ -81,9 +82,13 @@ static const char *write_refusal(void) {
     return too_few_slaves() ? "-NOREPLICAS Not enough good replicas to write." : NULL;
 }
 
-static bool admit_inner(const struct command *cmd, struct buf *error) {
+static bool admit_inner(const struct command *cmd, int argc, const struct bytes *argv,
+                        struct buf *error) {
     const char *why;
     if (run.obeyed) return true;
+    if (edition_limits_words() && !(run.outer->flags & CALL_CONTROL) &&
+        (why = edition_refusal(cmd, argc, argv)))
+        return refuse(cmd, error, why);
     if (!(cmd->flags & CMD_STALE) && link_is_stale())
         return refuse(cmd, error, "Can not execute the command on a stale replica");
     if (run.read_only && cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE))
@@ -144,7 +149,7 @@ static bool call_command(int argc, const struct bytes *argv, int resp, struct bu
         return refuse(cmd, error, "Wrong number of args calling Redis command from script");
     if (cmd->flags & CMD_NOSCRIPT)
         return refuse(cmd, error, "This Redis command is not allowed from script");
-    if (!admit_inner(cmd, error)) return false;
+    if (!admit_inner(cmd, argc, argv, error)) return false;
     if (cmd->flags & CMD_WRITE) run.wrote = true;
     inner.resp = resp;
     struct call c = {.argc = argc,
