@@ -36,7 +36,7 @@ HOT := $(addprefix server/, \
 	base/buf.c base/clock.c base/hash.c base/loop.c base/num.c base/stream.c \
 	proto/replline.c proto/resp_parse.c proto/resp_write.c \
 	store/dict.c store/entry.c store/store.c store/string.c store/value.c store/walk.c \
-	cmd/call.c cmd/set.c cmd/string.c cmd/table.c \
+	cmd/call.c cmd/lookup.c cmd/set.c cmd/string.c \
 	repl/backlog.c repl/stream.c \
 	client.c dispatch.c output.c pair.c propagate.c)
 

@@ -106,10 +106,19 @@ struct command {
     bool has_subcommands;
 };
 
+/* The table as it is written (table.c); the functions below know the one that is in use. */
+extern const struct command command_rows[];
+extern const int command_row_count;
+
 /* Must be called once, before threads and before any other function here. */
 void command_table_init(void);
 /* Gives a row its function; name as in the row ("client|list"). bug() when there is no such row. */
 void command_set_function(const char *name, command_fn *fn);
+
+/* rename-command: clients find the command by the new name alone, or not at all when it is "". Where no edition binds (the log,
+ * a master, the control socket) the old name is right too. Its own name and id stay. After all functions were given, before threads. */
+enum command_rename { RENAME_DONE, RENAME_NO_SUCH, RENAME_EXISTS, RENAME_TOO_MANY };
+enum command_rename command_rename(const char *old_name, const char *new_name);
 
 int command_count(void);
 /* By id; rows without a function are among them (fn is NULL). */

@@ -1,4 +1,4 @@
-/* link: server/cmd/table.c server/cmd/keyspec.c server/cmd/keyspec_rows.c server/base/edition.c server/cmd/list.c server/cmd/list_find.c server/cmd/list_move.c server/cmd/list_block.c server/cmd/blocking.c server/cmd/call.c server/cmd/string.c server/cmd/set.c server/cmd/bits.c
+/* link: server/cmd/table.c server/cmd/lookup.c server/cmd/keyspec.c server/cmd/keyspec_rows.c server/base/edition.c server/cmd/list.c server/cmd/list_find.c server/cmd/list_move.c server/cmd/list_block.c server/cmd/blocking.c server/cmd/call.c server/cmd/string.c server/cmd/set.c server/cmd/bits.c
  * server/cmd/bitfield.c server/cmd/lcs.c server/cmd/key.c server/cmd/expire.c server/cmd/keyspace.c server/cmd/scan.c server/cmd/longdouble.c server/cmd/hash.c server/cmd/hash_count.c server/cmd/hash_pick.c server/cmd/sets.c server/cmd/sets_combine.c server/cmd/sets_pick.c
  * server/cmd/zset.c server/cmd/zset_bounds.c server/cmd/zset_combine.c server/cmd/zset_list.c server/cmd/zset_pick.c server/cmd/zset_pop.c server/cmd/zset_block.c server/cmd/zset_range.c
  * server/cmd/zset_remove.c server/cmd/order.c server/cmd/sort.c server/cmd/sort_pattern.c server/cmd/geo.c server/cmd/geo_search.c server/cmd/geohash.c
@@ -117,6 +117,34 @@ static void test_editions(void) {
     ok(!has("unlink", ms) && !has("object", ckv) && has("bitpos", ms) && !has("bitpos", cluster),
        "UNLINK, OBJECT and BITPOS are where they belong");
     is_str(edition_named("ckv")->redis_version, "3.2.12", "an edition reports its own version");
+}
+
+static void test_renaming(void) {
+    unsigned open = edition_named("open")->bit;
+    const struct command *get = command_find(word("get"), open), *config;
+    command_set_function("config|get", nothing);
+    config = command_find(word("config"), open);
+    ok(command_rename("GET", "a_Name_of_its_own") == RENAME_DONE, "a command is renamed");
+    ok(command_find(word("A_name_of_its_own"), open) == get, "and found by that name in any case");
+    ok(!has("get", open), "by the old one no more");
+    ok(has("get", 0) && command_find(word("get"), 0)->id == get->id,
+       "but where no edition binds: the log may hold it");
+    is_str(get->name, "get", "its own name stays");
+    ok(command_rename("a_name_of_its_own", "get") == RENAME_DONE,
+       "a new name can be given up again");
+    ok(command_find(word("get"), open) == get && !has("a_name_of_its_own", open), "and is");
+    ok(command_rename("get", "set") == RENAME_EXISTS, "a name that is taken is refused");
+    ok(command_rename("nosuch", "x") == RENAME_NO_SUCH, "and so is a command that is not there");
+    ok(command_rename("append", "") == RENAME_DONE && !has("append", open) && has("append", 0),
+       "a command is taken away");
+    ok(command_rename("config", "c") == RENAME_DONE && command_find(word("c"), open) == config,
+       "a container is renamed");
+    bool unknown;
+    struct bytes words[] = {word("c"), word("GET"), word("x")};
+    is_str(command_resolve(3, words, open, &unknown)->name, "config|get", "with its subcommands");
+    words[0] = word("config");
+    ok(!command_resolve(3, words, open, &unknown), "which the old name does not have");
+    is_str(command_resolve(3, words, 0, &unknown)->name, "config|get", "but for the log");
 }
 
 static void test_keys(void) {
@@ -258,6 +286,7 @@ int main(void) {
     test_effects();
     run(0, "set other v");
     test_lazy_expiry();
+    test_renaming(); /* last: names are not as before */
     store_free(store);
     buf_free(&out);
     buf_free(&effects);
