@@ -21,6 +21,7 @@ struct waiter {
     struct client *client;
     struct awaited *key;
     struct waiter *next, *prev; /* in the key's queue */
+    int at;                     /* the key's place among those that the client waits for */
 };
 
 /* A key that somebody waits for, in the map as "db:key". */
@@ -28,7 +29,9 @@ struct awaited {
     int db;
     struct bytes key; /* behind the struct */
     struct waiter *first, *last;
-    bool ready; /* stands in the row of those that are served next */
+    struct waiter *next; /* while the key is served: whose turn comes next */
+    bool ready;          /* stands in the row of those that are served next */
+    bool came; /* a value came, not only a change: it may serve those who wait for values */
     struct awaited *next_ready;
 };
 
@@ -47,7 +50,8 @@ struct blocked {
 bool blocked_ready;
 static struct map *keys;
 static struct awaited *ready, **ready_end = &ready;
-static size_t waiting[KIND_COUNT], timed;
+bool blocked_watching;
+static size_t waiting[KIND_COUNT], timed, until_gone;
 
 /* ---- Keys ------------------------------------------------------------------------------------ */
 
@@ -97,6 +101,7 @@ static void queue(struct awaited *a, struct waiter *w) {
 
 static void unqueue(struct waiter *w) {
     struct awaited *a = w->key;
+    if (a->next == w) a->next = w->next;
     if (w->prev)
         w->prev->next = w->next;
     else
@@ -149,19 +154,23 @@ void blocked_wait(struct call *c, const struct block *block) {
     must(!client->blocked && block->keys > 0, "a client waits once, for some key");
     b->cmd = c->command;
     b->block = *block;
-    b->argc = c->argc;
-    b->argv = copy_words(c->argc, c->argv, &b->bytes);
+    b->argc = block->argv ? block->argc : c->argc;
+    b->argv = copy_words(b->argc, block->argv ? block->argv : c->argv, &b->bytes);
+    b->block.argv = NULL; /* the caller's */
     b->mute = client->reply_off || client->reply_skip;
     b->v = xcalloc((size_t)block->keys, sizeof *b->v);
     for (int i = block->first_key; i < block->first_key + block->keys; i++) {
         if (named_before(b, i)) continue;
         struct waiter *w = &b->v[b->count++];
         w->client = client;
+        w->at = i - block->first_key;
         queue(find_or_make(c->db, b->argv[i]), w);
     }
     start_timer(client, b);
     client->blocked = b;
     waiting[block->kind]++;
+    until_gone += block->until_gone;
+    blocked_watching = until_gone > 0;
     server.command_stats[b->cmd->id].calls--; /* it is counted when it is served, or ends */
     client->replies--; /* the dispatcher counts one a command; this one's is to come */
     client_stall(client, STALL_BLOCKED);
@@ -177,6 +186,8 @@ static struct blocked *detach(struct client *c) {
     if (b->timer) timed--;
     loop_timer_free(b->timer);
     waiting[b->block.kind]--;
+    until_gone -= b->block.until_gone;
+    blocked_watching = until_gone > 0;
     c->blocked = NULL;
     c->stall = STALL_NONE;
     return b;
@@ -234,21 +245,34 @@ void blocked_end(struct client *c, const char *error) {
     release(b);
 }
 
+/* The client waits for slaves (WAIT). */
+static void end_wait(struct client *c, const char *error) {
+    resp_error(&c->out, error);
+    c->reply_offset = repl_reply_offset(server.repl, false);
+    output_queue(c);
+    client_stall(c, STALL_WOKEN);
+}
+
 void blocked_end_all(void) {
+    static const char error[] = "UNBLOCKED force unblock from blocking operation, instance state "
+                                "changed (master -> replica?)";
     struct client *next;
-    if (!blocked_count()) return;
     for (struct client *c = server.clients; c; c = next) {
         next = c->next;
-        if (!c->blocked) continue;
-        blocked_end(c, "UNBLOCKED force unblock from blocking operation, instance state changed "
-                       "(master -> replica?)");
+        if (c->blocked)
+            blocked_end(c, error);
+        else if (c->stall == STALL_WAIT)
+            end_wait(c, error);
+        else
+            continue;
         c->close_after_reply = true;
     }
 }
 
 /* ---- Keys that have come --------------------------------------------------------------------- */
 
-static void note(struct awaited *a) {
+static void note(struct awaited *a, bool came) {
+    a->came |= came;
     if (a->ready) return;
     a->ready = true;
     a->next_ready = NULL;
@@ -261,7 +285,12 @@ void blocked_note(struct call *c, int db, struct bytes key, enum value_kind kind
     (void)c;
     if (!waiting[kind]) return;
     struct awaited *a = find(db, key);
-    if (a) note(a);
+    if (a) note(a, true);
+}
+
+void blocked_note_changed(int db, struct bytes key) {
+    struct awaited *a = find(db, key);
+    if (a) note(a, false);
 }
 
 void blocked_note_all(int db) {
@@ -271,57 +300,69 @@ void blocked_note_all(int db) {
     if (!blocked_count()) return;
     while (map_next(keys, &cursor, &key, &len, &value)) {
         struct awaited *a = value;
-        if (db == -1 || a->db == db) note(a);
+        if (db == -1 || a->db == db) note(a, true);
     }
 }
 
-/* What the key holds, or KIND_COUNT. */
-static enum value_kind kind_at(const struct awaited *a, int64_t now_ms) {
+/* What the key holds, or NULL. */
+static struct entry *value_at(const struct awaited *a, int64_t now_ms) {
     struct entry *e = store_find(server.store, a->db, a->key);
-    if (!e || expiry_is_past(entry_expiry(e), now_ms)) return KIND_COUNT;
-    return entry_kind(e);
+    return e && !expiry_is_past(entry_expiry(e), now_ms) ? e : NULL;
+}
+
+static struct bytes word_beside(const struct blocked *b, const struct waiter *w) {
+    if (!b->block.paired) return (struct bytes){NULL, 0};
+    return b->argv[b->block.first_key + b->block.keys + w->at];
 }
 
 /* The words with this key in the place of all of them. */
-static struct bytes *words_for(const struct blocked *b, struct bytes key, int *argc) {
-    int first = b->block.first_key, behind = first + b->block.keys;
+static struct bytes *words_for(const struct blocked *b, const struct waiter *w, int *argc) {
+    int first = b->block.first_key, behind = first + b->block.keys * (b->block.paired ? 2 : 1);
+    int n = first;
     struct bytes *words = xmalloc((size_t)b->argc * sizeof *words);
     memcpy(words, b->argv, (size_t)first * sizeof *words);
-    words[first] = key;
-    memcpy(words + first + 1, b->argv + behind, (size_t)(b->argc - behind) * sizeof *words);
+    words[n++] = w->key->key;
+    if (b->block.paired) words[n++] = word_beside(b, w);
+    while (behind < b->argc) words[n++] = b->argv[behind++];
     if (b->block.count_at) words[b->block.count_at] = BYTES("1");
-    *argc = b->argc - b->block.keys + 1;
+    *argc = n;
     return words;
 }
 
-static void serve(struct client *c, struct bytes key, int64_t now_ms) {
+static void serve(const struct waiter *w, int64_t now_ms) {
+    struct client *c = w->client;
     size_t before = buf_len(&c->out);
-    struct blocked *b = detach(c);
     int argc;
-    struct bytes *words = words_for(b, key, &argc);
-    dispatch_call(c, b->cmd, argc, words, CALL_DENY_BLOCKING, now_ms);
+    struct bytes *words = words_for(c->blocked, w, &argc);
+    struct blocked *b = detach(c);
+    dispatch_call(c, b->cmd, argc, words, CALL_DENY_BLOCKING | CALL_RESUMED, now_ms);
     answered(c, b, before, true);
     if (server.spies) tracking_pay();
     free(words);
     release(b);
 }
 
-/* Those who wait for something else go behind the others, as in Redis. */
+/* Whether the wait ends with what the key holds now. */
+static bool is_due(const struct waiter *w, const struct entry *e) {
+    const struct blocked *b = w->client->blocked;
+    if (!e || entry_kind(e) != b->block.kind) return b->block.until_gone;
+    if (!w->key->came) return false;
+    return !b->block.is_due || b->block.is_due(e, b->argv, word_beside(b, w));
+}
+
+/* Everyone in the order in which they began to wait; those who wait for something else keep their place. */
 static void serve_key(struct awaited *a) {
     int64_t now_ms = clock_wall_ms();
-    size_t n = 0;
-    for (const struct waiter *w = a->first; w; w = w->next) n++;
-    while (n-- && a->first) {
-        struct waiter *w = a->first;
-        enum value_kind kind = kind_at(a, now_ms);
-        if (kind == KIND_COUNT) break;
-        if (w->client->blocked->block.kind == kind) {
-            serve(w->client, a->key, now_ms);
-            continue;
-        }
-        unqueue(w);
-        queue(a, w);
+    a->next = a->first;
+    while (a->next) {
+        struct waiter *w = a->next;
+        const struct entry *e = value_at(a, now_ms);
+        if (!e && !until_gone) break;
+        a->next = w->next;
+        if (is_due(w, e)) serve(w, now_ms);
     }
+    a->next = NULL;
+    a->came = false;
 }
 
 void blocked_serve_now(void) {

@@ -17,7 +17,11 @@ struct client;
 /* call_ops.block and call_ops.ready */
 void blocked_wait(struct call *c, const struct block *b);
 void blocked_note(struct call *c, int db, struct bytes key, enum value_kind kind);
-/* A database was exchanged for another (-1: all were): any key that is waited for may be there now. */
+/* The key was changed or deleted: matters to those who wait until it is gone, while blocked_watching says that there are
+ * any. */
+extern bool blocked_watching;
+void blocked_note_changed(int db, struct bytes key);
+/* A database was exchanged for another (-1: all were): any key that is waited for may be there now, or gone. */
 void blocked_note_all(int db);
 
 /* What follows each command. */
@@ -29,7 +33,7 @@ static inline void blocked_serve(void) {
 
 /* Ends a client's wait with an error, or (NULL) as if its time was over. */
 void blocked_end(struct client *c, const char *error);
-/* This node is no master any more: who waits is told, and closed. */
+/* This node is no master any more: who waits, for keys or for slaves, is told, and closed. */
 void blocked_end_all(void);
 /* The client is closed. */
 void blocked_forget(struct client *c);

@@ -2,6 +2,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/cmd_debug.h"
 #include "server/dispatch.h"
@@ -37,8 +38,7 @@ static void drop_expired(void *arg, int db, struct entry *e) {
     words[1] = (struct bytes){buf_cstr(&name), buf_len(&name)};
     store_delete(server.store, db, e);
     repl_feed(server.repl, db, 2, words);
-    if (multi_watching()) multi_touched(db, words[1]);
-    if (tracking_count) tracking_changed(&c, words[1]);
+    service_ops.changed(&c, db, words[1]);
     call_notify(&c, NOTIFY_EXPIRED, "expired", words[1]);
     server.stats.expired_keys++;
 }
@@ -147,6 +147,7 @@ static void before_sleep(struct loop *l, void *arg) {
     look_at_stalled();
     if (expire_more) expire_cycle();
     bool evicting = evict_go_on();
+    if (!server_loading()) blocked_serve(); /* keys that are gone without a command */
     bool moving = defrag_step();
     bool work = store_work(server.store, WORK_A_TURN);
     tracking_broadcast();

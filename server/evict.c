@@ -47,8 +47,7 @@ static void evict(int db, struct entry *e) {
     words[1] = (struct bytes){buf_cstr(&name), buf_len(&name)};
     store_delete(server.store, db, e);
     if (server.role == REPL_MASTER) repl_feed(server.repl, db, 2, words);
-    if (multi_watching()) multi_touched(db, words[1]);
-    if (tracking_count) tracking_changed(&c, words[1]);
+    service_ops.changed(&c, db, words[1]);
     call_notify_db(&c, NOTIFY_EVICTED, "evicted", db, words[1]);
     server.stats.evicted_keys++;
     persist_count_changes(server.persist, 1);

@@ -128,11 +128,17 @@ static void on_released(void *arg) {
     (void)arg; /* the turn's end writes what may go now */
 }
 
+static void on_applied(void *arg) {
+    (void)arg;
+    blocked_serve(); /* who waits here for what the master's clients did */
+}
+
 static void on_replaced(void *arg) {
     struct call c = {.store = server.store, .ops = &replay_ops, .resp = 2};
     (void)arg;
     if (multi_watching()) multi_flushed(-1);
     if (tracking_count) tracking_flushed(&c);
+    blocked_note_all(-1);
 }
 
 static size_t keys_of(void *arg, int argc, const struct bytes *argv, struct bytes *keys,
@@ -274,6 +280,7 @@ static void follow_configured_master(void) {
 
 static void loaded(void) {
     static const struct repl_world world = {.apply = replay_apply,
+                                            .applied = on_applied,
                                             .released = on_released,
                                             .changed = on_changed,
                                             .replaced = on_replaced,

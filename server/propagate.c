@@ -16,6 +16,7 @@ static void changed(struct call *c, int db, struct bytes key) {
     if (multi_watching()) multi_touched(db, key);
     if (tracking_count) tracking_changed(c, key);
     if (migrate_under_way) migrate_touched(db, key);
+    if (__builtin_expect(blocked_watching, 0)) blocked_note_changed(db, key);
 }
 
 static void flushed(struct call *c, int db) {
@@ -54,4 +55,5 @@ const struct call_ops replay_ops = {
     .flushed = flushed,
     .expired = expired,
     .notify = notify_event,
+    .ready = blocked_note,
 };

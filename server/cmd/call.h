@@ -37,7 +37,8 @@ enum call_flags {
     CALL_LOADING = 1 << 7,       /* replay at start: nothing is propagated or notified */
     CALL_NO_TOUCH = 1 << 8,      /* CLIENT NO-TOUCH and MONITOR-like reads */
     CALL_EXPIRING = 1 << 9,      /* while ops->changed is told of a key that has expired */
-    CALL_QUIET = 1 << 10         /* redis.set_repl(redis.REPL_NONE): the effect is told to nobody */
+    CALL_QUIET = 1 << 10,        /* redis.set_repl(redis.REPL_NONE): the effect is told to nobody */
+    CALL_RESUMED = 1 << 11       /* a command that waited runs again, with the key that is there */
 };
 
 /* Keyspace event classes, bits of notify-keyspace-events. */
@@ -65,6 +66,13 @@ struct block {
     int first_key, keys; /* positions in argv */
     int count_at;        /* where the number of keys stands; 0: nowhere */
     int64_t timeout_ms;  /* 0: for ever */
+    /* Other words than the call's to run again; NULL: those. */
+    int argc;
+    const struct bytes *argv;
+    bool paired;     /* behind the keys stands a word for each, which goes with it */
+    bool until_gone; /* the wait ends too when a key holds something else, or nothing any more */
+    /* Whether the value is what is waited for, by the words that are kept and the one that goes with its key; NULL: it is. */
+    bool (*is_due)(const struct entry *e, const struct bytes *argv, struct bytes beside);
 };
 
 /* Handed down by floor 4, one table for all calls; an entry may be NULL: then nothing happens.
@@ -81,8 +89,8 @@ struct call_ops {
     void (*notify)(struct call *c, int notify_class, const char *event, int db, struct bytes key);
     /* A key now holds a value of this kind that blocked clients may wait for. */
     void (*ready)(struct call *c, int db, struct bytes key, enum value_kind kind);
-    /* The client waits; when one of the keys holds such a value the command runs again, with that key alone in the place
-     * of all of them and the number at count_at (unless 0) made 1. The words are copied. */
+    /* The client waits; when one of the keys holds such a value the command runs again (CALL_RESUMED), with that key
+     * alone in the place of all of them and the number at count_at (unless 0) made 1. The words are copied. */
     void (*block)(struct call *c, const struct block *b);
     /* A key was looked up for reading (keyspace_hits, keyspace_misses). */
     void (*looked_up)(struct call *c, bool hit);

@@ -86,5 +86,7 @@ void resp_verbatim(struct buf *out, int resp, const char *kind3, const void *p, 
 /* A place for an array's header whose count is known only at the end. */
 size_t resp_array_later(struct buf *out); /* returns the mark */
 void resp_array_count(struct buf *out, size_t mark, size_t n);
+/* The same for a map whose pairs are, in RESP2, arrays of their own (XREAD). */
+void resp_map_count(struct buf *out, int resp, size_t mark, size_t pairs);
 
 #endif

@@ -186,13 +186,21 @@ size_t resp_array_later(struct buf *out) {
     return buf_len(out);
 }
 
-void resp_array_count(struct buf *out, size_t mark, size_t n) {
+static void insert_header(struct buf *out, size_t mark, char kind, size_t n) {
     char head[HEADER_MAX];
-    size_t len = (size_t)(put_header(head, '*', n) - head);
+    size_t len = (size_t)(put_header(head, kind, n) - head);
     size_t tail = buf_len(out) - mark;
     buf_room(out, len);
     char *at = buf_head(out) + mark;
     memmove(at + len, at, tail);
     memcpy(at, head, len);
     buf_added(out, len);
+}
+
+void resp_array_count(struct buf *out, size_t mark, size_t n) {
+    insert_header(out, mark, '*', n);
+}
+
+void resp_map_count(struct buf *out, int resp, size_t mark, size_t pairs) {
+    insert_header(out, mark, resp == 2 ? '*' : '%', pairs);
 }

@@ -378,6 +378,7 @@ static bool take_stream(struct link *k) {
     }
     cmdstream_each(&k->commands, buf_head(&k->in), unit, apply_one, r);
     stream_pass_on(r, buf_head(&k->in), unit, k->commands.db);
+    if (r->world.applied) r->world.applied(r->world.arg);
     buf_eat(&k->in, unit);
     return true;
 }

@@ -45,6 +45,8 @@ struct repl_world {
      * counted; the stream goes on as Redis's does. */
     bool (*apply)(void *arg, int db, int argc, const struct bytes *argv, char *err,
                   size_t err_size);
+    /* A command, or a whole transaction, has been applied and passed on. May be NULL. */
+    void (*applied)(void *arg);
     /* The release offset grew outside of repl_before_sleep, or everything was released. May be
      * NULL. */
     void (*released)(void *arg);

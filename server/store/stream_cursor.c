@@ -68,8 +68,8 @@ bool xstream_next(struct xstream_cursor *c, struct xid *id, size_t *fields) {
         struct xentry en = xnode_entry(at, c->node_id, c->node_fields);
         enter(c, &en);
         if (xid_below(c->backwards ? c->high : en.id, c->backwards ? en.id : c->low)) continue;
+        if (en.flags & ENTRY_MARKED) continue; /* it may lie out of order */
         if (xid_below(c->backwards ? en.id : c->high, c->backwards ? c->low : en.id)) break;
-        if (en.flags & ENTRY_MARKED) continue;
         *id = en.id;
         *fields = en.fields;
         return true;

@@ -16,6 +16,8 @@ from dataset import data, differing  # noqa: E402
 STEPS = 200_000 if tap.FULL else 6000
 WAITERS = 7
 KEYS = [b"b%d" % i for i in range(4)]
+STREAMS = [b"s%d" % i for i in range(3)]
+GROUPS = [b"g1", b"g1", b"g2"]
 
 WORDS = """
 blpop ;; blpop k ;; blpop k x ;; blpop k -1 ;; blpop k -0.0001 ;; blpop k -0.01 ;; blpop k nan ;; blpop k inf ;; blpop k -inf ;; blpop k 1e400
@@ -29,6 +31,13 @@ blmpop x 1 lst left ;; blmpop 0 x lst left ;; blmpop 0 2 lst left ;; blmpop 0 1 
 bzpopmin ;; bzpopmin k 0 ;; bzpopmin zs 0 ;; bzpopmax k zs 0 ;; bzpopmax zs x ;; bzpopmin str 0 ;; bzpopmin k str 0 ;; bzpopmin zs str -1
 bzmpop 0 1 k min ;; bzmpop 0 1 zs min ;; bzmpop 0 2 k zs max count 2 ;; bzmpop 0 1 zs up ;; bzmpop x 1 zs min ;; bzmpop 0 0 zs min ;; bzmpop 0 2 zs min
 bzmpop 0 1 zs min count 0 ;; bzmpop 0 1 zs min count ;; bzmpop 0 1 str min ;; bzmpop -1 1 zs min ;; bzpopmin lst 0 ;; blpop zs 0
+xread block 0 streams st $ ;; xread block 0 streams st 0 ;; xread block 0 streams none $ ;; xread block 0 streams st none 5 5 ;; xread block 0 streams str $
+xread block -1 streams st $ ;; xread block x streams st $ ;; xread block 1.5 streams st $ ;; xread block 9223372036854775807 streams st $ ;; xread block 0 count 1 streams st 0
+xread block 0 count 0 streams st 0 ;; xread block 0 streams st > ;; xread block 0 streams st ;; xread block 0 group g c streams st $ ;; xread noack block 0 streams st $
+xread block 0 streams none str $ $ ;; xread count x block 0 streams st $ ;; xread block 0 streams st - ;; xread block 0 streams st 18446744073709551615-18446744073709551615
+xreadgroup group g c block 0 streams st > ;; xreadgroup group g c block 0 streams st 0 ;; xreadgroup group none c block 0 streams st > ;; xreadgroup group g c block 0 streams none >
+xreadgroup group g c block 0 noack streams st > ;; xreadgroup group g c block 0 streams st $ ;; xreadgroup group g c block 0 streams str > ;; xreadgroup group g c count 1 block 0 streams st st > >
+xreadgroup block 0 count 1 streams st > ;; xreadgroup group g c block 0 streams st none > > ;; xreadgroup group g2 c block 0 streams st > ;; xreadgroup group g2 new block 0 noack streams st >
 blmpop 0 1 lst left count 1 count 1 ;; blmpop 0 1 str left ;; blmpop -1 1 lst left ;; blmpop 0 2 str lst left
 """
 
@@ -46,8 +55,9 @@ def test_words():
             got = []
             for server in (duet, redis):
                 w = server.wire()
-                w.pipeline([(b"HELLO", protocol), (b"DEL", b"lst", b"lst2", b"b", b"zs"), (b"SET", b"str", b"x"), (b"RPUSH", b"lst", b"1", b"2", b"3"),
-                            (b"ZADD", b"zs", b"1", b"a", b"2.5", b"b", b"3", b"c")])
+                w.pipeline([(b"HELLO", protocol), (b"DEL", b"lst", b"lst2", b"b", b"zs", b"st"), (b"SET", b"str", b"x"), (b"RPUSH", b"lst", b"1", b"2", b"3"),
+                            (b"ZADD", b"zs", b"1", b"a", b"2.5", b"b", b"3", b"c"), (b"XADD", b"st", b"5", b"f", b"v"), (b"XADD", b"st", b"6", b"f", b"v"),
+                            (b"XGROUP", b"CREATE", b"st", b"g", b"0"), (b"XGROUP", b"CREATE", b"st", b"g2", b"$")])
                 got.append([raw for raw, _ in w.pipeline([(b"MULTI",), split(line), (b"EXEC",), (b"LRANGE", b"lst", b"0", b"-1"), (b"ZRANGE", b"zs", b"0", b"-1")])])
                 w.close()
             if not tap.ok(got[0] == got[1], "RESP%d, in MULTI: %s" % (protocol, line.strip())):
@@ -114,7 +124,57 @@ class Game:
         self.serial += 1
         return b"v%d" % self.serial
 
+    def stream_key(self):
+        return self.pick(STREAMS) if self.chance(0.95) else self.key()
+
+    def stream_id(self):
+        self.serial += 1
+        return b"%d-%d" % (self.serial, self.rng.randint(0, 1))
+
+    def old_id(self):
+        return b"%d" % self.rng.randint(max(0, self.serial - 30), self.serial + 5)
+
+    def waiting_reader(self):
+        keys = [self.stream_key() for _ in range(self.pick([1, 1, 2, 3]))]
+        options = [b"BLOCK", self.pick([b"0", b"0", b"100000"])] + self.pick([[], [], [b"COUNT", b"1"], [b"COUNT", b"2"]])
+        if self.chance(0.45):
+            return [b"XREAD"] + options + [b"STREAMS"] + keys + [self.pick([b"$", b"$", self.old_id()]) for _ in keys]
+        ids = [b">" if self.chance(0.97) else b"0" for _ in keys]
+        return ([b"XREADGROUP", b"GROUP", self.pick(GROUPS), self.pick([b"c1", b"c2", b"c3"])] + options + self.pick([[], [], [], [b"NOACK"]]) +
+                [b"STREAMS"] + keys + ids)
+
+    def stream_change(self):
+        k = self.stream_key()
+        r = self.rng.random()
+        if r < 0.5:
+            return [b"XADD", k, self.stream_id()] + self.pick([[], [], []]) + [b"f", self.value()]
+        if r < 0.65:
+            return [b"XGROUP", b"CREATE", k, self.pick(GROUPS), self.pick([b"$", b"0", self.old_id()]), b"MKSTREAM"]
+        if r < 0.68:
+            return [b"XGROUP", b"SETID", k, self.pick(GROUPS), self.pick([b"$", b"0", self.old_id()])]
+        if r < 0.72:
+            return [b"XGROUP", b"DESTROY", k, self.pick(GROUPS)]
+        if r < 0.75:
+            return [b"XSETID", k, self.stream_id()]
+        if r < 0.78:
+            return [b"XTRIM", k, b"MAXLEN", self.pick([b"0", b"1", b"3"])]
+        if r < 0.81:
+            return [b"XDEL", k, b"%d-0" % self.serial, b"%d-1" % self.serial]
+        if r < 0.84:
+            return [b"XACK", k, self.pick(GROUPS), b"%d-0" % self.serial, b"%d-1" % self.serial]
+        if r < 0.88:
+            return [b"DEL", k]
+        if r < 0.91:
+            return [self.pick([b"SET", b"SADD", b"RPUSH"]), k, self.value()]
+        if r < 0.93:
+            return [b"PEXPIREAT", k, b"1"]
+        if r < 0.96:
+            return [b"RENAME", self.pick([self.stream_key(), b"other"]), self.pick([k, b"other"])]
+        return [b"COPY", self.stream_key(), k] + self.pick([[], [b"REPLACE"]])
+
     def waiting_command(self):
+        if self.chance(0.45):
+            return self.waiting_reader()
         keys = [self.key() for _ in range(self.rng.randint(1, 3))]
         name = self.pick([b"BLPOP", b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BLMPOP", b"BZPOPMIN", b"BZPOPMAX", b"BZMPOP"])
         timeout = self.pick([b"0", b"0", b"1000.5", b"77777"])
@@ -132,6 +192,8 @@ class Game:
         return [name] + keys + [timeout]
 
     def change(self):
+        if self.chance(0.5):
+            return self.stream_change()
         k, v = self.key, self.value
         name = self.pick([b"RPUSH", b"LPUSH", b"RPUSH", b"LPUSH", b"DEL", b"SET", b"RENAME", b"COPY", b"LMOVE", b"LPOP", b"ELSEWHERE", b"SADD", b"ZADD", b"ZADD", b"ZADD"])
         if name in (b"RPUSH", b"LPUSH"):
@@ -159,10 +221,14 @@ class Game:
             return [[b"MULTI"]] + [self.change() for _ in range(self.rng.randint(1, 5))] + [[b"EXEC"]]
         if r < 0.9:
             # one key only: which of several is served first is chance in redis-server
-            return [[b"SELECT", b"1"], [b"FLUSHDB"], [b"RPUSH", self.key(), self.value()], [b"SWAPDB", b"0", b"1"], [b"SELECT", b"0"]]
+            come = [b"RPUSH", self.key(), self.value()] if self.chance(0.5) else [b"XADD", self.stream_key(), self.stream_id(), b"f", b"v"]
+            group = [[b"XGROUP", b"CREATE", come[1], b"g1", b"0"]] if come[0] == b"XADD" and self.chance(0.5) else []
+            return [[b"SELECT", b"1"], [b"FLUSHDB"], come] + group + [[b"SWAPDB", b"0", b"1"], [b"SELECT", b"0"]]
         if r < 0.93:
             return [[b"SELECT", b"1"], [b"RPUSH", self.key(), self.value()], [b"MOVE", self.key(), b"0"], [b"SELECT", b"0"]]
-        return [[b"DEL"] + KEYS]
+        if r < 0.94:
+            return [[b"FLUSHALL"]]
+        return [[b"DEL"] + self.pick([KEYS, STREAMS])]
 
     def step(self):
         """What was done, and the pusher's replies by server."""

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import servers  # noqa: E402
 import tap  # noqa: E402
-from dataset import data, differing, pairs  # noqa: E402
+from dataset import data, differing, fields, pairs  # noqa: E402
 from differences import allowed  # noqa: E402
 from words import Words  # noqa: E402
 
@@ -48,11 +48,44 @@ def same(words, ours, theirs):
         return random_fields(words, ours, theirs)
     if name in (b"SORT", b"SORT_RO"):
         return sorted_alike(words, ours, theirs)
+    if name in (b"XPENDING", b"XINFO"):
+        return timed_alike(words, ours[1], theirs[1])
     if name in TIMES:
         return min(ours[1], theirs[1]) >= 0 and abs(ours[1] - theirs[1]) * TIMES[name] <= CLOSE_MS
     if name in (b"RANDOMKEY", b"DUMP"):  # a hash table's order is each server's own; test_dump compares what comes of the bytes
         return (ours[1] is None) == (theirs[1] is None)
     return False
+
+
+def timed_alike(words, ours, theirs):
+    """The same but for times, which are near each other."""
+    times = [], []
+    if without_times(words, ours, times[0]) != without_times(words, theirs, times[1]):
+        return False
+    return len(times[0]) == len(times[1]) and all(abs(a - b) <= CLOSE_MS for a, b in zip(*times))
+
+
+def without_times(words, value, times):
+    """Takes the times out of a reply of XPENDING or XINFO, and notes them."""
+    def taken(row, at):
+        times.append(row[at])
+        return row[:at] + row[at + 1:]
+
+    if not isinstance(value, list):
+        return value
+    if words[0].upper() == b"XPENDING":
+        return [taken(row, 2) for row in value] if len(words) > 3 else value
+    if words[1].upper() == b"CONSUMERS":
+        return [taken(row, 5) for row in value]
+    found = fields(value)
+    if words[1].upper() == b"STREAM" and b"entries" in found:
+        for group in found[b"groups"]:
+            at = group.index(b"pending")
+            group[at + 1] = [taken(row, 2) for row in group[at + 1]]
+            for i, c in enumerate(group[-1]):
+                c[-1] = [taken(row, 1) for row in c[-1]]
+                group[-1][i] = taken(c, 3)
+    return list(found.items())
 
 
 def random_fields(words, ours, theirs):

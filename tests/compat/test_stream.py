@@ -12,11 +12,19 @@ from words import Words  # noqa: E402
 
 COMMANDS = 400_000 if tap.FULL else 20_000
 BATCH = 200
+CLOSE_MS = 5000
 QUIET = {b"PING", b"REPLCONF"}  # the master's own
 
 
 class SomeWords(Words):
-    FAMILIES = [Words.hash, Words.set, Words.list, Words.zset, Words.zset, Words.sort, Words.geo]
+    FAMILIES = [Words.hash, Words.set, Words.list, Words.zset, Words.zset, Words.sort, Words.geo, Words.stream, Words.stream, Words.stream]
+
+
+def same(ours, theirs):
+    """Equal, but for the time of a delivery: the servers' clocks were read at two moments."""
+    if len(ours) == len(theirs) == 14 and ours[0] == theirs[0] == b"XCLAIM" and abs(int(ours[7]) - int(theirs[7])) <= CLOSE_MS:
+        return ours[:7] + ours[8:] == theirs[:7] + theirs[8:]
+    return ours == theirs
 
 
 class Listener:
@@ -54,10 +62,10 @@ def follow(duet, redis, seed):
             w.pipeline(batch + [(b"SET", mark, b"x")])
         ours, theirs = [each.until(mark) for each in listeners]
         commands += len(theirs)
-        if ours == theirs:
+        if len(ours) == len(theirs) and all(map(same, ours, theirs)):
             continue
         different += 1
-        at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
+        at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if not same(a, b)), min(len(ours), len(theirs)))
         tap.say("duet  %.300r\nredis %.300r" % (ours[at:at + 2], theirs[at:at + 2]))
         if different == 5:
             break

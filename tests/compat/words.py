@@ -6,6 +6,7 @@ import os
 from words_dump import DumpWords
 from words_geo import GeoWords
 from words_hll import HllWords
+from words_stream import StreamWords
 from words_zset import ZsetWords
 
 KEYS = [b"k%d" % i for i in range(14)] + [b"", b"\x00bin\r\n\xff", b"K" * 300, "schlüssel".encode()]
@@ -25,7 +26,7 @@ TIMED = {b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE"}
 UNITS = [b"BYTE", b"BIT", b"byte", b"bit", b"bits"]
 
 
-class Words(ZsetWords, GeoWords, HllWords, DumpWords):
+class Words(ZsetWords, GeoWords, HllWords, DumpWords, StreamWords):
     def __init__(self, rng):
         self.rng = rng
         self.serial = 0
@@ -324,7 +325,7 @@ class Words(ZsetWords, GeoWords, HllWords, DumpWords):
         return [name, k()]
 
     FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [list] * 6 + [lcs] + [ZsetWords.zset] * 5 + [GeoWords.sort, GeoWords.geo] * 2 + \
-        [HllWords.hll] * 2 + [DumpWords.dump]
+        [HllWords.hll] * 2 + [DumpWords.dump] + [StreamWords.stream] * 6
     ONLY = [f for f in FAMILIES if f.__name__ in os.environ.get("DUET_WORDS", "").split(",")]  # DUET_WORDS=set,zset: no others
     # Their members and scores stay of one sort: see words_zset.py and words_geo.py.
     UNBENT = (b"zl", b"zn", b"ss", b"zs")
@@ -344,6 +345,8 @@ class Words(ZsetWords, GeoWords, HllWords, DumpWords):
     def any_word_fits(words):
         """redis-server dies of LMPOP's number of keys when it overflows; what SORT, GEO and ranges of names are asked of is chosen."""
         said = [w.upper() for w in words]
+        if said[0] in StreamWords.STREAM_TIMED:
+            return False  # a wait without end, or a time that is neither past nor to come
         return said[0][:3] not in (b"LMP", b"GEO", b"SOR") and b"LEX" not in said[0] and b"BYLEX" not in said
 
     def bent(self):

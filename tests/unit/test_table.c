@@ -1,6 +1,6 @@
 /* link: server/cmd/table.c server/cmd/lookup.c server/cmd/keyspec.c server/cmd/keyspec_rows.c server/base/edition.c server/cmd/list.c server/cmd/list_find.c server/cmd/list_move.c server/cmd/list_block.c server/cmd/blocking.c server/cmd/call.c server/cmd/string.c server/cmd/set.c server/cmd/bits.c
  * server/cmd/bitfield.c server/cmd/lcs.c server/cmd/key.c server/cmd/expire.c server/cmd/keyspace.c server/cmd/scan.c server/cmd/longdouble.c server/cmd/hash.c server/cmd/hash_count.c server/cmd/hash_pick.c server/cmd/sets.c server/cmd/sets_combine.c server/cmd/sets_pick.c
- * server/cmd/zset.c server/cmd/zset_bounds.c server/cmd/zset_combine.c server/cmd/zset_list.c server/cmd/zset_pick.c server/cmd/zset_pop.c server/cmd/zset_block.c server/cmd/zset_range.c
+ * server/cmd/zset.c server/cmd/zset_bounds.c server/cmd/zset_combine.c server/cmd/zset_list.c server/cmd/zset_pick.c server/cmd/zset_pop.c server/cmd/zset_block.c server/cmd/stream.c server/cmd/stream_words.c server/cmd/stream_range.c server/cmd/stream_read.c server/cmd/stream_group.c server/cmd/stream_pending.c server/cmd/stream_claim.c server/cmd/stream_info.c server/cmd/zset_range.c
  * server/cmd/zset_remove.c server/cmd/order.c server/cmd/sort.c server/cmd/sort_pattern.c server/cmd/geo.c server/cmd/geo_search.c server/cmd/geohash.c
  * server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
  * server/store/store.c server/store/string.c server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
