@@ -10,7 +10,6 @@
 #include "server/pair.h"
 #include "server/server.h"
 #include "server/store/victims.h"
-#include "server/tracking.h"
 
 struct policy {
     enum victim_rule rule;
