@@ -266,7 +266,7 @@ static bool is_possible(const struct rules *r) {
 
 static void take_password(struct call *c, const struct rules *r) {
     struct bytes words[2] = {BYTES("requirepass"), r->nopass ? (struct bytes){"", 0} : r->password};
-    config_set(&server.config, words, 2, c->out);
+    config_set(&server.config, words, 2, true, c->out);
     server_refresh();
 }
 

@@ -22,11 +22,14 @@ static void config_get_(struct call *c) {
 }
 
 static void config_set_(struct call *c) {
+    const struct client *me = c->client;
+    int mode = server.config.enable_protected;
+    bool trusted = me->control || mode == 1 || (mode == 2 && me->local);
     if (c->argc % 2) {
-        reply_wrong_arity(c, c->command);
+        reply_error(c, ERR_SYNTAX);
         return;
     }
-    config_set(&server.config, c->argv + 2, c->argc - 2, c->out);
+    c->failed = !config_set(&server.config, c->argv + 2, c->argc - 2, trusted, c->out);
     server_settle_store();
     server_refresh();
 }
@@ -41,7 +44,7 @@ static void config_resetstat(struct call *c) {
 
 static void config_rewrite_(struct call *c) {
     char err[300];
-    if (config_rewrite(&server.config, err, sizeof err))
+    if (config_rewrite(&server.config, false, err, sizeof err))
         reply_ok(c);
     else
         reply_error(c, err);

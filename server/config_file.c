@@ -1,44 +1,135 @@
-/* The configuration at start (file and command line), CONFIG REWRITE, and the help text. */
+/* The configuration at start (files and command line), and the help text. */
 #include "server/config.h"
 
 #include "server/base/buf.h"
 #include "server/base/conf.h"
-#include "server/base/file.h"
 
-#include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-enum { FILE_LIMIT_BYTES = 1 << 20 };
+enum { FILE_LIMIT_BYTES = 1 << 20, INCLUDES_MAX = 16 };
 
-static bool apply_line(struct config *c, const struct conf *file, const struct conf_line *l,
-                       struct conf_error *err) {
+/* One file after the other: `include` goes down. */
+struct reading {
+    struct config *c;
+    struct conf_error *err;
+    int depth;
+    bool save_seen; /* the first save line of this start replaces the preset */
+};
+
+static bool load_file(struct reading *r, const char *path);
+
+/* A pattern may match nothing; a plain name must be there. */
+static bool include(struct reading *r, const struct conf *file, const struct conf_line *l) {
+    const char *name = l->argv[1];
+    glob_t found;
+    bool ok = true;
+    if (l->argc != 2) return conf_complain(file, l, r->err, "include takes one file or pattern");
+    if (r->depth == INCLUDES_MAX)
+        return conf_complain(file, l, r->err, "files include each other without an end");
+    r->depth++;
+    if (!strpbrk(name, "*?[")) {
+        ok = load_file(r, name);
+    } else if (glob(name, 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc && ok; i++) ok = load_file(r, found.gl_pathv[i]);
+        globfree(&found);
+    }
+    r->depth--;
+    return ok;
+}
+
+static bool rename_command(struct reading *r, const struct conf *file, const struct conf_line *l) {
+    struct config *c = r->c;
+    if (l->argc != 3)
+        return conf_complain(file, l, r->err,
+                             "rename-command takes two names; \"\" as the second takes the "
+                             "command away");
+    c->renames = xrealloc(c->renames, (c->rename_count + 1) * 2 * sizeof *c->renames);
+    c->renames[c->rename_count * 2] = xstrdup(l->argv[1]);
+    c->renames[c->rename_count++ * 2 + 1] = xstrdup(l->argv[2]);
+    return true;
+}
+
+/* What redis.conf may hold besides directives. True: it was one of these, and *ok says how it went. */
+static bool special(struct reading *r, const struct conf *file, const struct conf_line *l,
+                    bool *ok) {
+    static const struct {
+        const char *name, *why;
+    } refused[] = {
+        {"user", "there is one user, the default one: requirepass is its password"},
+        {"loadmodule", "modules are not part of Duet; remove this line"},
+        {"sentinel", "Duet watches its pair by itself; there is no sentinel mode"},
+    };
+    static const char *const past[] = {"list-max-ziplist-entries", "list-max-ziplist-value",
+                                       "lua-replicate-commands"};
+    const char *name = l->argv[0];
+    *ok = true;
+    if (!strcasecmp(name, "include"))
+        *ok = include(r, file, l);
+    else if (!strcasecmp(name, "rename-command"))
+        *ok = rename_command(r, file, l);
+    else {
+        for (size_t i = 0; i < sizeof past / sizeof past[0]; i++)
+            if (!strcasecmp(name, past[i]) && l->argc == 2) return true;
+        for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+            if (strcasecmp(name, refused[i].name) != 0) continue;
+            *ok = conf_complain(file, l, r->err, "%s is refused: %s", name, refused[i].why);
+            return true;
+        }
+        return false;
+    }
+    return true;
+}
+
+/* A directive of many words may come as one quoted word. */
+static bool set_line(struct config *c, const struct config_row *row, const struct conf_line *l,
+                     const char **why) {
+    char **words;
+    size_t *lens;
+    if (!(row->flags & CONFIG_MANY) || l->argc != 2 || !*l->argv[1])
+        return config_set_words(c, row, l->argc - 1, l->argv + 1, why);
+    int n = conf_split(l->argv[1], strlen(l->argv[1]), &words, &lens);
+    *why = "Unbalanced quotes in configuration line";
+    if (n < 0) return false;
+    bool ok = config_set_words(c, row, n, words, why);
+    conf_words_free(words, lens, n);
+    return ok;
+}
+
+static bool apply_line(struct reading *r, const struct conf *file, const struct conf_line *l) {
     const struct config_row *row = config_find(l->argv[0], strlen(l->argv[0]));
     const char *why = "";
+    bool ok;
+    if (!row && special(r, file, l, &ok)) return ok;
     if (!row)
-        return conf_complain(file, l, err,
+        return conf_complain(file, l, r->err,
                              "'%s' is not a directive that Duet knows; remove it (duet server "
                              "--help lists them)",
                              l->argv[0]);
-    if (l->argc < 2 && row->flags & CONFIG_LINES) return true; /* no points are added */
-    if (l->argc < 2)
-        return conf_complain(file, l, err, "%s needs a value; the preset is \"%s\"", l->argv[0],
+    if (row->flags & CONFIG_LINES && !r->save_seen) {
+        r->save_seen = true;
+        r->c->save_count = 0;
+    }
+    if (l->argc < 2 && !(row->flags & CONFIG_MANY))
+        return conf_complain(file, l, r->err, "%s needs a value; the preset is \"%s\"", l->argv[0],
                              row->preset);
     if (l->argc > 2 && !(row->flags & CONFIG_MANY))
-        return conf_complain(file, l, err,
+        return conf_complain(file, l, r->err,
                              "%s takes one value, here are %d; quote it if it has "
                              "spaces",
                              l->argv[0], l->argc - 1);
-    if (config_set_words(c, row, l->argc - 1, l->argv + 1, &why)) return true;
-    return conf_complain(file, l, err, "%s \"%s\" is refused: %s", l->argv[0], l->argv[1], why);
+    if (set_line(r->c, row, l, &why)) return true;
+    return conf_complain(file, l, r->err, "%s \"%s\" is refused: %s", l->argv[0],
+                         l->argc > 1 ? l->argv[1] : "", why);
 }
 
-static bool apply_all(struct config *c, const struct conf *file, struct conf_error *err) {
+static bool apply_all(struct reading *r, const struct conf *file) {
     for (size_t i = 0; i < file->count; i++) {
-        if (file->lines[i].argc && !apply_line(c, file, &file->lines[i], err)) return false;
+        if (file->lines[i].argc && !apply_line(r, file, &file->lines[i])) return false;
     }
     return true;
 }
@@ -55,47 +146,59 @@ static bool read_stdin(struct conf *file, struct conf_error *err) {
     return ok;
 }
 
-static bool load_file(struct config *c, const char *path, struct conf_error *err) {
+static bool load_stdin(struct reading *r) {
     struct conf file = {0};
-    bool from_stdin = !strcmp(path, "-");
-    bool ok = from_stdin ? read_stdin(&file, err) : conf_read(&file, path, false, err);
-    if (ok) ok = apply_all(c, &file, err);
+    bool ok = read_stdin(&file, r->err) && apply_all(r, &file);
     conf_free(&file);
-    if (!ok || from_stdin) return ok;
-    free(c->file);
-    c->file = realpath(path, NULL);
-    if (!c->file) c->file = xstrdup(path);
-    return true;
+    return ok;
 }
 
-/* "--port 7000 --save 900 1": each word that begins with -- starts a directive, numbered by its
- * place on the command line. */
-static bool load_options(struct config *c, int argc, char **argv, int first,
-                         struct conf_error *err) {
+static bool load_file(struct reading *r, const char *path) {
+    struct conf file = {0};
+    bool ok = conf_read(&file, path, false, r->err) && apply_all(r, &file);
+    conf_free(&file);
+    return ok;
+}
+
+/* An option: its name, maybe with its value in the same word ("--port 7000"), and the words up to the next one.
+ * The first of these is a value whatever it looks like. Returns the next option's place. */
+static int option_line(int argc, char **argv, int at, struct conf_line *l) {
+    int n = conf_split(argv[at] + 2, strlen(argv[at] + 2), &l->argv, &l->lens), end = at + 1;
+    bool alone = n == 1;
+    if (n < 0) return -1;
+    bool save = alone && !strcasecmp(l->argv[0], "save");
+    bool empty_save = save && (end == argc || !strncmp(argv[end], "--", 2));
+    if (alone && !empty_save && end < argc && strcmp(argv[end], "-") != 0) end++;
+    while (end < argc && strncmp(argv[end], "--", 2) != 0 &&
+           !(end == argc - 1 && !strcmp(argv[end], "-")))
+        end++;
+    int more = end - at - 1;
+    l->argc = n + more + empty_save;
+    l->argv = xrealloc(l->argv, (size_t)(l->argc + 1) * sizeof *l->argv);
+    for (int i = 0; i < more; i++) l->argv[n + i] = xstrdup(argv[at + 1 + i]);
+    if (empty_save) l->argv[n] = xstrdup("");
+    l->number = at + 1;
+    return end;
+}
+
+/* "--port 7000 --save 900 1": each is numbered by its place on the command line. */
+static bool load_options(struct reading *r, int argc, char **argv, int first) {
     char name[] = "option";
     struct conf fake = {.path = name};
-    bool save_seen = false;
+    r->save_seen = false; /* options replace the file's points, and add up among themselves */
     for (int i = first; i < argc;) {
         struct conf_line l = {.section = "", .section_arg = "", .number = i + 1};
+        if (i == argc - 1 && !strcmp(argv[i], "-")) return true; /* read before */
         if (strncmp(argv[i], "--", 2) || !argv[i][2])
-            return conf_complain(&fake, &(struct conf_line){.number = i + 1}, err,
+            return conf_complain(&fake, &l, r->err,
                                  "'%s' is not an option; options are written --DIRECTIVE VALUE",
                                  argv[i]);
-        int end = i + 1;
-        while (end < argc && strncmp(argv[end], "--", 2)) end++;
-        char **words = xcalloc((size_t)(end - i) + 1, sizeof *words);
-        words[0] = argv[i] + 2;
-        for (int k = i + 1; k < end; k++) words[k - i] = argv[k];
-        l.argv = words;
-        l.argc = end - i;
-        if (!strcasecmp(words[0], "save") && !save_seen) {
-            save_seen = true;
-            c->save_count = 0; /* options replace the file's points, and add up among themselves */
-        }
-        bool ok = apply_line(c, &fake, &l, err);
-        free(words);
+        int next = option_line(argc, argv, i, &l);
+        if (next < 0) return conf_complain(&fake, &l, r->err, "%s: a quote is not closed", argv[i]);
+        bool ok = l.argc == 0 || apply_line(r, &fake, &l);
+        conf_words_free(l.argv, l.lens, l.argc);
         if (!ok) return false;
-        i = end;
+        i = next;
     }
     return true;
 }
@@ -114,91 +217,20 @@ static bool check_whole(struct config *c, struct conf_error *err) {
 }
 
 bool config_load(struct config *c, int argc, char **argv, struct conf_error *err) {
-    config_presets(c);
+    struct reading r = {.c = c, .err = err};
     int first = 0;
-    if (argc > 0 && (strncmp(argv[0], "--", 2) || !argv[0][2])) {
-        if (!load_file(c, argv[0], err)) return false;
+    config_presets(c);
+    if (argc > 0 && argv[0][0] != '-') {
+        if (!load_file(&r, argv[0])) return false;
+        free(c->file);
+        c->file = realpath(argv[0], NULL);
+        if (!c->file) c->file = xstrdup(argv[0]);
         first = 1;
     }
-    return load_options(c, argc, argv, first, err) && check_whole(c, err);
-}
-
-/* --- CONFIG REWRITE --- */
-
-static bool is_preset(const struct config *c, const struct config *preset,
-                      const struct config_row *row) {
-    struct buf a = BUF_INIT, b = BUF_INIT;
-    config_show(c, row, &a);
-    config_show(preset, row, &b);
-    bool same = buf_len(&a) == buf_len(&b) &&
-                (!buf_len(&a) || !memcmp(buf_head(&a), buf_head(&b), buf_len(&a)));
-    buf_free(&a);
-    buf_free(&b);
-    return same;
-}
-
-static void write_row(const struct config *c, const struct config_row *row, const char *name,
-                      struct buf *out) {
-    struct buf v = BUF_INIT;
-    config_show(c, row, &v);
-    buf_printf(out, "%s ", name);
-    if (row->kind == C_WORDS && buf_len(&v))
-        buf_add(out, buf_head(&v), buf_len(&v));
-    else
-        conf_quote(out, buf_cstr(&v), buf_len(&v));
-    buf_add_str(out, "\n");
-    buf_free(&v);
-}
-
-/* Copies the file line by line; a directive's first line gets the present value, its others go. */
-static void rewrite_lines(const struct config *c, const char *text, size_t len, bool *written,
-                          struct buf *out) {
-    while (len) {
-        const char *nl = memchr(text, '\n', len);
-        size_t n = nl ? (size_t)(nl - text) : len;
-        char **words = NULL;
-        size_t *lens = NULL;
-        int count = conf_split(text, n, &words, &lens);
-        const struct config_row *row =
-            count > 0 && words[0][0] != '#' ? config_find(words[0], lens[0]) : NULL;
-        if (!row) {
-            buf_add(out, text, n);
-            buf_add_str(out, "\n");
-        } else if (!written[row - config_rows]) {
-            written[row - config_rows] = true;
-            write_row(c, row, words[0], out);
-        }
-        if (count >= 0) conf_words_free(words, lens, count);
-        size_t taken = nl ? n + 1 : n;
-        text += taken;
-        len -= taken;
-    }
-}
-
-bool config_rewrite(const struct config *c, char *err, size_t err_size) {
-    struct buf old = BUF_INIT, new = BUF_INIT;
-    struct config preset;
-    bool ok = false;
-    if (!*c->file) {
-        snprintf(err, err_size, "ERR The server is running without a config file");
-        return false;
-    }
-    bool *written = xcalloc(config_row_count, sizeof *written);
-    config_presets(&preset);
-    if (!file_read_all(c->file, &old, FILE_LIMIT_BYTES) && errno != ENOENT) goto failed;
-    if (buf_len(&old)) rewrite_lines(c, buf_head(&old), buf_len(&old), written, &new);
-    for (size_t i = 0; i < config_row_count; i++) {
-        const struct config_row *row = &config_rows[i];
-        if (!written[i] && !is_preset(c, &preset, row)) write_row(c, row, row->name, &new);
-    }
-    if (file_replace(c->file, buf_head(&new), buf_len(&new), 0644)) ok = true;
-failed:
-    if (!ok) snprintf(err, err_size, "ERR Rewriting config file: %s", strerror(errno));
-    config_free(&preset);
-    free(written);
-    buf_free(&old);
-    buf_free(&new);
-    return ok;
+    bool from_stdin = argc > 0 && (!strcmp(argv[0], "-") || !strcmp(argv[argc - 1], "-"));
+    if (from_stdin && !load_stdin(&r)) return false;
+    if (argc > 0 && !strcmp(argv[0], "-")) first = 1;
+    return load_options(&r, argc, argv, first) && check_whole(c, err);
 }
 
 void config_help(void) {
@@ -207,12 +239,12 @@ void config_help(void) {
            "input.\nDirectives, with their presets:\n\n");
     for (size_t i = 0; i < config_row_count; i++) {
         const struct config_row *r = &config_rows[i];
-        if (r->kind == C_KEPT) continue;
+        if (r->flags & CONFIG_KEPT) continue;
         printf("  %-28s %s\n", r->name, *r->preset ? r->preset : "\"\"");
     }
     printf("\nTaken for the sake of existing files, without an effect yet or by nature:\n ");
     for (size_t i = 0; i < config_row_count; i++) {
-        if (config_rows[i].kind == C_KEPT) printf(" %s", config_rows[i].name);
+        if (config_rows[i].flags & CONFIG_KEPT) printf(" %s", config_rows[i].name);
     }
     printf("\n");
 }

@@ -65,7 +65,7 @@ void server_restart(bool gracefully, int64_t delay_ms) {
         return;
     }
     if (gracefully) {
-        if (*server.config.file && !config_rewrite(&server.config, err, sizeof err))
+        if (*server.config.file && !config_rewrite(&server.config, false, err, sizeof err))
             log_warning("restart: %s", err);
         if (!server_shutdown(server.config.save_count > 0, false, err, sizeof err)) {
             log_error("restart: %s", err);

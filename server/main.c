@@ -24,6 +24,7 @@
 #include "server/edition.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/process.h"
 #include "server/push.h"
 #include "server/reclaim.h"
 #include "server/slowlog.h"
@@ -43,7 +44,15 @@ int server_main(int argc, char **argv);
 
 struct server server;
 
-enum { LOAD_STEP_US = 2000, SPARE_DESCRIPTORS = 64, A_THREADS_DESCRIPTORS = 4, EXIT_DAMAGED = 3 };
+enum {
+    LOAD_STEP_US = 2000,
+    SPARE_DESCRIPTORS = 64,
+    A_THREADS_DESCRIPTORS = 4,
+    EXIT_DAMAGED = 3,
+    HZ_MIN = 1,
+    HZ_MAX = 500,
+    BACKLOG_MIN_BYTES = 16384
+};
 
 static int exit_status;
 
@@ -104,6 +113,7 @@ void server_refresh(void) {
         blocked_end_all();
         push_end_all();
     }
+    if (before != server.role && server.config.oom_mode != OOM_NO) process_set_oom_score();
     server.link_up = true;
     if (server.role == REPL_SLAVE) {
         struct repl_status s;
@@ -204,6 +214,7 @@ static bool persist_changed(const char **err) {
     struct persist_save_point points[CONFIG_SAVE_MAX];
     const struct config *c = &server.config;
     persist_set_fsync(server.persist, fsync_policy());
+    persist_set_rdb(server.persist, c->dir, c->dbfilename, c->rdb_compression);
     persist_set_save_points(server.persist, points, save_points(points));
     persist_set_rewrite(server.persist, (unsigned)c->rewrite_percent, c->rewrite_min_bytes);
     if (persist_set_log_on(server.persist, c->appendonly, text, sizeof text)) return true;
@@ -220,13 +231,13 @@ static void note_directory(void) {
 }
 
 static bool dir_changed(const char **err) {
-    static char text[200];
     if (chdir(server.config.dir) == 0) {
         note_directory();
+        persist_set_rdb(server.persist, server.config.dir, server.config.dbfilename,
+                        server.config.rdb_compression);
         return true;
     }
-    snprintf(text, sizeof text, "Changing directory: %s", strerror(errno));
-    *err = text;
+    *err = strerror(errno);
     return false;
 }
 
@@ -239,12 +250,21 @@ static bool take_effect(enum config_effect effect, const char **err) {
     case E_DIR: return dir_changed(err);
     case E_TLS: return tlsconf_load(err);
     case E_REPL:
+        if (server.config.backlog_bytes < BACKLOG_MIN_BYTES)
+            server.config.backlog_bytes = BACKLOG_MIN_BYTES;
         repl_options_now(&o);
         if (server.repl) repl_reconfigure(server.repl, &o);
         break;
+    case E_CLIENTS: break;
+    case E_OOM:
+        if (process_set_oom_score()) break;
+        *err = "Failed to apply new oom_score_adj configuration, check server logs.";
+        return false;
     case E_GENERAL:
         if (!edition_allows(err)) return false;
         notify_set(server.config.notify_events);
+        if (server.config.hz < HZ_MIN) server.config.hz = HZ_MIN;
+        if (server.config.hz > HZ_MAX) server.config.hz = HZ_MAX;
         log_set_level((enum log_level)server.config.loglevel);
         cron_set_hz(server.config.hz);
         break;
@@ -291,6 +311,7 @@ static void loaded(void) {
     server.repl = repl_open(&o, server.persist, server.store, server.loop, &world);
     follow_configured_master();
     server_refresh();
+    process_tell_ready();
     const struct config *c = &server.config;
     if (c->port && c->tls_port)
         log_notice("Ready to accept connections on port %lld, TLS on port %lld", (long long)c->port,
@@ -373,11 +394,28 @@ static void register_commands(void) {
     server.command_stats = xcalloc((size_t)command_count(), sizeof *server.command_stats);
 }
 
+static void rename_commands(void) {
+    static const char *const why[] = {[RENAME_NO_SUCH] = "there is no such command",
+                                      [RENAME_EXISTS] = "there is a command of the new name",
+                                      [RENAME_TOO_MANY] = "that is one too many"};
+    const struct config *c = &server.config;
+    char text[300];
+    for (size_t i = 0; i < c->rename_count; i++) {
+        enum command_rename done = command_rename(c->renames[2 * i], c->renames[2 * i + 1]);
+        if (done == RENAME_DONE) continue;
+        snprintf(text, sizeof text, "rename-command %s \"%s\": %s", c->renames[2 * i],
+                 c->renames[2 * i + 1], why[done]);
+        give_up(text);
+    }
+}
+
 static void on_signal(struct loop *l, void *arg, int signo) {
     char err[200];
     (void)arg;
+    int how = signo == SIGTERM ? server.config.on_sigterm : server.config.on_sigint;
+    bool save = how & SIGNAL_SAVE || (server.config.save_count > 0 && !(how & SIGNAL_NOSAVE));
     log_notice("%s: ending in order", signo == SIGTERM ? "SIGTERM" : "SIGINT");
-    if (server_shutdown(server.config.save_count > 0, true, err, sizeof err)) return;
+    if (server_shutdown(save, true, err, sizeof err)) return;
     log_error("%s", err);
     exit_status = 1;
     loop_stop(l);
@@ -462,6 +500,7 @@ static void start(int argc, char **argv) {
     char text[300];
     const char *why = "";
     if (!config_load(&server.config, argc, argv, &err)) give_up(err.text);
+    if (server.config.daemonize) process_to_background();
     make_absolute(&server.config.pair_lease);
     make_absolute(&server.config.control);
     rand_hex(server.run_id, 40);
@@ -478,6 +517,7 @@ static void start(int argc, char **argv) {
     raise_descriptor_limit();
     server.loop = loop_new();
     register_commands();
+    rename_commands();
     open_data();
     if (!tlsconf_load(&why)) give_up(why);
     io_start((int)server.config.io_threads - 1);

@@ -315,6 +315,12 @@ bool persist_loads_type(int rdb_type) {
     return value_loads_type(rdb_type);
 }
 
+void persist_set_rdb(struct persist *p, const char *dir, const char *name, bool compression) {
+    free(p->rdb_path);
+    p->rdb_path = xasprintf("%s/%s", dir, name);
+    p->o.rdb_compression = compression;
+}
+
 void persist_set_fsync(struct persist *p, enum persist_fsync f) {
     p->o.fsync = f;
     durable_second(p);

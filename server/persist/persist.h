@@ -204,6 +204,8 @@ struct entry *persist_restore(struct store *s, int db, struct bytes key, struct 
 
 /* ---- Settings that CONFIG SET changes, and what INFO and DUET STATUS show. */
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size);
+/* Where dump.rdb stands from now on (the log stays where it is), and whether its strings are compressed. */
+void persist_set_rdb(struct persist *p, const char *dir, const char *name, bool compression);
 void persist_set_fsync(struct persist *p, enum persist_fsync f);
 /* Fsync after every write as `always` does, whatever the policy says (durability disk). */
 void persist_set_eager(struct persist *p, bool on);

@@ -32,7 +32,9 @@ def bad_options():
         refuses(["--port", "70000"], "between 0 and 65535")
         refuses(["--port"], "needs a value")
         refuses(["--dir", os.path.join(d, "none")], "none", "No such file")
-        refuses(["--daemonize", "yes"], "foreground")
+        refuses(["--cluster-enabled", "yes"], "cluster mode is not part of Duet")
+        refuses(["--loadmodule", "x.so"], "modules are not part of Duet")
+        refuses(["--rename-command", "nosuch", "x"], "no such command")
         refuses([os.path.join(d, "none.conf")], "none.conf")
         conf = os.path.join(d, "a.conf")
         for text, words in (("port 7\n\nfoo bar\n", ("a.conf:3:", "'foo'")), ("save 900\n", ("a.conf:1:", "save")),
@@ -66,7 +68,7 @@ def configuration():
                        "and none when one is wrong")
                 tap.equal(c.cmd("CONFIG", "REWRITE"), b"OK", "CONFIG REWRITE")
                 text = open(conf).read()
-                tap.ok(text.startswith("# ours\nport %d\nmaxmemory 1073741824\n" % port) and "timeout 7" in text,
+                tap.ok(text.startswith("# ours\nport %d\nmaxmemory 1gb\n" % port) and "timeout 7" in text,
                        "keeps comments and order, and adds what is new") or tap.say(text)
                 new = servers.free_port()
                 tap.equal(c.cmd("CONFIG", "SET", "port", new), b"OK", "the port can be changed")
@@ -78,6 +80,19 @@ def configuration():
             with s.connect() as c:
                 c.cmd("AUTH", "s p")
                 tap.equal(c.cmd("CONFIG", "GET", "timeout")[1], b"7", "with the changed values")
+
+
+def background():
+    """daemonize"""
+    with tempfile.TemporaryDirectory() as d:
+        port, pidfile = servers.free_port(), os.path.join(d, "pid")
+        done = subprocess.run([tap.DUET, "server", "--daemonize", "yes", "--port", str(port), "--dir", d, "--pidfile", pidfile, "--logfile", os.path.join(d, "log.txt")],
+                              stdin=subprocess.DEVNULL, timeout=20)
+        tap.ok(done.returncode == 0 and servers.wait_for_port(port), "daemonize yes: the starter ends, the server answers")
+        pid = int(tap.until(lambda: open(pidfile).read(), 10, "the pid file"))
+        os.kill(pid, 15)
+        tap.until(lambda: not os.path.exists(pidfile), 20, "its end")
+        tap.ok("ended" in tap.until(lambda: open(os.path.join(d, "log.txt")).read(), 10), "and SIGTERM to the pid file's process ends it")
 
 
 def its_end():
@@ -324,5 +339,5 @@ def unix_socket():
             tap.equal(os.stat(path).st_mode & 0o777, 0o700, "with the permissions asked for")
 
 
-tap.main(bad_options, configuration, its_end, as_nobody, bad_input, unread_replies, many_clients, clients, transactions, slow_commands, expiry,
+tap.main(bad_options, configuration, background, its_end, as_nobody, bad_input, unread_replies, many_clients, clients, transactions, slow_commands, expiry,
          unix_socket)

@@ -1,4 +1,5 @@
-/* link: server/config.c server/config_file.c server/config_table.c server/notify_words.c server/proto/resp_write.c server/base/glob.c
+/* link: server/config.c server/config_file.c server/config_table.c server/config_value.c
+   server/config_words.c server/config_rewrite.c server/notify_words.c server/proto/resp_write.c server/base/glob.c
    server/base/buf.c server/base/decimal.c server/base/conf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c */
 /* Directives from options and CONFIG SET: what is taken, what is refused and how. */
 #include "server/base/buf.h"
@@ -53,7 +54,7 @@ static void refusals(void) {
     refused("--appendonly", "maybe", "'yes' or 'no'");
     refused("--appendfsync", "never", "everysec, always, no");
     refused("--save", "60", "save");
-    refused("--dbfilename", "a/b", "not a path");
+    refused("--dbfilename", "a/b", "can't be a path");
     refused("--unixsocketperm", "9", "octal");
     refused("--edition", "gold", "master-slave");
     refused("--client-output-buffer-limit", "none", "buffer limit");
@@ -63,7 +64,7 @@ static const char *set(const char *a, const char *b, const char *d, const char *
     struct bytes words[4] = {
         {a, strlen(a)}, {b, strlen(b)}, {d, d ? strlen(d) : 0}, {e, e ? strlen(e) : 0}};
     buf_clear(&reply);
-    config_set(&c, words, d ? 4 : 2, &reply);
+    config_set(&c, words, d ? 4 : 2, false, &reply);
     return buf_cstr(&reply);
 }
 
