@@ -97,7 +97,7 @@ static void drop_node(struct xstream *x, struct xspot p) {
 static void drop_passed(struct xstream *x, struct xid id) {
     struct xspot p;
     while ((p = xtree_last(&x->nodes)).leaf && !xid_below(xspot_id(p), id)) {
-        must(xnode_master(xnode_at(x, p)->pack).live == 0, "an entry is not above last_id");
+        must(xnode_at(x, p)->live == 0, "an entry is not above last_id");
         drop_node(x, p);
     }
 }
@@ -149,7 +149,7 @@ bool xstream_delete(struct store *s, int db, struct entry *e, struct xid id) {
     const uint8_t *at = xnode_find(n->pack, xspot_id(p), id);
     if (!at) return false;
     size_t before = xstream_open(s, db, e);
-    if (xnode_master(n->pack).live == 1)
+    if (n->live == 1)
         drop_node(x, p);
     else
         xnode_mark(&x->bytes, n, at);
@@ -168,14 +168,57 @@ static bool goes_whole(const struct xstream *x, const struct xstream_trim *how, 
     return x->length - live >= how->max_len;
 }
 
+/* Whether all nodes of the first leaf go; *live: their entries. (Of a node before another one all ids are below that
+ * one's.) */
+static bool leaf_goes(const struct xstream *x, const struct xstream_trim *how, size_t done,
+                      size_t *live) {
+    const struct xleaf *l = x->nodes.first;
+    *live = 0;
+    if (!l || !l->next) return false;
+    for (unsigned i = 0; i < l->n; i++)
+        *live += xnode_at(x, (struct xspot){x->nodes.first, i})->live;
+    if (how->limit && done + *live > how->limit) return false;
+    if (how->by_id) return xid_cmp(l->next->ids[0], how->min_id) <= 0;
+    return x->length > how->max_len && x->length - *live >= how->max_len;
+}
+
+/* Nodes that go by the leaf end later. Returns how many entries went. */
+static size_t trim_leaves(struct store *s, int db, struct entry *e,
+                          const struct xstream_trim *how) {
+    struct xstream *x = xstream_of(e), *shell = NULL;
+    size_t done = 0, live, before = 0, shell_before = 0;
+    bool is_new;
+    while (leaf_goes(x, how, done, &live)) {
+        if (!shell) {
+            before = xstream_open(s, db, e);
+            shell = xstream_shell(s);
+            shell_before = shell->bytes;
+        }
+        for (unsigned i = 0; i < x->nodes.first->n; i++) {
+            struct xspot p = {x->nodes.first, i};
+            const struct xnode *n = xnode_at(x, p);
+            *xnode_at(shell, xtree_put(&shell->nodes, &shell->bytes, xspot_id(p), &is_new)) = *n;
+            shell->bytes += mem_class(n->cap);
+            x->bytes -= mem_class(n->cap);
+        }
+        xtree_drop_first(&x->nodes, &x->bytes);
+        x->length -= live;
+        done += live;
+    }
+    if (!shell) return 0;
+    xstream_shut(s, e, before);
+    xstream_bury(s, shell, shell_before);
+    return done;
+}
+
 size_t xstream_trim(struct store *s, int db, struct entry *e, const struct xstream_trim *how) {
     struct xstream *x = xstream_of(e);
-    size_t done = 0, before = 0;
+    size_t done = trim_leaves(s, db, e, how), before = xstream_of(e)->bytes;
     struct xspot p;
-    bool open = false;
+    bool open = done > 0;
     while ((p = xtree_first(&x->nodes)).leaf && (how->by_id || x->length > how->max_len)) {
         struct xnode *n = xnode_at(x, p);
-        size_t live = (size_t)xnode_master(n->pack).live;
+        size_t live = n->live;
         bool whole = goes_whole(x, how, p, live);
         if ((how->limit && done + live > how->limit) || (!whole && how->approx)) break;
         if (!open) before = xstream_open(s, db, e);

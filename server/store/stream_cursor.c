@@ -186,7 +186,7 @@ const char *xstream_load_node(struct store *s, int db, struct entry *e, struct x
     struct xnode n = xnode_of(&x->bytes, listpack);
     *xnode_at(x, xtree_put(&x->nodes, &x->bytes, id, &is_new)) = n;
     bool first = !x->length;
-    x->length += (size_t)xnode_master(n.pack).live;
+    x->length += n.live;
     if (first) xstream_refirst(x);
     xstream_shut(s, e, before);
     return NULL;

@@ -258,13 +258,36 @@ static bool consumer_dismantle(size_t *memory, struct xconsumer *c) {
     return false;
 }
 
+/* Takes a consumer's out of the group's: one by one, or by writing what stays anew where that is less. */
+static void forget_pending(struct xstream *x, struct xgroup *g, const struct xconsumer *c) {
+    enum { ONE_COSTS = 16 }; /* times what passing one takes */
+    struct xtree *all = &g->pending, kept;
+    bool is_new;
+    if (c->pending.count * ONE_COSTS < all->count) {
+        for (struct xspot p = xtree_first(&c->pending); p.leaf; p = xtree_next(p))
+            xtree_remove(all, &x->bytes, xspot_id(p));
+        return;
+    }
+    xtree_init(&kept, all->width);
+    while (all->root) {
+        for (unsigned i = 0; i < all->first->n; i++) {
+            struct xspot p = {all->first, i};
+            const struct xdelivery *d = xspot_record(all, p);
+            if (d->consumer == c) continue;
+            struct xspot to = xtree_put(&kept, &x->bytes, xspot_id(p), &is_new);
+            *(struct xdelivery *)xspot_record(&kept, to) = *d;
+        }
+        xtree_drop_first(all, &x->bytes);
+    }
+    *all = kept;
+}
+
 void xconsumer_remove(struct store *s, int db, struct entry *e, struct xgroup *g,
                       struct xconsumer *c) {
     struct xstream *x = xstream_of(e);
     bool found;
     size_t before = xstream_open(s, db, e);
-    for (struct xspot p = xtree_first(&c->pending); p.leaf; p = xtree_next(p))
-        xtree_remove(&g->pending, &x->bytes, xspot_id(p));
+    forget_pending(x, g, c);
     uint32_t at = row_find((void *const *)g->consumers, g->consumer_count, xconsumer_name(c),
                            name_of_consumer, &found);
     must(found && g->consumers[at] == c, "a consumer is one of its group");

@@ -60,6 +60,10 @@ static inline void xstream_shut(struct store *s, const struct entry *e, size_t b
     s->memory += xstream_of(e)->bytes - bytes_before;
 }
 
+/* A stream that nobody knows, for what is to end in steps, or elsewhere: fill it, then bury it. What is in it is taken
+ * out of its stream's bytes and put into its own; bytes_before: its bytes when it was new. */
+struct xstream *xstream_shell(struct store *s);
+void xstream_bury(struct store *s, struct xstream *x, size_t bytes_before);
 /* first_id, from the entries. */
 void xstream_refirst(struct xstream *x);
 /* For copies and verification. */

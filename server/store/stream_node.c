@@ -161,7 +161,7 @@ struct xnode xnode_new(size_t *memory, const struct xwords *w, size_t expected) 
     size_t total = LP_EMPTY_BYTES + 3 * size_of_number(0) - size_of_number(0) +
                    size_of_number((int64_t)w->fields) + size_of_words(w, 0) + size_of_number(0) +
                    f.bytes;
-    struct xnode n = {NULL, 0, 0};
+    struct xnode n = {NULL, 0, 1};
     resize(memory, &n, total > expected ? total : expected);
     lp_init(n.pack);
     struct writer to = {n.pack + HEADER};
@@ -199,6 +199,7 @@ void xnode_append(size_t *memory, struct xnode *n, struct xid node_id, struct xi
         resize(memory, n, more > need ? more : need);
     }
     set_number(n, n->pack + HEADER, m.live + 1);
+    n->live++;
     total = lp_total(n->pack);
     write_entry(n->pack + total - 1, &f, w);
     tell(n->pack, total + f.bytes, f.elements);
@@ -212,6 +213,7 @@ struct xnode xnode_of(size_t *memory, struct bytes listpack) {
     struct xnode n = {NULL, 0, 0};
     resize(memory, &n, listpack.len);
     memcpy(n.pack, listpack.p, listpack.len);
+    n.live = (uint32_t)xnode_master(n.pack).live;
     return n;
 }
 
@@ -226,6 +228,7 @@ static void count_marked(size_t *memory, struct xnode *n, int64_t more) {
         resize(memory, n, lp_total(n->pack) + NUMBER_GROWS);
     struct xmaster m = xnode_master(n->pack);
     set_number(n, n->pack + HEADER, m.live - more);
+    n->live -= (uint32_t)more;
     set_number(n, pass(n->pack + HEADER, 1), m.marked + more);
 }
 

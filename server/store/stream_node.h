@@ -16,8 +16,8 @@
 /* As the directory holds it, under its id. */
 struct xnode {
     uint8_t *pack;
-    uint32_t cap; /* bytes of pack's allocation */
-    uint32_t spare;
+    uint32_t cap;  /* bytes of pack's allocation */
+    uint32_t live; /* as pack says it */
 };
 
 enum { ENTRY_MARKED = 1, ENTRY_SAME_FIELDS = 2 };

@@ -384,6 +384,14 @@ static void drop_leaf(struct xtree *t, size_t *memory, struct xleaf *l, xtree_re
     leaf_free(t, memory, l);
 }
 
+void xtree_drop_first(struct xtree *t, size_t *memory) {
+    struct path p;
+    descend(t, XID_MIN, &p);
+    must(p.leaf == t->first, "the first leaf is leftmost");
+    drop_leaf(t, memory, p.leaf, NULL, NULL);
+    close_path(t, memory, &p);
+}
+
 bool xtree_dismantle(struct xtree *t, size_t *memory, xtree_record_fn *fn, void *arg) {
     struct path p;
     if (!t->root) return false;

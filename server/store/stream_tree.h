@@ -61,6 +61,8 @@ struct xspot xtree_put(struct xtree *t, size_t *memory, struct xid id, bool *is_
 /* The id must be there. Other places are not good any more. */
 void xtree_remove(struct xtree *t, size_t *memory, struct xid id);
 
+/* Forgets all that stands in the first leaf; much at once. */
+void xtree_drop_first(struct xtree *t, size_t *memory);
 /* Frees some leaves, of which fn (or NULL) sees each record before; false when the tree is empty now. Nothing else may
  * be done with the tree from the first of these calls until then. */
 typedef void xtree_record_fn(void *arg, void *record);

@@ -53,26 +53,34 @@ void xstream_free(struct store *s, struct entry *e) {
     bury(s, xstream_of(e));
 }
 
+struct xstream *xstream_shell(struct store *s) {
+    struct xstream *shell = mem_new(&s->memory, sizeof *shell);
+    *shell = (struct xstream){.bytes = mem_class(sizeof *shell)};
+    xtree_init(&shell->nodes, sizeof(struct xnode));
+    return shell;
+}
+
+void xstream_bury(struct store *s, struct xstream *x, size_t bytes_before) {
+    s->memory += x->bytes - bytes_before;
+    bury(s, x);
+}
+
 /* A big group ends as the only one of a stream that nobody else knows. */
 void xgroup_bury(struct store *s, struct xstream *x, struct xgroup *g) {
-    size_t bytes = xgroup_bytes(g), unused = 0;
+    size_t bytes = xgroup_bytes(g);
     if (bytes <= AT_ONCE_BYTES) {
         while (xgroup_dismantle(&x->bytes, g)) {
         }
         return;
     }
-    struct xstream *shell = mem_new(&s->memory, sizeof *shell);
-    *shell = (struct xstream){.bytes = bytes + mem_class(sizeof *shell)};
-    xtree_init(&shell->nodes, sizeof(struct xnode));
-    shell->groups = mem_new(&unused, sizeof *shell->groups);
+    struct xstream *shell = xstream_shell(s);
+    size_t before = shell->bytes;
+    shell->groups = mem_new(&shell->bytes, sizeof *shell->groups);
     shell->groups[0] = g;
     shell->group_count = shell->group_cap = 1;
-    shell->bytes += unused;
-    s->memory +=
-        unused +
-        bytes; /* the stream's own count, from which this goes, is settled by xstream_shut */
+    shell->bytes += bytes;
     x->bytes -= bytes;
-    bury(s, shell);
+    xstream_bury(s, shell, before);
 }
 
 /* ---- Copies and checks ------------------------------------------------------------------------ */
@@ -114,7 +122,8 @@ static size_t verify_nodes(const struct xstream *x) {
         fault = xnode_fault(n->pack, xspot_id(p), &last);
         if (fault) bug("a node %s", fault);
         must(xid_cmp(last, x->facts.last_id) <= 0, "no entry is above the last id");
-        length += (uint64_t)xnode_master(n->pack).live;
+        must(n->live == xnode_master(n->pack).live, "a node's entries are known");
+        length += n->live;
         bytes += mem_class(n->cap);
     }
     must(length == x->length, "entries are counted");
