@@ -47,9 +47,10 @@ static void read_groups(const struct entry *e) {
 
 static void check_again(struct store *s, const struct entry *e) {
     struct buf once = BUF_INIT, twice = BUF_INIT;
+    char err[200];
     persist_dump(&once, e);
-    struct entry *copy =
-        persist_restore(s, 0, BYTES("again"), (struct bytes){buf_head(&once), buf_len(&once)});
+    struct entry *copy = persist_restore(
+        s, 0, BYTES("again"), (struct bytes){buf_head(&once), buf_len(&once)}, err, sizeof err);
     must(copy, "what was written is read");
     persist_dump(&twice, copy);
     must(buf_len(&once) == buf_len(&twice) &&
@@ -96,14 +97,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                     RDB_STREAM_LISTPACKS_3};
     if (size < 1 || size > MOST) return 0;
     struct store *s = store_new(1, 1);
+    char err[200];
     char *payload = malloc(size + FOOTER_BYTES);
     must(payload, "memory");
     memcpy(payload, data, size);
     memset(payload + size, 0, FOOTER_BYTES);
     payload[0] = (char)types[data[0] % 3];
     store_settings(s)->stream_node_entries = 1 + data[0] / 3;
-    struct entry *e =
-        persist_restore(s, 0, BYTES("k"), (struct bytes){payload, size + FOOTER_BYTES});
+    struct entry *e = persist_restore(
+        s, 0, BYTES("k"), (struct bytes){payload, size + FOOTER_BYTES}, err, sizeof err);
     if (e) {
         struct xid first, last;
         store_verify(s);
