@@ -176,12 +176,12 @@ static void read_some(struct wire *w, wire_line_fn *fn, void *arg) {
 
 void wire_step(struct wire *w, wire_line_fn *line, void *arg) {
     if (w->state == WIRE_CONNECTING) {
+        w->state = WIRE_WRITING; /* a connection refused is told as a failed write, as Redis does */
         if (sock_connect_result(w->fd) != 0) {
             fail(w);
             return;
         }
         sock_set_nodelay(w->fd);
-        w->state = WIRE_WRITING;
     }
     if (w->state == WIRE_WRITING) write_some(w);
     if (w->state == WIRE_READING) read_some(w, line, arg);
