@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/dispatch.h"
 #include "server/output.h"
+#include "server/scripts.h"
 #include "server/push.h"
 #include "server/server.h"
 #include "server/tracking.h"
@@ -366,6 +367,7 @@ static void serve_key(struct awaited *a) {
 }
 
 void blocked_serve_now(void) {
+    if (scripts_nested) return; /* not in the middle of a script: behind it */
     while (ready) {
         struct awaited *a = ready;
         ready = a->next_ready;

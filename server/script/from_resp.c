@@ -118,6 +118,15 @@ static const char *push_verbatim(lua_State *L, const char *p) {
     return p + len + 2;
 }
 
+/* An attribute is not shown to scripts. */
+static const char *skip_attribute(lua_State *L, const char *p, int resp) {
+    for (int64_t n = 2 * number(&p); n > 0; n--) {
+        p = from_resp(L, p, resp);
+        lua_pop(L, 1);
+    }
+    return from_resp(L, p, resp);
+}
+
 static void push_double(lua_State *L, const char *text) {
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "double");
@@ -141,6 +150,7 @@ const char *from_resp(lua_State *L, const char *p, int resp) {
     case '-': push_error_line(L, &p); return p;
     case '%': return push_map(L, p, resp, false);
     case '~': return push_map(L, p, resp, true);
+    case '|': return skip_attribute(L, p, resp);
     case '=': return push_verbatim(L, p);
     case '_': lua_pushnil(L); return p + 2;
     case '#': lua_pushboolean(L, *p == 't'); return p + 3;
