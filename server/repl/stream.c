@@ -50,9 +50,13 @@ const char *repl_id(const struct repl *r) {
     return r->id;
 }
 
-/* What is whole: a group's first command is not, until its end or its second comes. */
+/* What is whole: a group is not before its end. A block of the log that ended inside of one could not be loaded. */
 static uint64_t whole_end(const struct repl *r) {
-    return r->depth && r->in_group == 1 ? r->first_at : backlog_end(r->backlog);
+    return r->depth && r->in_group ? r->first_at : backlog_end(r->backlog);
+}
+
+static int whole_db(const struct repl *r) {
+    return r->depth && r->in_group ? r->first_db : r->db;
 }
 
 bool stream_flush(struct repl *r) {
@@ -68,7 +72,7 @@ bool stream_flush(struct repl *r) {
     r->log_stuck = !ok;
     if (ok) {
         r->logged = end;
-        r->logged_db = r->db;
+        r->logged_db = whole_db(r);
     }
     return ok;
 }
@@ -77,7 +81,7 @@ void stream_pos(struct repl *r, struct persist_pos *pos) {
     stream_flush(r);
     memcpy(pos->id, r->id, sizeof pos->id);
     pos->offset = whole_end(r);
-    pos->db = r->db;
+    pos->db = whole_db(r);
 }
 
 /* ---- appending ------------------------------------------------------------------------------ */
@@ -149,7 +153,10 @@ void repl_feed(struct repl *r, int db, int argc, const struct bytes *argv) {
     r->in_group++;
     if (r->depth && r->in_group == 2) begin_group(r);
     select_db(r, db);
-    if (r->in_group == 1) r->first_at = backlog_end(r->backlog);
+    if (r->in_group == 1) {
+        r->first_at = backlog_end(r->backlog);
+        r->first_db = r->db;
+    }
     add_request(r, argc, argv);
     if (r->depth) return;
     r->in_group = 0;

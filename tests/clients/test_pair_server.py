@@ -410,5 +410,6 @@ def pause_and_fsync():
         tap.equal(n.field("deadline_ns"), 0, "nor a lease")
 
 
-tap.main(roles, liveness, lease_lapses, stopped_and_continued, stop_before_reply, held, woken, held_too_much, deposed, slave_lost,
-         editions, pause_and_fsync)
+if __name__ == "__main__":  # test_script_busy.py takes Node from here
+    tap.main(roles, liveness, lease_lapses, stopped_and_continued, stop_before_reply, held, woken, held_too_much, deposed, slave_lost,
+             editions, pause_and_fsync)
