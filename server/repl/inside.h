@@ -88,7 +88,7 @@ struct repl {
     /* The first of a group stands at the backlog's end from there on; only when a second comes it is known
      * that MULTI belongs before it. */
     uint64_t first_at;
-    int first_db; /* selected there */
+    int first_db;     /* selected there */
     struct buf first; /* room for it to step aside */
     struct buf scratch;
 
