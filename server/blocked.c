@@ -305,10 +305,13 @@ void blocked_note_all(int db) {
     }
 }
 
-/* What the key holds, or NULL. */
+/* What the key holds, or NULL. One that has expired meanwhile is deleted, as by any command that comes upon it. */
 static struct entry *value_at(const struct awaited *a, int64_t now_ms) {
+    struct call c = {
+        .store = server.store, .ops = &service_ops, .db = a->db, .resp = 2, .now_ms = now_ms};
     struct entry *e = store_find(server.store, a->db, a->key);
-    return e && !expiry_is_past(entry_expiry(e), now_ms) ? e : NULL;
+    if (server.role != REPL_MASTER) c.flags |= CALL_ON_SLAVE;
+    return e && !call_expire_if_needed(&c, a->db, e) ? e : NULL;
 }
 
 static struct bytes word_beside(const struct blocked *b, const struct waiter *w) {
