@@ -102,7 +102,8 @@ static const char *load_group(struct value_load *v, const struct rdb_reader *r) 
 
 static const char *load_consumer(struct value_load *v, const struct rdb_reader *r) {
     v->consumer = xconsumer_add(v->store, v->db, v->e, v->group, r->a, (int64_t)r->numbers[0]);
-    return v->consumer ? NULL : "has a consumer twice in a group";
+    return v->consumer ? NULL
+                       : "has a consumer twice in a group (Duplicate stream consumer detected)";
 }
 
 static const char *load_pending(struct value_load *v, const struct rdb_reader *r) {

@@ -22,7 +22,7 @@ bool xid_prev(struct xid *id) {
 struct entry *xstream_new(struct store *s, int db, struct bytes key, int64_t expiry_ms) {
     struct entry *e = store_put(s, db, key, KIND_STREAM, FORM_STREAM, 0, expiry_ms);
     struct xstream *x = mem_new(&s->memory, sizeof *x);
-    *x = (struct xstream){.bytes = mem_class(sizeof *x)};
+    *x = (struct xstream){.bytes = mem_class(sizeof *x), .edits = 1};
     xtree_init(&x->nodes, sizeof(struct xnode));
     entry_set_pointer(e, x);
     return e;
@@ -91,6 +91,7 @@ static size_t expected_bytes(const struct xnode *n, size_t most) {
 static void drop_node(struct xstream *x, struct xspot p) {
     xnode_free(&x->bytes, xnode_at(x, p));
     xtree_remove(&x->nodes, &x->bytes, xspot_id(p));
+    xstream_edited(x);
 }
 
 /* Nothing is left in the last node, and XSETID took last_id back: its id would not be the highest any more. */
@@ -110,7 +111,7 @@ static void append(struct store *s, struct xstream *x, struct xid id, const stru
     if (last.leaf) {
         struct xnode *n = xnode_at(x, last);
         if (!is_full(s, n, w)) {
-            xnode_append(&x->bytes, n, xspot_id(last), id, w, most);
+            if (xnode_append(&x->bytes, n, xspot_id(last), id, w, most)) xstream_edited(x);
             return;
         }
         expected = expected_bytes(n, most);
@@ -124,13 +125,18 @@ static void append(struct store *s, struct xstream *x, struct xid id, const stru
 bool xstream_add(struct store *s, int db, struct entry *e, struct xid id, const struct bytes *words,
                  size_t fields) {
     struct xstream *x = xstream_of(e);
-    struct xwords w = {words, fields, 0};
+    enum { FEW = 16 };
+    struct lp_value few[FEW], *values = few;
+    struct xwords w = {few, fields, 0};
     must(xid_cmp(id, x->facts.last_id) > 0, "an entry's id is above all that were given");
     must(fields > 0, "an entry has a field");
     for (size_t i = 0; i < 2 * fields; i++) w.text_bytes += words[i].len;
     if (w.text_bytes > XSTREAM_ENTRY_MAX) return false;
+    if (2 * fields > FEW) w.words = values = xmalloc(2 * fields * sizeof *values);
+    for (size_t i = 0; i < 2 * fields; i++) values[i] = lp_value_of(words[i]);
     size_t before = xstream_open(s, db, e);
     append(s, x, id, &w);
+    if (values != few) free(values);
     x->length++;
     x->facts.entries_added++;
     x->facts.last_id = id;
@@ -154,6 +160,7 @@ bool xstream_delete(struct store *s, int db, struct entry *e, struct xid id) {
     else
         xnode_mark(&x->bytes, n, at);
     x->length--;
+    xstream_edited(x);
     if (xid_cmp(id, x->facts.max_deleted_id) > 0) x->facts.max_deleted_id = id;
     if (!x->length || xid_cmp(id, x->facts.first_id) == 0) xstream_refirst(x);
     xstream_shut(s, e, before);
@@ -206,6 +213,7 @@ static size_t trim_leaves(struct store *s, int db, struct entry *e,
         done += live;
     }
     if (!shell) return 0;
+    xstream_edited(x);
     xstream_shut(s, e, before);
     xstream_bury(s, shell, shell_before);
     return done;
@@ -233,6 +241,7 @@ size_t xstream_trim(struct store *s, int db, struct entry *e, const struct xstre
         struct xid below = how->by_id ? how->min_id : XID_MAX;
         size_t marked = xnode_mark_first(&x->bytes, n, xspot_id(p), most, below);
         x->length -= marked;
+        xstream_edited(x);
         done += marked;
         break;
     }

@@ -93,6 +93,8 @@ struct xstream_cursor {
     const uint8_t *edge;      /* backwards: what lies before is still to come */
     const uint8_t *name, *at; /* what xstream_field gives next */
     size_t left;              /* fields that it has not given */
+    void *hint; /* what the stream knows of this place, for the next who reads on from here */
+    uint32_t start, edits;
     char digits[2][LP_DIGITS];
 };
 /* Before the first (or behind the last) entry of from <= id <= to. */

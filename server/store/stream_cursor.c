@@ -4,11 +4,6 @@
 #include "server/base/log.h"
 #include "server/store/stream_inside.h"
 
-static const uint8_t *pass(const uint8_t *at, size_t n) {
-    while (n-- > 0) at += lp_size(at);
-    return at;
-}
-
 static struct xspot spot_of(const struct xstream_cursor *c) {
     return (struct xspot){(struct xleaf *)(uintptr_t)c->leaf, c->slot};
 }
@@ -20,12 +15,32 @@ static void stand_on(struct xstream_cursor *c, struct xspot p) {
     c->inside = false;
 }
 
+/* The nearest known entry before c->low in that node. Its hint, or else another, is the cursor's from now on. */
+static void take_hint(struct xstream *x, struct xspot p, struct xstream_cursor *c) {
+    struct xhint *best = NULL;
+    for (int i = 0; p.leaf && i < XHINTS; i++) {
+        struct xhint *h = &x->hints[i];
+        if (h->edits != x->edits || !xid_below(h->id, c->low) || xid_below(h->id, xspot_id(p)))
+            continue;
+        if (!best || xid_below(best->id, h->id)) best = h;
+    }
+    c->start = best ? best->offset : 0;
+    c->hint = best ? best : &x->hints[x->next_hint++ % XHINTS];
+    c->edits = x->edits;
+}
+
+static void leave_hint(struct xstream_cursor *c, struct xid id, const uint8_t *at) {
+    if (!c->backwards)
+        *(struct xhint *)c->hint = (struct xhint){id, (uint32_t)(at - c->pack), c->edits};
+}
+
 void xstream_seek(const struct entry *e, struct xid from, struct xid to, bool backwards,
                   struct xstream_cursor *c) {
-    const struct xtree *nodes = &xstream_of(e)->nodes;
-    struct xspot p = xtree_until(nodes, backwards ? to : from);
-    if (!p.leaf && !backwards) p = xtree_first(nodes);
+    struct xstream *x = xstream_of(e);
+    struct xspot p = xtree_until(&x->nodes, backwards ? to : from);
     *c = (struct xstream_cursor){.backwards = backwards, .low = from, .high = to};
+    if (!backwards) take_hint(x, p, c);
+    if (!p.leaf && !backwards) p = xtree_first(&x->nodes);
     stand_on(c, p);
 }
 
@@ -38,14 +53,15 @@ static void open_node(struct xstream_cursor *c) {
     c->pack = n->pack;
     c->names = m.names;
     c->node_fields = m.fields;
-    c->at = m.entries;
+    c->at = c->start ? n->pack + c->start : m.entries;
+    c->start = 0;
     c->edge = n->pack + lp_total(n->pack) - 1;
 }
 
 /* The place of the entry behind the one that the cursor is on, NULL: the node is at its end. */
 static const uint8_t *step_on(struct xstream_cursor *c) {
     if (c->backwards) return c->edge = xnode_before(c->pack, c->edge);
-    if (c->inside) c->at = pass(c->at, (c->same_fields ? 1 : 2) * c->left + 1);
+    if (c->inside) c->at = xnode_pass(c->at, (c->same_fields ? 1 : 2) * c->left + 1);
     return xnode_at_end(c->at) ? NULL : c->at;
 }
 
@@ -72,6 +88,7 @@ bool xstream_next(struct xstream_cursor *c, struct xid *id, size_t *fields) {
         if (xid_below(c->backwards ? en.id : c->high, c->backwards ? c->low : en.id)) break;
         *id = en.id;
         *fields = en.fields;
+        leave_hint(c, en.id, at);
         return true;
     }
     stand_on(c, XSPOT_NONE);
@@ -82,9 +99,9 @@ void xstream_field(struct xstream_cursor *c, struct bytes *field, struct bytes *
     must(c->inside && c->left > 0, "an entry's fields are read once each");
     const uint8_t **name = c->same_fields ? &c->name : &c->at;
     *field = lp_get(*name, c->digits[0]);
-    *name += lp_size(*name);
+    *name = xnode_pass(*name, 1);
     *value = lp_get(c->at, c->digits[1]);
-    c->at += lp_size(c->at);
+    c->at = xnode_pass(c->at, 1);
     c->left--;
 }
 

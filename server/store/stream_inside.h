@@ -2,10 +2,20 @@
 #ifndef DUET_STORE_STREAM_INSIDE_H
 #define DUET_STORE_STREAM_INSIDE_H
 
+#include <string.h>
+
 #include "server/store/inside.h"
 #include "server/store/stream_group.h"
 #include "server/store/stream_node.h"
 #include "server/store/stream_tree.h"
+
+/* Where an entry that was read stands in its node, so that who reads on from there need not pass all before it. Good
+ * while the stream's `edits` is the same. */
+struct xhint {
+    struct xid id;
+    uint32_t offset, edits;
+};
+enum { XHINTS = 4 };
 
 /* `bytes` is all that the stream holds, itself and its groups included. */
 struct xstream {
@@ -15,7 +25,10 @@ struct xstream {
     struct xgroup **groups; /* in order of name */
     uint32_t group_count, group_cap;
     size_t bytes;
-    struct xid compacted; /* how far a pass of store_compact has come in it */
+    uint32_t edits; /* grows when entries move in their nodes; never 0 */
+    uint32_t next_hint;
+    struct xhint hints[XHINTS]; /* readers write them: they are no part of the value */
+    struct xid compacted;       /* how far a pass of store_compact has come in it */
 };
 
 /* A pending entry's record in its group; the id is the tree's. */
@@ -49,6 +62,13 @@ static inline struct xstream *xstream_of(const struct entry *e) {
 }
 static inline struct xnode *xnode_at(const struct xstream *x, struct xspot p) {
     return xspot_record(&x->nodes, p);
+}
+
+/* Entries may have moved in their nodes: what readers know of their places is void. */
+static inline void xstream_edited(struct xstream *x) {
+    if (++x->edits) return;
+    memset(x->hints, 0, sizeof x->hints); /* the numbers begin anew */
+    x->edits = 1;
 }
 
 /* Each change of a stream stands between these two. */

@@ -7,48 +7,38 @@
 
 enum { HEADER = 6, MANY = 65535 };
 
-static int64_t number(const uint8_t *at) {
-    int64_t v = 0;
-    lp_get_int(at, &v);
-    return v;
-}
-
-static const uint8_t *pass(const uint8_t *at, size_t n) {
-    while (n-- > 0) at += lp_size(at);
-    return at;
-}
-
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 struct xmaster xnode_master(const uint8_t *pack) {
-    const uint8_t *live = pack + HEADER, *marked = pass(live, 1), *n = pass(marked, 1);
-    struct xmaster m = {number(live), number(marked), (size_t)number(n), pass(n, 1), NULL};
-    m.entries = pass(m.names, m.fields + 1);
+    const uint8_t *live = pack + HEADER, *marked = xnode_pass(live, 1), *n = xnode_pass(marked, 1);
+    struct xmaster m = {xnode_number(live), xnode_number(marked), (size_t)xnode_number(n),
+                        xnode_pass(n, 1), NULL};
+    m.entries = xnode_pass(m.names, m.fields + 1);
     return m;
 }
 
 struct xentry xnode_entry(const uint8_t *at, struct xid node_id, size_t master_fields) {
-    struct xentry en = {node_id, number(at), master_fields, NULL};
-    at += lp_size(at);
-    en.id.ms += (uint64_t)number(at);
-    at += lp_size(at);
-    en.id.seq += (uint64_t)number(at);
-    at += lp_size(at);
+    struct xentry en = {node_id, xnode_number(at), master_fields, NULL};
+    at = xnode_pass(at, 1);
+    en.id.ms += (uint64_t)xnode_number(at);
+    at = xnode_pass(at, 1);
+    en.id.seq += (uint64_t)xnode_number(at);
+    at = xnode_pass(at, 1);
     if (!(en.flags & ENTRY_SAME_FIELDS)) {
-        en.fields = (size_t)number(at);
-        at += lp_size(at);
+        en.fields = (size_t)xnode_number(at);
+        at = xnode_pass(at, 1);
     }
     en.body = at;
     return en;
 }
 
 const uint8_t *xnode_behind(const struct xentry *en) {
-    return pass(en->body, (en->flags & ENTRY_SAME_FIELDS ? 1 : 2) * en->fields + 1);
+    return xnode_pass(en->body, (en->flags & ENTRY_SAME_FIELDS ? 1 : 2) * en->fields + 1);
 }
 
 const uint8_t *xnode_before(const uint8_t *pack, const uint8_t *behind) {
     const uint8_t *at = lp_prev(pack, behind);
-    size_t n = (size_t)number(at);
+    size_t n = (size_t)xnode_number(at);
     if (!n) return NULL;
     while (n-- > 0) at = lp_prev(pack, at);
     return at;
@@ -94,36 +84,43 @@ struct writer {
     uint8_t *at;
 };
 
-static void put(struct writer *w, struct bytes text) {
-    struct lp_value v = lp_value_of(text);
-    lp_write(w->at, &v);
-    w->at += v.size;
+static void put(struct writer *w, const struct lp_value *v) {
+    lp_write(w->at, v);
+    w->at += v->size;
+}
+
+/* Most numbers stand in one byte, with its length behind. */
+static bool is_small(int64_t n) {
+    return (uint64_t)n < 128;
 }
 
 static void put_number(struct writer *w, int64_t n) {
+    if (is_small(n)) {
+        *w->at++ = (uint8_t)n;
+        *w->at++ = 1;
+        return;
+    }
     struct lp_value v = lp_value_of_int(n);
     lp_write(w->at, &v);
     w->at += v.size;
 }
 
 static size_t size_of_number(int64_t n) {
-    return lp_value_of_int(n).size;
+    return is_small(n) ? 2 : lp_value_of_int(n).size;
 }
 
 /* Bytes of every second word, from that one on. */
 static size_t size_of_words(const struct xwords *w, size_t from) {
     size_t bytes = 0;
-    for (size_t i = from; i < 2 * w->fields; i += 2) bytes += lp_size_of(w->words[i]);
+    for (size_t i = from; i < 2 * w->fields; i += 2) bytes += w->words[i].size;
     return bytes;
 }
 
 static bool has_fields_of(const struct xmaster *m, const struct xwords *w) {
     const uint8_t *at = m->names;
     if (w->fields != m->fields) return false;
-    for (size_t i = 0; i < w->fields; i++, at += lp_size(at)) {
-        struct lp_value v = lp_value_of(w->words[2 * i]);
-        if (!lp_equals(at, &v)) return false;
-    }
+    for (size_t i = 0; i < w->fields; i++, at = xnode_pass(at, 1))
+        if (!lp_equals(at, &w->words[2 * i])) return false;
     return true;
 }
 
@@ -151,7 +148,7 @@ static void write_entry(uint8_t *at, const struct entry_form *f, const struct xw
     put_number(&to, f->ms);
     put_number(&to, f->seq);
     if (!same) put_number(&to, (int64_t)w->fields);
-    for (size_t i = same; i < 2 * w->fields; i += same ? 2 : 1) put(&to, w->words[i]);
+    for (size_t i = same; i < 2 * w->fields; i += same ? 2 : 1) put(&to, &w->words[i]);
     put_number(&to, (int64_t)f->elements - 1);
     must(to.at == at + f->bytes, "an entry has the size that was reckoned");
 }
@@ -168,7 +165,7 @@ struct xnode xnode_new(size_t *memory, const struct xwords *w, size_t expected) 
     put_number(&to, 1);
     put_number(&to, 0);
     put_number(&to, (int64_t)w->fields);
-    for (size_t i = 0; i < 2 * w->fields; i += 2) put(&to, w->words[i]);
+    for (size_t i = 0; i < 2 * w->fields; i += 2) put(&to, &w->words[i]);
     put_number(&to, 0);
     write_entry(to.at, &f, w);
     must(to.at + f.bytes + 1 == n.pack + total, "a node has the size that was reckoned");
@@ -178,6 +175,10 @@ struct xnode xnode_new(size_t *memory, const struct xwords *w, size_t expected) 
 
 /* Writes another number in the place of that one; there must be room for 8 bytes more. */
 static void set_number(struct xnode *n, const uint8_t *at, int64_t v) {
+    if (*at < 128 && is_small(v)) {
+        n->pack[at - n->pack] = (uint8_t)v;
+        return;
+    }
     struct lp_value value = lp_value_of_int(v);
     size_t offset = (size_t)(at - n->pack), old = lp_size(at), total = lp_total(n->pack);
     if (value.size != old) {
@@ -189,7 +190,7 @@ static void set_number(struct xnode *n, const uint8_t *at, int64_t v) {
 
 enum { NUMBER_GROWS = 16 }; /* two numbers that grow */
 
-void xnode_append(size_t *memory, struct xnode *n, struct xid node_id, struct xid id,
+bool xnode_append(size_t *memory, struct xnode *n, struct xid node_id, struct xid id,
                   const struct xwords *w, size_t most) {
     struct xmaster m = xnode_master(n->pack);
     struct entry_form f = form_of(node_id, id, w, has_fields_of(&m, w));
@@ -200,9 +201,10 @@ void xnode_append(size_t *memory, struct xnode *n, struct xid node_id, struct xi
     }
     set_number(n, n->pack + HEADER, m.live + 1);
     n->live++;
-    total = lp_total(n->pack);
-    write_entry(n->pack + total - 1, &f, w);
-    tell(n->pack, total + f.bytes, f.elements);
+    size_t now = lp_total(n->pack);
+    write_entry(n->pack + now - 1, &f, w);
+    tell(n->pack, now + f.bytes, f.elements);
+    return now != total;
 }
 
 void xnode_close(size_t *memory, struct xnode *n) {
@@ -229,16 +231,16 @@ static void count_marked(size_t *memory, struct xnode *n, int64_t more) {
     struct xmaster m = xnode_master(n->pack);
     set_number(n, n->pack + HEADER, m.live - more);
     n->live -= (uint32_t)more;
-    set_number(n, pass(n->pack + HEADER, 1), m.marked + more);
+    set_number(n, xnode_pass(n->pack + HEADER, 1), m.marked + more);
 }
 
 /* Flags in a file may be of any size; ours are of one, so this moves nothing. */
 static void set_flags(struct xnode *n, const uint8_t *at) {
-    set_number(n, at, number(at) | ENTRY_MARKED);
+    set_number(n, at, xnode_number(at) | ENTRY_MARKED);
 }
 
 void xnode_mark(size_t *memory, struct xnode *n, const uint8_t *at) {
-    must(!(number(at) & ENTRY_MARKED), "an entry is deleted once");
+    must(!(xnode_number(at) & ENTRY_MARKED), "an entry is deleted once");
     set_flags(n, at);
     count_marked(memory, n, 1);
 }

@@ -22,6 +22,18 @@ struct xnode {
 
 enum { ENTRY_MARKED = 1, ENTRY_SAME_FIELDS = 2 };
 
+/* Most elements are told by their first byte. */
+static inline const uint8_t *xnode_pass(const uint8_t *at, size_t n) {
+    for (; n > 0; n--) at += *at < 0x80 ? 2 : *at < 0xc0 ? (*at & 63U) + 2 : lp_size(at);
+    return at;
+}
+static inline int64_t xnode_number(const uint8_t *at) {
+    int64_t v = 0;
+    if (*at < 0x80) return *at;
+    lp_get_int(at, &v);
+    return v;
+}
+
 /* The master entry, read. */
 struct xmaster {
     int64_t live, marked;
@@ -54,14 +66,15 @@ struct xid xnode_last_id(const uint8_t *pack, struct xid node_id);
 
 /* An entry to be appended. */
 struct xwords {
-    const struct bytes *words; /* field, value, ... */
+    const struct lp_value *words; /* field, value, ... */
     size_t fields;
     size_t text_bytes; /* of all words */
 };
 /* A node with that one entry, and room for about `expected` bytes. */
 struct xnode xnode_new(size_t *memory, const struct xwords *w, size_t expected);
-/* most: the node will not get bigger than this, so that room is not made in vain. */
-void xnode_append(size_t *memory, struct xnode *n, struct xid node_id, struct xid id,
+/* most: the node will not get bigger than this, so that room is not made in vain. True when the
+ * entries before have moved in the listpack. */
+bool xnode_append(size_t *memory, struct xnode *n, struct xid node_id, struct xid id,
                   const struct xwords *w, size_t most);
 /* Gives back room that is not needed. */
 void xnode_close(size_t *memory, struct xnode *n);

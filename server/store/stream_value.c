@@ -91,6 +91,7 @@ void xstream_copy(struct store *s, const struct entry *e, struct entry *to) {
     *x = *from;
     x->bytes = mem_class(sizeof *x);
     x->compacted = XID_MIN;
+    xstream_edited(x);
     xtree_copy(&x->nodes, &x->bytes, &from->nodes);
     for (struct xspot p = xtree_first(&x->nodes); p.leaf; p = xtree_next(p)) {
         struct xnode *n = xnode_at(x, p);

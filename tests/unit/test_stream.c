@@ -165,6 +165,24 @@ static void read_any(struct model *m) {
     read_some(m, a, b < m->n ? b : m->n - 1, prng_below(&m->prng, 2));
 }
 
+/* As somebody who follows: a few entries at a time, each time from where the last one ended. */
+static void read_on(struct model *m) {
+    size_t at = m->n ? prng_below(&m->prng, m->n) : 0, fields;
+    struct xstream_cursor c;
+    struct xid id;
+    for (size_t turns = prng_below(&m->prng, 20); turns-- > 0 && at < m->n;) {
+        size_t most = 1 + prng_below(&m->prng, 4);
+        xstream_seek(m->e, m->rows[at].id, XID_MAX, false, &c);
+        for (; most > 0 && at < m->n; at++) {
+            if (!m->rows[at].there) continue;
+            EXPECT(m, xstream_next(&c, &id, &fields) && xid_cmp(id, m->rows[at].id) == 0);
+            EXPECT(m, same_words(&c, fields, m->rows[at].shape, at % 2));
+            most--;
+        }
+        if (prng_below(&m->prng, 4) == 0) add(m);
+    }
+}
+
 /* ---- Groups ---------------------------------------------------------------------------------- */
 
 static struct bytes name_of(int i) {
@@ -338,8 +356,10 @@ static void step(struct model *m, unsigned fill) {
         add(m);
     else if (dice < 940)
         delete_one(m);
-    else if (dice < 955)
+    else if (dice < 948)
         read_any(m);
+    else if (dice < 955)
+        read_on(m);
     else if (dice < 970)
         deliver(m, g);
     else if (dice < 984)
