@@ -74,6 +74,7 @@ void multi_queue(struct client *c, const struct command *cmd, int argc, const st
 void multi_mark_failed(struct client *c);
 void multi_touched(int db, struct bytes key);
 void multi_flushed(int db);
+void multi_swapped(int a, int b, int64_t now_ms);
 int multi_watching(void); /* watched keys over all clients */
 
 #endif

@@ -156,25 +156,62 @@ static void watch_one(struct client *c, struct bytes key, int64_t now_ms) {
     watching++;
 }
 
+static struct watched *watched_find(struct transaction *t, int db, struct bytes key) {
+    for (size_t i = 0; i < t->key_count; i++)
+        if (t->keys[i].db == db && bytes_equal(t->keys[i].key, key)) return &t->keys[i];
+    return NULL;
+}
+
+/* A key that had expired when it was watched was gone already: that it is deleted now is no change. */
 void multi_touched(int db, struct bytes key) {
     static struct buf k;
     map_key(db, key, &k);
     const struct watchers *list = map_get(watch_map, buf_head(&k), buf_len(&k));
     if (!list) return;
-    for (size_t i = 0; i < list->count; i++) list->v[i]->multi->touched = true;
+    bool there = store_find(server.store, db, key);
+    for (size_t i = 0; i < list->count; i++) {
+        struct transaction *t = list->v[i]->multi;
+        struct watched *w = watched_find(t, db, key);
+        if (!w->was_expired)
+            t->touched = true;
+        else if (!there)
+            w->was_expired = false;
+    }
 }
 
-static void touch_if_there(struct transaction *t, int db) {
-    for (size_t i = 0; i < t->key_count; i++) {
-        const struct watched *w = &t->keys[i];
-        if ((db == -1 || w->db == db) && store_find(server.store, w->db, w->key)) t->touched = true;
-    }
+static void flushed_one(struct transaction *t, struct watched *w) {
+    if (!store_find(server.store, w->db, w->key)) return;
+    if (!w->was_expired) t->touched = true;
+    w->was_expired = false;
 }
 
 /* A flush touches the watched keys that it takes away: it is told before they go. */
 void multi_flushed(int db) {
     for (struct client *c = server.clients; c; c = c->next) {
-        if (c->multi) touch_if_there(c->multi, db);
+        for (size_t i = 0; c->multi && i < c->multi->key_count; i++)
+            if (db == -1 || c->multi->keys[i].db == db) flushed_one(c->multi, &c->multi->keys[i]);
+    }
+}
+
+/* The key's database has taken the place of another, where the key's old value is now. */
+static void swapped_one(struct transaction *t, struct watched *w, int old_db, int64_t now_ms) {
+    bool was = store_find(server.store, old_db, w->key);
+    bool is = store_find(server.store, w->db, w->key);
+    bool stale = is_expired(w->db, w->key, now_ms);
+    if (!was && !is) return;
+    if (was && !w->was_expired)
+        t->touched = true;
+    else if (is && !stale)
+        t->touched = true;
+    w->was_expired = stale;
+}
+
+void multi_swapped(int a, int b, int64_t now_ms) {
+    for (struct client *c = server.clients; c; c = c->next) {
+        for (size_t i = 0; c->multi && i < c->multi->key_count; i++) {
+            struct watched *w = &c->multi->keys[i];
+            if (w->db == a || w->db == b) swapped_one(c->multi, w, w->db == a ? b : a, now_ms);
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 /* What happens around a command's effect: the stream is fed, watchers are told, hits are counted. */
 #include "server/blocked.h"
-#include "server/cmd/families.h"
 #include "server/dispatch.h"
 #include "server/migrate.h"
 #include "server/notify.h"
@@ -21,9 +20,17 @@ static void changed(struct call *c, int db, struct bytes key) {
 
 static void flushed(struct call *c, int db) {
     if (multi_watching()) multi_flushed(db);
-    if (tracking_count && c->command->fn != cmd_swapdb) tracking_flushed(c);
+    if (tracking_count) tracking_flushed(c);
     if (migrate_under_way) migrate_flushed(db);
     blocked_note_all(db);
+}
+
+static void swapped(struct call *c, int a, int b) {
+    if (multi_watching()) multi_swapped(a, b, c->now_ms);
+    if (migrate_under_way) migrate_flushed(a);
+    if (migrate_under_way) migrate_flushed(b);
+    blocked_note_all(a);
+    blocked_note_all(b);
 }
 
 static void looked_up(struct call *c, bool hit) {
@@ -43,6 +50,7 @@ const struct call_ops service_ops = {
     .propagate = propagate,
     .changed = changed,
     .flushed = flushed,
+    .swapped = swapped,
     .looked_up = looked_up,
     .expired = expired,
     .ready = blocked_note,
@@ -53,6 +61,7 @@ const struct call_ops service_ops = {
 const struct call_ops replay_ops = {
     .changed = changed,
     .flushed = flushed,
+    .swapped = swapped,
     .expired = expired,
     .notify = notify_event,
     .ready = blocked_note,

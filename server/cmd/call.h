@@ -84,8 +84,10 @@ struct call_ops {
     void (*propagate)(struct call *c, int db, int argc, const struct bytes *argv);
     /* A key was changed, deleted, or came to be: WATCH and tracking. */
     void (*changed)(struct call *c, int db, struct bytes key);
-    /* A whole database is about to be emptied (db -1: all); before and after a swap, for both. */
+    /* A whole database is about to be emptied (db -1: all). */
     void (*flushed)(struct call *c, int db);
+    /* Two databases were exchanged. */
+    void (*swapped)(struct call *c, int a, int b);
     void (*notify)(struct call *c, int notify_class, const char *event, int db, struct bytes key);
     /* A key now holds a value of this kind that blocked clients may wait for. */
     void (*ready)(struct call *c, int db, struct bytes key, enum value_kind kind);

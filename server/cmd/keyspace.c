@@ -119,12 +119,6 @@ void cmd_flushall(struct call *c) {
     reply_ok(c);
 }
 
-static void tell_flushed(struct call *c, int a, int b) {
-    if (!c->ops->flushed) return;
-    c->ops->flushed(c, a);
-    c->ops->flushed(c, b);
-}
-
 void cmd_swapdb(struct call *c) {
     int64_t a, b, last = store_databases(c->store) - 1;
     if (!arg_int_range(c, 1, INT_MIN, INT_MAX, "ERR invalid first DB index", &a)) return;
@@ -133,9 +127,8 @@ void cmd_swapdb(struct call *c) {
         reply_error(c, "ERR DB index is out of range");
         return;
     }
-    tell_flushed(c, (int)a, (int)b); /* the keys that go */
-    store_swap(c->store, (int)a, (int)b);
-    tell_flushed(c, (int)a, (int)b); /* and those that come */
+    if (a != b) store_swap(c->store, (int)a, (int)b);
+    if (a != b && c->ops->swapped) c->ops->swapped(c, (int)a, (int)b);
     c->dirty++;
     reply_ok(c);
 }

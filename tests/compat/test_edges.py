@@ -11,6 +11,16 @@ import servers  # noqa: E402
 import tap  # noqa: E402
 
 BLOCKS = {
+    "WATCH: what had expired before is gone already": """
+        debug set-active-expire 0 ;; set x v pxat 1 ;; watch x ;; exists x ;; multi ;; ping ;; exec ;; set x v pxat 1 ;; watch x ;; flushdb ;; multi ;; ping ;; exec
+        set x v pxat 1 ;; watch x ;; set x w ;; multi ;; ping ;; exec ;; watch x ;; flushall ;; multi ;; ping ;; exec ;; watch x ;; flushall ;; multi ;; ping ;; exec
+        set x v pxat 1 ;; watch x ;; del x ;; set x w ;; multi ;; ping ;; exec ;; watch x ;; pexpireat x 1 ;; multi ;; ping ;; exec ;; watch x ;; debug set-active-expire 1""",
+    "WATCH: databases exchanged": """
+        debug set-active-expire 0 ;; watch x ;; swapdb 0 1 ;; multi ;; ping ;; exec ;; set x v pxat 1 ;; watch x ;; swapdb 0 1 ;; multi ;; ping ;; exec
+        watch x ;; swapdb 0 1 ;; multi ;; ping ;; exec ;; flushall ;; set x v ;; watch x ;; swapdb 0 1 ;; multi ;; ping ;; exec ;; watch x ;; swapdb 0 1 ;; multi ;; ping ;; exec
+        watch x ;; swapdb 0 0 ;; multi ;; ping ;; exec ;; watch x ;; swapdb 2 3 ;; multi ;; ping ;; exec ;; select 1 ;; set x v pxat 1 ;; select 0 ;; flushdb ;; set x v pxat 1
+        watch x ;; swapdb 0 1 ;; multi ;; ping ;; exec ;; watch x ;; swapdb 1 0 ;; set x y ;; multi ;; ping ;; exec ;; watch x y ;; select 1 ;; watch x ;; swapdb 0 1 ;; multi ;; ping ;; exec ;; select 0
+        debug set-active-expire 1""",
     "ZADD: options and their errors": """
         zadd ;; zadd k ;; zadd k 1 ;; zadd k 1 a 2 ;; zadd k nx ;; zadd k nx 1 a ;; zadd k nx xx 1 a ;; zadd k nx gt 1 a ;; zadd k gt lt 1 a
         zadd k xx nx gt 1 ;; zadd k incr 1 a 2 b ;; zadd k nx incr 5 a ;; zadd k nx incr 5 z ;; zadd k xx incr 5 y ;; zadd k ch 1 a 2 b 3 c ;; zadd k ch 9 a 2 b 4 d
