@@ -62,7 +62,8 @@ static void after_a_jump(void) {
     clock_near_read(&near);
     uint64_t after = clock_boot_ns();
     ok(near.rate <= 0, "a jump of the counter is not believed");
-    ok(near.boot_ns <= after, "and changes no time");
+    /* An estimate made before may have been ahead, by less than the millisecond that it may live for. */
+    ok(near.boot_ns <= after + NS_PER_MS, "and changes no time");
 }
 
 int main(void) {
