@@ -1,23 +1,33 @@
 """The same seeded commands to Duet and to redis-server 7.0: replies equal byte for byte (after sorting what has no
-order), and equal data at the end. DUET_FULL=1 sends millions."""
-# timeout: 280
+order), and equal data at the end. Two million of them, tens of millions with DUET_FULL=1: sessions, alternately RESP2 and RESP3, on two pairs
+of servers side by side."""
+# timeout: 320
 
+import contextlib
+import io
+import multiprocessing
 import os
 import random
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import servers  # noqa: E402
 import tap  # noqa: E402
 from dataset import data, differing, fields, pairs  # noqa: E402
 from differences import allowed  # noqa: E402
+from rawpipe import RawPipe, replies  # noqa: E402
 from words import Words  # noqa: E402
 
-BATCH = 200
-SESSIONS, COMMANDS = (60, 50_000) if tap.FULL else (4, 40_000)  # every other session speaks RESP3
+BATCH = 400
+SESSIONS, COMMANDS = (400, 100_000) if tap.FULL else (20, 100_000)  # every other session speaks RESP3
+BUDGET_S = 2400 if tap.FULL else 200  # a machine that is too slow or too busy begins no session after that, and says so
+LANES = 2
 CLOSE_MS = 5000  # stamps that are counted from now are read at two moments
 UNORDERED = {b"KEYS", b"HKEYS", b"HVALS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"SPOP"}
 PAIRS = {b"HGETALL"}
+APART = {b"SCAN", b"HSCAN", b"SSCAN", b"ZSCAN", b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER", b"SORT", b"SORT_RO", b"XPENDING", b"XINFO", b"RANDOMKEY", b"DUMP",
+         b"DBSIZE", b"OBJECT"}  # with the three above, what `same` and differences.py know of
 TIMES = {b"TTL": 1000, b"PTTL": 1, b"EXPIRETIME": 1000, b"PEXPIRETIME": 1}
 
 
@@ -114,36 +124,42 @@ def sorted_alike(words, ours, theirs):
 
 class Comparison:
     def __init__(self, duet, redis, protocol):
-        self.duet, self.redis = duet.wire(), redis.wire()
-        for wire in (self.duet, self.redis):
-            wire.call("FLUSHALL")
-            wire.call("HELLO", protocol)
+        self.pipe = RawPipe((duet, redis), UNORDERED | PAIRS | TIMES.keys() | APART)
+        self.pipe.call("FLUSHALL")
+        self.pipe.call("HELLO", protocol)
         self.sent, self.different, self.known = 0, 0, {}
-        self.recent = []
+        self.before, self.rows = [], []  # the batch before this one, and this one
 
     def run(self, batch):
-        ours, theirs = self.duet.pipeline(batch), self.redis.pipeline(batch)
-        for words, a, b in zip(batch, ours, theirs):
-            self.sent += 1
-            self.recent = (self.recent + [(words, a, b)])[-400:]
+        self.before, self.rows = self.rows, self.pipe.receive(self.pipe.send(batch))
+        self.sent += len(batch)
+        for i, (commands, ours, theirs) in enumerate(self.rows):
+            if ours != theirs:
+                self.look(i, commands, replies(ours), replies(theirs))
+
+    def look(self, row, commands, ours, theirs):
+        if not len(ours) == len(theirs) == len(commands):
+            self.report(row, commands[0], b"%d replies" % len(ours), b"%d replies to %d commands" % (len(theirs), len(commands)))
+        for words, a, b in zip(commands, ours, theirs):
             if same(words, a, b):
                 continue
             name = allowed(words, a[0], b[0])
             if name:
                 self.known[name] = self.known.get(name, 0) + 1
             else:
-                self.report(words, a[0], b[0])
+                self.report(row, words, a[0], b[0])
 
-    def report(self, words, ours, theirs):
+    def report(self, row, words, ours, theirs):
         self.different += 1
         if self.different > 10:
             return
         tap.say("differs: %r" % (words,))
-        tap.say("  duet  %r" % ours[:300])
-        tap.say("  redis %r" % theirs[:300])
-        named = [(w, a) for w, a, _ in self.recent[:-1] if len(w) > 1 and len(words) > 1 and words[1] in w[1:]]
+        tap.say("  duet  %.300r" % ours)
+        tap.say("  redis %.300r" % theirs)
+        earlier = [(w, a) for commands, raw, _ in self.before + self.rows[:row + 1] for w, (a, _) in zip(commands, replies(raw)) if w is not words]
+        named = [(w, a) for w, a in earlier if len(w) > 1 and len(words) > 1 and words[1] in w[1:]]
         for w, a in named[-4:]:
-            tap.say("  before it: %r -> %r" % (w, a[0][:80]))
+            tap.say("  before it: %.300r -> %r" % (w, a[:80]))
 
 
 def session(duet, redis, seed, protocol):
@@ -152,12 +168,13 @@ def session(duet, redis, seed, protocol):
     try:
         while comparison.sent < COMMANDS and comparison.different < 30:
             comparison.run([words.command() for _ in range(BATCH)])
-    except ConnectionError as e:
-        tap.ok(False, title + "both servers stay up (%s)" % e)
-        tap.say("the last commands: %r" % [w for w, _, _ in comparison.recent[-3:]])
+    except OSError as e:
+        tap.ok(False, title + "both servers stay up and answer (%s)" % e)
+        tap.say("the last commands: %.3000r" % [w for commands, _, _ in comparison.rows[-3:] for w in commands])
         tap.say(duet.log_tail())
         return False
-    tap.say(title + "known differences: %s" % (comparison.known or "none"))
+    if comparison.known:
+        tap.say(title + "known differences: %s" % comparison.known)
     tap.equal(comparison.different, 0, title + "replies to %d commands are redis-server's" % comparison.sent)
     left = differing(data(duet.wire()), data(redis.wire()))
     for line in left[:10]:
@@ -165,13 +182,50 @@ def session(duet, redis, seed, protocol):
     return tap.ok(not left, title + "the data are equal at the end")
 
 
+def lane(number, pair, seed, results):
+    """Every LANES-th session, on a pair of servers of its own. What it prints comes out in pieces of a session."""
+    until = time.monotonic() + BUDGET_S
+    for i in range(number, SESSIONS, LANES):
+        if time.monotonic() > until:
+            results.put((0, 0, "# %d sessions did not begin: the machine is slow or busy\n" % len(range(i, SESSIONS, LANES))))
+            break
+        text, before = io.StringIO(), dict(tap.counts)
+        with contextlib.redirect_stdout(text):
+            try:
+                well = session(*pair, seed + i, 2 + i // LANES % 2)
+            except Exception as e:  # whatever it is, it is told
+                tap.ok(False, "seed %d: %r" % (seed + i, e))
+                well = False
+        results.put((tap.counts["ok"] - before["ok"], tap.counts["not ok"] - before["not ok"], text.getvalue()))
+        if not well:
+            break
+    results.put(None)
+
+
 def test_generated():
     """Generated commands are answered as redis-server answers them"""
-    seed = tap.seed()
-    duet, redis = servers.pair(["--sanitize-dump-payload", "yes"])
-    for i in range(SESSIONS):
-        if not session(duet, redis, seed + i, 2 + i % 2):
-            return
+    seed, began = tap.seed(), time.monotonic()
+    fork = multiprocessing.get_context("fork")
+    results = fork.SimpleQueue()
+    pairs_of_servers = [servers.pair(["--sanitize-dump-payload", "yes"]) for _ in range(LANES)]
+    lanes = [fork.Process(target=lane, args=(i, pair, seed, results), daemon=True) for i, pair in enumerate(pairs_of_servers)]
+    for p in lanes:
+        p.start()
+    running, sessions = LANES, 0
+    while running:
+        result = results.get()
+        if result is None:
+            running -= 1
+            continue
+        for name, n in zip(("ok", "not ok"), result):
+            tap.counts[name] += n
+        sys.stdout.write(result[2])
+        sys.stdout.flush()
+        sessions += result[0] + result[1] > 0
+    for p in lanes:
+        p.join()
+    took = time.monotonic() - began
+    tap.say("%d sessions in %.0f s: about %.0f commands a second" % (sessions, took, sessions * COMMANDS / took))
 
 
 def test_expiry():

@@ -353,6 +353,8 @@ class Words(ZsetWords, GeoWords, HllWords, DumpWords, StreamWords):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""
         words = self.pick(self.ONLY or self.FAMILIES)(self)
         r = self.rng.random()
+        if words[1:] and words[1].startswith(b"xf"):
+            return words  # only ids of the far future keep the two clocks out of it
         odd = self.value()
         if odd.isdigit() and len(odd) < 9 and words[0] in TIMED:
             odd = b"123456789"  # no key shall end during the test: the two servers would notice at two moments
