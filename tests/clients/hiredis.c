@@ -1,5 +1,4 @@
-/* What a C program does with Debian's hiredis. test_hiredis.py runs it:
- * `hiredis PORT SOCKET`, or with a third word `alone` without pub/sub and scripts. */
+/* What a C program does with Debian's hiredis. test_hiredis.py runs it: `hiredis PORT SOCKET`. */
 #include <hiredis/adapters/libev.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
@@ -133,13 +132,12 @@ static struct {
     struct ev_loop *loop;
     redisAsyncContext *a, *sub;
     int answers, in_order, messages, ended;
-    bool with_messages;
 } async;
 
 static void hang_up_when_done(void) {
-    if (async.answers < 5000 || (async.with_messages && async.messages < 1000)) return;
+    if (async.answers < 5000 || async.messages < 1000) return;
     redisAsyncDisconnect(async.a);
-    if (async.with_messages) redisAsyncDisconnect(async.sub);
+    redisAsyncDisconnect(async.sub);
 }
 
 static void answered(redisAsyncContext *a, void *reply, void *mine) {
@@ -185,14 +183,11 @@ static redisAsyncContext *dial_async(void) {
     return a;
 }
 
-static void asynchronous(bool with_messages) {
+static void asynchronous(void) {
     async.loop = ev_loop_new(0);
-    async.with_messages = with_messages;
     async.a = dial_async();
-    if (with_messages) {
-        async.sub = dial_async();
-        redisAsyncCommand(async.sub, message, NULL, "SUBSCRIBE c");
-    }
+    async.sub = dial_async();
+    redisAsyncCommand(async.sub, message, NULL, "SUBSCRIBE c");
     for (intptr_t i = 0; i < 5000; i++) {
         redisAsyncCommand(async.a, answered, (void *)i, "INCR async");
     }
@@ -202,8 +197,8 @@ static void asynchronous(bool with_messages) {
     ev_unref(async.loop);
     ev_run(async.loop, 0);
     is_int(async.in_order, 5000, "5000 asynchronous answers in order");
-    if (with_messages) is_int(async.messages, 1000, "1000 messages in order");
-    is_int(async.ended, 1 + with_messages, "and the connections end well");
+    is_int(async.messages, 1000, "1000 messages in order");
+    is_int(async.ended, 2, "and the connections end well");
 }
 
 static void reconnect(void) {
@@ -221,13 +216,12 @@ static void reconnect(void) {
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
     port = atoi(argv[1]);
-    bool all = argc == 3;
     setvbuf(stdout, NULL, _IOLBF, 0);
     replies();
     pipeline();
     big(argv[2]);
     reconnect();
-    if (all) script();
-    asynchronous(all);
+    script();
+    asynchronous();
     return done();
 }

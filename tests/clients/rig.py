@@ -45,33 +45,6 @@ class Server(servers.Server):
         self.start()
 
 
-def lacks(command, *names):
-    """Those of the commands that the server does not have."""
-    with Server(command) as s, s.connect() as c:
-        return [n for n, row in zip(names, c.cmd("COMMAND", "INFO", *names)) if row is None]
-
-
-def when(test, *names):
-    """The test, or a line that it was skipped for commands that the server does not have."""
-    def one(command):
-        missing = lacks(command, *names) if names else []
-        if missing:
-            tap.skip((test.__doc__ or test.__name__).strip(), "there is no %s yet" % " ".join(missing))
-        else:
-            test(command)
-    one.__doc__ = test.__doc__ or test.__name__
-    return one
-
-
-def having(command, needs):
-    """Of {test: commands that it needs} those that the server can be asked for; the others are told as skipped."""
-    missing = set(lacks(command, *sorted({n for names in needs.values() for n in names})))
-    for test, names in needs.items():
-        if missing & set(names):
-            tap.skip(test, "there is no %s yet" % " ".join(sorted(missing & set(names))))
-    return [test for test, names in needs.items() if not missing & set(names)]
-
-
 def tls(authority):
     """Options of a server with TLS on a free port of its own, and that port."""
     authority.make("server")

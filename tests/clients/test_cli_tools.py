@@ -248,7 +248,5 @@ def valkey(command):
         tap.equal(len(cli(s, "--scan", program=program).split()), 581, "--scan")
 
 
-NEEDS = [(biggest, []), (scanning, []), (pipe, []), (latencies, []), (dumps, ["SYNC"]), (formats, []), (watching, ["MONITOR", "SUBSCRIBE"]), (tracking, ["SUBSCRIBE"]),
-         (scripting, ["EVAL"]), (valkey, [])]
 if __name__ == "__main__":
-    rig.main(*[rig.when(test, *names) for test, names in NEEDS])
+    rig.main(biggest, scanning, pipe, latencies, dumps, formats, watching, tracking, scripting, valkey)

@@ -7,12 +7,10 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig
 
-NEEDS = {"values": [], "scripts": ["EVAL"], "messages": ["SUBSCRIBE", "MONITOR"], "streams": ["XADD", "XREADGROUP"], "lists": []}
-
 
 def ioredis(command):
     """ioredis"""
-    rig.node(command, "ioredis.js", *rig.having(command, NEEDS))
+    rig.node(command, "ioredis.js")
 
 
 if __name__ == "__main__":

@@ -119,4 +119,4 @@ def fan_out(command):
 
 
 if __name__ == "__main__":
-    rig.main(tasks, dead_consumer, rig.when(fan_out, "SUBSCRIBE"))
+    rig.main(tasks, dead_consumer, fan_out)

@@ -6,15 +6,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig
-import tap
-
-NEEDS = {"values": [], "watch": [], "scripts": ["EVAL"], "messages": ["SUBSCRIBE", "SPUBLISH"], "tracking": ["SUBSCRIBE"], "work": [],
-         "streams": ["XADD", "XREADGROUP"], "transports": [], "crashes": []}
 
 
 def node_redis(command):
     """node-redis"""
-    rig.node(command, "node_redis.js", *rig.having(command, NEEDS))
+    rig.node(command, "node_redis.js")
 
 
 if __name__ == "__main__":

@@ -24,4 +24,4 @@ def bee_queue(command):
 
 
 if __name__ == "__main__":
-    rig.main(rig.when(bullmq, "EVAL", "XADD", "BZPOPMIN"), rig.when(bull, "EVAL", "SUBSCRIBE"), rig.when(bee_queue, "EVAL", "SUBSCRIBE"))
+    rig.main(bullmq, bull, bee_queue)

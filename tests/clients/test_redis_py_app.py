@@ -431,7 +431,5 @@ def sketches(command):
         tap.ok(r.restore("h2", 50000, r.dump("h")) and r.hgetall("h2") == {b"a": b"1", b"b": b"2"} and 0 < r.pttl("h2") <= 50000, "DUMP and RESTORE")
 
 
-NEEDS = [(optimistic_lock, []), (scripts, ["EVAL", "SCRIPT"]), (messages, ["SUBSCRIBE"]), (workers, ["BLMOVE"]), (streams, ["XADD", "XREADGROUP"]),
-         (big_and_binary, []), (secure, []), (crash, []), (patterns, []), (sketches, ["PFADD", "DUMP"])]
 if __name__ == "__main__":
-    rig.main(*[rig.when(test, *names) for test, names in NEEDS])
+    rig.main(optimistic_lock, scripts, messages, workers, streams, big_and_binary, secure, crash, patterns, sketches)

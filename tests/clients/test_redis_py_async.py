@@ -214,4 +214,4 @@ async def crash(command):
 
 
 if __name__ == "__main__":
-    rig.main(tasks, contention, blocking, rig.when(locks, "EVAL"), rig.when(messages, "SUBSCRIBE"), rig.when(streams, "XADD", "XREADGROUP"), crash)
+    rig.main(tasks, contention, blocking, locks, messages, streams, crash)

@@ -144,4 +144,4 @@ def queues(command):
 
 
 if __name__ == "__main__":
-    rig.main(rig.when(queues, "SUBSCRIBE", "XADD", "XREVRANGE"))
+    rig.main(queues)

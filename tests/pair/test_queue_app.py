@@ -91,31 +91,25 @@ def queues():
     """queues over a failover"""
     with pairlab.Pair() as pair:
         old = pair.settled()
-        with pair.client() as c:
-            scripts = c.execute_command("COMMAND INFO", "evalsha", "xadd")
-        lists, bull = ListQueue(pair), None if None in scripts else BullQueue()
+        lists, bull = ListQueue(pair), BullQueue()
         try:
-            tap.until(lambda: len(lists.ended) > 60 and (not bull or len(bull.ended) > 60), 60, "both queues are at work")
-            under_way = set(bull.accepted) - set(bull.ended) if bull else set()
+            tap.until(lambda: len(lists.ended) > 60 and len(bull.ended) > 60, 60, "both queues are at work")
+            under_way = set(bull.accepted) - set(bull.ended)
             old.power_cut()
             tap.until(lambda: pair.master is old.other, 30, "the slave takes over")
             tap.ok(tap.until(lambda: len(lists.accepted) == JOBS and set(lists.accepted) <= lists.ended | lists.doubted and len(lists.client().smembers("done")) == JOBS, 60),
                    "lists: the master loses power: every job that was accepted is done")
             again = {j for j, n in lists.begun.items() if n > 1}
             tap.equal(again - lists.doubted, set(), "lists: only what was in doubt was done again (%d)" % len(again)) or tap.say(str(lists.doubted))
-            if not bull:
-                tap.skip("bullmq over a failover", "there are no scripts and streams yet")
-                return
             tap.ok(tap.until(lambda: bull.all_in and set(bull.accepted) <= set(bull.ended), 60), "bullmq: every job that was accepted is done")
             again = {j for j, n in bull.begun.items() if n > 1}
             tap.ok(len(again) <= 4 + len(under_way), "bullmq: only what was under way was done again (%d)" % len(again)) or tap.say(str(again))
             tap.equal(bull.failed, [], "bullmq: none failed")
         finally:
             lists.finished.set()
-            if bull:
-                tap.say("begun %d, ended %d, accepted %d" % (sum(bull.begun.values()), sum(bull.ended.values()), len(bull.accepted)))
-                bull.process.kill()
-                bull.process.wait()
+            tap.say("bullmq: begun %d, ended %d, accepted %d" % (sum(bull.begun.values()), sum(bull.ended.values()), len(bull.accepted)))
+            bull.process.kill()
+            bull.process.wait()
 
 
 tap.main(queues)

@@ -145,5 +145,4 @@ async function lists() {
     equal(await within(lost, 'brpop'), ['never', 'x'], 'a blocked BRPOP is asked again after a crash');
 }
 
-const tests = { values, scripts, messages, streams, lists };
-main(...process.argv.slice(2).map(name => closing(tests[name])));
+main(...[values, scripts, messages, streams, lists].map(closing));

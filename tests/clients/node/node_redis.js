@@ -320,5 +320,4 @@ async function crashes() {
     equal(lost, 0, `of ${all} acknowledged writes none is lost`);
 }
 
-const tests = { values, watch, scripts, messages, tracking, work, streams, transports, crashes };
-main(...process.argv.slice(2).map(name => closing(tests[name])));
+main(...[values, watch, scripts, messages, tracking, work, streams, transports, crashes].map(closing));
