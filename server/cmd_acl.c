@@ -121,7 +121,7 @@ static void acl_log(struct call *c) {
 }
 
 static void acl_genpass(struct call *c) {
-    char hex[GENPASS_MAX_BITS / 4 + 1];
+    char hex[GENPASS_MAX_BITS / 4 + 1]; /* an even number of digits at most */
     int64_t bits = 256;
     if (c->argc > 3) {
         reply_unknown_subcommand(c);
@@ -135,7 +135,9 @@ static void acl_genpass(struct call *c) {
                      GENPASS_MAX_BITS);
         return;
     }
-    rand_hex(hex, ((size_t)bits + 3) / 4);
+    size_t digits = ((size_t)bits + 3) / 4;
+    rand_hex(hex, digits + digits % 2);
+    hex[digits] = '\0';
     reply_bulk_str(c, hex);
 }
 

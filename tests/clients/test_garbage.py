@@ -11,7 +11,8 @@ import servers
 import tap
 
 NEVER = {"shutdown", "psync", "sync", "replicaof", "slaveof", "failover", "quit", "reset", "debug", "save", "bgsave", "monitor", "wait",
-         "client|kill", "client|pause", "client|reply", "config|set", "config|rewrite", "bgrewriteaof", "replconf", "hello"}
+         "client|kill", "client|pause", "client|reply", "config|set", "config|rewrite", "bgrewriteaof", "replconf", "hello",
+         "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"}  # these answer each word
 WORDS = ["", "a", "b", "k1", "k2", "k3", "0", "1", "-1", "2", "10", "99999999999999999999", "9223372036854775807", "-9223372036854775808",
          "1.5", "nan", "inf", "-inf", "1e400", "*", "[", "k*", "\x00\xff", "EX", "PX", "EXAT", "PXAT", "NX", "XX", "GT", "LT", "KEEPTTL", "GET",
          "PERSIST", "BYTE", "BIT", "AND", "OR", "XOR", "NOT", "REPLACE", "DB", "COPY", "MATCH", "COUNT", "TYPE", "string", "ASYNC", "SYNC",
