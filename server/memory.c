@@ -194,7 +194,7 @@ static void memory_usage(struct call *c) {
         }
     }
     /* Every kind counts its bytes as they come and go, so nothing is sampled. */
-    const struct entry *e = call_peek(c, c->argv[2]);
+    const struct entry *e = call_inspect(c, c->argv[2]);
     if (!e) {
         reply_null(c);
         return;

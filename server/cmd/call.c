@@ -191,9 +191,15 @@ struct entry *call_write(struct call *c, struct bytes key) {
     return call_write_db(c, c->db, key);
 }
 
-struct entry *call_peek(struct call *c, struct bytes key) {
+struct entry *call_inspect(struct call *c, struct bytes key) {
     struct entry *e = find(c, c->db, key);
     if (c->ops->looked_up) c->ops->looked_up(c, e != NULL);
+    return e;
+}
+
+struct entry *call_peek(struct call *c, struct bytes key) {
+    struct entry *e = call_inspect(c, key);
+    if (!e) call_notify(c, NOTIFY_MISS, "keymiss", key);
     return e;
 }
 

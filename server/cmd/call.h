@@ -206,8 +206,10 @@ struct entry *call_read(struct call *c, struct bytes key);
 struct entry *call_write(struct call *c, struct bytes key);
 struct entry *call_read_db(struct call *c, int db, struct bytes key);
 struct entry *call_write_db(struct call *c, int db, struct bytes key);
-/* Without marking the access (OBJECT, TYPE, TTL, EXISTS do not touch). */
+/* Without marking the access (TYPE, TTL, EXISTS do not touch). */
 struct entry *call_peek(struct call *c, struct bytes key);
+/* Nor telling of a miss (OBJECT, MEMORY). */
+struct entry *call_inspect(struct call *c, struct bytes key);
 /* Asks the memory for the keys argv[i], argv[i + step] ... of a command that will look at them one after the
  * other: a bounded number of them, so again every CALL_ASK_KEYS keys. */
 enum { CALL_ASK_KEYS = 16 };

@@ -56,6 +56,7 @@ static void rename_key(struct call *c, bool if_free) {
         if (there) store_delete(c->store, c->db, there);
         e = store_move(c->store, c->db, store_find(c->store, c->db, from), c->db, to);
         call_ready(c, c->db, to, e);
+        call_notify(c, NOTIFY_NEW, "new", to);
         call_changed(c, from);
         call_changed(c, to);
         c->dirty--; /* one change, as Redis counts */
@@ -146,7 +147,7 @@ void cmd_copy(struct call *c) {
 /* ---- OBJECT --------------------------------------------------------------------------------- */
 
 static struct entry *object(struct call *c) {
-    struct entry *e = call_peek(c, c->argv[2]);
+    struct entry *e = call_inspect(c, c->argv[2]);
     if (!e) reply_null(c);
     return e;
 }

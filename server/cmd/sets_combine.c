@@ -20,11 +20,10 @@ struct combining {
 static bool find_sets(struct combining *k, int first, bool *missing) {
     struct call *c = k->c;
     *missing = false;
-    for (int i = 0; i < k->count; i++)
-        call_read(c, c->argv[first + i]); /* what has expired goes first */
+    for (int i = 0; i < k->count; i++) /* what has expired goes first */
+        if (!call_is_kind(c, call_read(c, c->argv[first + i]), KIND_SET)) return false;
     for (int i = 0; i < k->count; i++) {
-        k->sets[i] = call_peek(c, c->argv[first + i]);
-        if (!call_is_kind(c, k->sets[i], KIND_SET)) return false;
+        k->sets[i] = call_write(c, c->argv[first + i]);
         *missing |= !k->sets[i];
     }
     return true;

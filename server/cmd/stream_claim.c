@@ -124,7 +124,8 @@ static void claim_all(struct call *c, struct claim *k, const struct xid *ids, in
 void cmd_xclaim(struct call *c) {
     struct claim k = {.name = c->argv[3]};
     int count = 0;
-    if (!streams_need_group(c, c->argv[1], c->argv[2], &k.ref)) return;
+    struct entry *e = call_read(c, c->argv[1]);
+    if (!streams_need_group(c, e, c->argv[1], c->argv[2], &k.ref)) return;
     if (!number_option(c, 4, "ERR Invalid min-idle-time argument for XCLAIM", &k.min_idle_ms))
         return;
     if (k.min_idle_ms < 0) k.min_idle_ms = 0;
@@ -197,8 +198,9 @@ void cmd_xautoclaim(struct call *c) {
     struct claim k = {.name = c->argv[3], .time_ms = c->now_ms};
     struct autoclaim a;
     struct buf deleted = BUF_INIT, claimed = BUF_INIT, *out = c->out;
+    struct entry *e = call_read(c, c->argv[1]);
     if (!autoclaim_words(c, &k, &a)) return;
-    if (!streams_need_group(c, c->argv[1], c->argv[2], &k.ref)) return;
+    if (!streams_need_group(c, e, c->argv[1], c->argv[2], &k.ref)) return;
     if (a.count > CLAIM_COUNT_MAX) {
         reply_error(c, "ERR Insufficient memory, failed allocating transient memory, COUNT too "
                        "high.");

@@ -25,9 +25,9 @@ bool streams_find_group(struct call *c, struct bytes key, struct bytes name,
     return find_group(c, call_read(c, key), key, name, ref);
 }
 
-bool streams_need_group(struct call *c, struct bytes key, struct bytes name,
+bool streams_need_group(struct call *c, struct entry *e, struct bytes key, struct bytes name,
                         struct group_ref *ref) {
-    if (!streams_find_group(c, key, name, ref)) return false;
+    if (!find_group(c, e, key, name, ref)) return false;
     if (ref->g) return true;
     reply_errorf(c, "NOGROUP No such key '%.*s' or consumer group '%.*s'", shown(key), key.p,
                  shown(name), name.p);

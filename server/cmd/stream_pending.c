@@ -115,7 +115,8 @@ void cmd_xpending(struct call *c) {
         return;
     }
     if (c->argc > 3 && !range_words(c, &r)) return;
-    if (!streams_need_group(c, c->argv[1], c->argv[2], &ref)) return;
+    struct entry *e = call_read(c, c->argv[1]);
+    if (!streams_need_group(c, e, c->argv[1], c->argv[2], &ref)) return;
     if (c->argc == 3)
         summary(c, ref.g);
     else

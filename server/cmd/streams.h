@@ -65,8 +65,9 @@ struct group_ref {
 /* The group of that name at the key, looked up for reading. False after an error; ref->g is NULL when key or group do not
  * exist. */
 bool streams_find_group(struct call *c, struct bytes key, struct bytes name, struct group_ref *ref);
-/* The same, where "NOGROUP" is the answer when there is none. */
-bool streams_need_group(struct call *c, struct bytes key, struct bytes name, struct group_ref *ref);
+/* The same, of an entry that was looked up (or NULL), where "NOGROUP" is the answer when there is none. */
+bool streams_need_group(struct call *c, struct entry *e, struct bytes key, struct bytes name,
+                        struct group_ref *ref);
 /* The consumer, seen now, made when it is new: with its event; *created, unless NULL, tells. */
 struct xconsumer *streams_consumer(struct call *c, const struct group_ref *ref, struct bytes name,
                                    bool *created);
