@@ -153,10 +153,6 @@ static bool execute(struct call *c, struct client *client, const struct request 
     c->failed = false;
     c->command = r->cmd;
     if (r->cmd) {
-        if (is_paused(client, r->cmd, r->argc, argv)) {
-            client_stall(client, STALL_PAUSE);
-            return false;
-        }
         if (client->thread && r->cmd->fn == cmd_psync) {
             client_move_here(client);
             return false;
@@ -165,6 +161,10 @@ static bool execute(struct call *c, struct client *client, const struct request 
         if (client->handshake) client->handshake = dispatch_is_handshake(r->cmd);
     }
     if (admit_quickly(client, r) || admit(c, client, r)) {
+        if (is_paused(client, r->cmd, r->argc, argv)) { /* what is refused is refused at once */
+            client_stall(client, STALL_PAUSE);
+            return false;
+        }
         if (client->multi && multi_active(client) && !multi_is_control(r->cmd))
             multi_queue(client, r->cmd, c->argc, c->argv);
         else if (__builtin_expect(server.spies, 0))
