@@ -98,6 +98,7 @@ static void fill_call(struct call *c, struct client *client, unsigned flags, int
     if (client->control) c->flags |= CALL_CONTROL;
     if (client->no_touch) c->flags |= CALL_NO_TOUCH;
     if (server.role != REPL_MASTER) c->flags |= CALL_ON_SLAVE;
+    if (server_paused()) c->flags |= CALL_HOLD_EXPIRY; /* a pause keeps everything as it is */
 }
 
 void dispatch_call(struct client *client, const struct command *cmd, int argc,

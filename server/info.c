@@ -57,7 +57,7 @@ static void section_server(struct buf *out) {
 static void section_clients(struct buf *out) {
     size_t blocked = 0, max_in = 0, max_out = 0;
     for (const struct client *c = server.clients; c; c = c->next) {
-        blocked += c->stall == STALL_WAIT || c->blocked;
+        blocked += c->stall == STALL_WAIT || c->stall == STALL_PAUSE || c->blocked;
         size_t in = client_input_bytes(c), unsent = client_output_bytes(c);
         if (in > max_in) max_in = in;
         if (unsent > max_out) max_out = unsent;
