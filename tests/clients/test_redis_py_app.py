@@ -403,7 +403,7 @@ def patterns(command):
         r.rpush("mylist", 3, 1, 2)
         r.mset({"w1": 30, "w2": 10, "w3": 20})
         tap.equal((r.sort("mylist"), r.sort("mylist", by="w*", get="#"), r.lpos("mylist", 2), r.copy("mylist", "copy"), r.lrange("copy", 0, -1)), (["1", "2", "3"], ["2", "3", "1"], 2, True, ["3", "1", "2"]), "SORT, LPOS, COPY")
-        tap.equal([len(r.acl_genpass(bits)) for bits in (1, 5, 12, 256, 4096)], [1, 2, 3, 64, 1024], "generated passwords of any length")
+        tap.equal([len(r.execute_command("ACL GENPASS", bits)) for bits in (1, 5, 12, 256, 4096)], [1, 2, 3, 64, 1024], "generated passwords of any length")
         computed = []
 
         def stampede(i):
