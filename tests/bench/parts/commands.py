@@ -1,8 +1,15 @@
 """The commands that are measured: patterns for the loader, what must be there before, how many requests."""
 
+import hashlib
+
 VALUE_64 = "x" * 64
 KEYS = 1000000  # preloaded, so that reads hit and memory is no toy's
 LISTS, SETS, HASHES = 1000, 1000, 100000
+
+
+def split(words):
+    """A pattern's words; a list stands for itself (scripts hold spaces)."""
+    return words.split() if isinstance(words, str) else list(words)
 
 
 class Command:
@@ -10,13 +17,22 @@ class Command:
     what a request costs beside a GET, in short: how many fewer of them are sent."""
 
     def __init__(self, name, words, before=None, weight=1.0, depths=(1, 16, 64), quick=True, limit=False):
-        self.name, self.words, self.weight, self.depths, self.quick, self.limit = name, words.split(), weight, depths, quick, limit
+        self.name, self.words, self.weight, self.depths, self.quick, self.limit = name, split(words), weight, depths, quick, limit
         self.slices = 5 if limit else 2  # more for what the design's figures rest on
         self.before = before or (lambda count: [])
 
     def count(self, depth, quick):
         """Requests that take a peer about half a second on a quiet core."""
         return int({1: 50000, 16: 250000, 64: 400000}[depth] / self.weight * (0.6 if quick and not self.limit else 1))
+
+
+UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
+LIMITER = ("local n = redis.call('incr', KEYS[1]) if n == 1 then redis.call('expire', KEYS[1], ARGV[1]) end "
+           "if n > tonumber(ARGV[2]) then return 0 end return 1")
+
+
+def sha(script):
+    return hashlib.sha1(script.encode()).hexdigest()
 
 
 def several(words, times):
@@ -49,5 +65,8 @@ COMMANDS = [
     Command("ZRANGE of 10", "ZRANGE ranking 1000 1009", weight=3, depths=(1, 16),
             before=lambda count: [("ZADD ranking " + " ".join("{i*%d} member:{i*20+%d:10}" % (7 + j, j) for j in range(20)), 5000)]),
     Command("EXPIRE", "EXPIRE key:{r:12} {r%1000+100000:6}", quick=False),
+    Command("script: lock released", "EVALSHA %s 1 lock:{r:12} token" % sha(UNLOCK), weight=3, before=lambda count: [(["SCRIPT", "LOAD", UNLOCK], 1)]),
+    Command("script: rate limiter", "EVALSHA %s 1 limit:{r%%10000:12} 60 100" % sha(LIMITER), weight=4, quick=False,
+            before=lambda count: [(["SCRIPT", "LOAD", LIMITER], 1)]),
     Command("PING", "PING", depths=(1, 16), quick=False),
 ]

@@ -2,7 +2,7 @@
 
 import rig
 from frame import Step
-from parts.commands import COMMANDS, PRELOAD
+from parts.commands import COMMANDS, PRELOAD, split
 
 ABOUT = "50 connections, one command at a time, 1, 16 and 64 requests in flight a connection"
 DEPTHS = (1, 16, 64)
@@ -22,7 +22,7 @@ def cells(bench):
 def bulk(server, words, count, **options):
     """Puts data in, unmeasured."""
     if count:
-        rig.load(server, words.split(), conns=4, pipeline=100, requests=count, max_ms=30000, **options)
+        rig.load(server, split(words), conns=4, pipeline=100, requests=count, max_ms=30000, **options)
 
 
 class Round:
