@@ -12,7 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import servers  # noqa: E402
 import tap  # noqa: E402
 from dataset import data, differing  # noqa: E402
-from words_script import ScriptWords  # noqa: E402
+from test_stream import Listener
+from words_script import ScriptWords, WriterWords  # noqa: E402
 
 LISTING = r"""
 local out, seen = {}, {}
@@ -158,6 +159,29 @@ def test_generated(duet, redis):
         tap.ok(not left, "seed %d, RESP%d: and leave the same data" % (seed, protocol))
 
 
+def test_stream(duet, redis):
+    """What slaves are told of scripts: their effects, in one group when there are several"""
+    seed = tap.seed()
+    words = WriterWords(random.Random(seed))
+    wires, listeners = [s.wire() for s in (duet, redis)], [Listener(s) for s in (duet, redis)]
+    told = different = 0
+    for step in range(COMMANDS // 100):
+        batch = [words.command() for _ in range(100)] + [[b"DISCARD"]]
+        mark = b"mark%d" % step
+        for w in wires:
+            w.pipeline(batch + [(b"SET", mark, b"x")])
+        ours, theirs = [each.until(mark) for each in listeners]
+        told += len(theirs)
+        if ours == theirs:
+            continue
+        different += 1
+        at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
+        tap.say("duet  %.400r\nredis %.400r" % (ours[max(at - 1, 0):at + 3], theirs[max(at - 1, 0):at + 3]))
+        if different == 3:
+            break
+    tap.equal(different, 0, "seed %d: %d commands in the stream are the same" % (seed, told))
+
+
 COUNTED = [
     "return redis.call('nosuch')", "return redis.pcall('nosuch')", "redis.pcall('nosuch') return 1", "return redis.error_reply('MY err')",
     "return {err = 'MY err'}", "error('x')", "error({err = 'OWN x'})", "return redis.call('get')", "return redis.call('lpush', 'str', 1)",
@@ -201,4 +225,4 @@ def main(test):
     return run
 
 
-tap.main(*[main(t) for t in (test_sandbox, test_cases, test_requests, test_generated, test_counts)])
+tap.main(*[main(t) for t in (test_sandbox, test_cases, test_requests, test_generated, test_stream, test_counts)])

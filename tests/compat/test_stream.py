@@ -78,4 +78,5 @@ def test_stream():
     follow(duet, redis, tap.seed())
 
 
-tap.main(test_stream)
+if __name__ == "__main__":  # test_script.py takes Listener from here
+    tap.main(test_stream)

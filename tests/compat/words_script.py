@@ -32,6 +32,42 @@ BODIES = [
 ]
 
 
+# What they do to the data is told to slaves: as one group, or singly, or not at all.
+WRITERS = [
+    b"return redis.call(unpack(ARGV))",
+    b"redis.pcall(unpack(ARGV)) redis.pcall(unpack(ARGV))",
+    b"for i = 1, 3 do redis.call('rpush', 'list' .. i, i) redis.pcall(unpack(ARGV)) end",
+    b"redis.call('incr', 'n') redis.pcall(unpack(ARGV)) return redis.call('get', 'n')",
+    b"redis.call('set', 'a', 1) redis.call('nosuch')",
+    b"redis.call('select', 3) redis.call('incr', 'three') redis.call('select', 0) redis.pcall(unpack(ARGV))",
+    b"redis.call('select', 5) redis.pcall(unpack(ARGV))",
+    b"redis.set_repl(redis.REPL_NONE) redis.call('incr', 'untold') redis.set_repl(redis.REPL_ALL) redis.pcall(unpack(ARGV))",
+    b"redis.pcall(unpack(ARGV)) redis.set_repl(redis.REPL_NONE) redis.call('hincrby', 'untold2', 'f', 1)",
+    b"redis.set_repl(redis.REPL_NONE) redis.call('lpush', 'untold3', 1) redis.call('set', 'gone', 1, 'pxat', 1) redis.call('get', 'gone')",
+    b"redis.call('publish', 'channel', 'message') redis.pcall(unpack(ARGV))",
+    b"redis.call('set', 'e', 1, 'pxat', 4102444800000) redis.call('del', 'e')",
+    b"return redis.call('get', 'a')",
+    b"redis.call('mset', 'a', 1, 'b', 2) redis.call('PEXPIREAT', 'a', 4102444800000) return redis.call('expireat', 'b', 5)",
+    b"#!lua flags=no-writes\nreturn redis.pcall(unpack(ARGV))",
+]
+
+
+class WriterWords(Words):
+    FAMILIES = [Words.hash, Words.set, Words.list, Words.zset]
+
+    def command(self):
+        while True:
+            words = super().command()
+            if words[0].upper() not in (b"SPOP", b"LMPOP", b"BLMPOP"):
+                break
+        r = self.rng.random()
+        if r < 0.1:
+            return words
+        if r < 0.2:
+            return self.pick([[b"MULTI"], [b"EXEC"], [b"DISCARD"]])
+        return [b"EVAL", self.pick(WRITERS), b"0"] + words
+
+
 class ScriptWords(Words):
     def called(self):
         while True:
