@@ -196,7 +196,7 @@ static int api_log(lua_State *L) {
     int argc = lua_gettop(L);
     if (argc < 2) return raise(L, "redis.log() requires two arguments or more.");
     if (!lua_isnumber(L, 1)) return raise(L, "First argument must be a number (log level).");
-    int level = (int)lua_tonumber(L, 1);
+    int level = small_number(lua_tonumber(L, 1));
     if (level < 0 || level > 3) return raise(L, "Invalid debug level.");
     struct buf text = BUF_INIT;
     for (int i = 2; i <= argc; i++) {
@@ -214,7 +214,7 @@ static int api_log(lua_State *L) {
 static int api_setresp(lua_State *L) {
     if (!engine.running) return wrong_place(L, "redis.setresp");
     if (lua_gettop(L) != 1) return raise(L, "redis.setresp() requires one argument.");
-    int resp = (int)lua_tonumber(L, 1);
+    int resp = small_number(lua_tonumber(L, 1));
     if (resp != 2 && resp != 3) return raise(L, "RESP version must be 2 or 3.");
     engine.resp = resp;
     return 0;
@@ -223,7 +223,7 @@ static int api_setresp(lua_State *L) {
 static int api_set_repl(lua_State *L) {
     if (!engine.running) return wrong_place(L, "redis.set_repl");
     if (lua_gettop(L) != 1) return raise(L, "redis.set_repl() requires two arguments.");
-    int where = (int)lua_tonumber(L, 1);
+    int where = small_number(lua_tonumber(L, 1));
     if (where & ~(SCRIPT_REPL_LOG | SCRIPT_REPL_SLAVES))
         return raise(L, "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or "
                         "REPL_NONE.");

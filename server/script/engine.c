@@ -188,9 +188,11 @@ size_t script_vm_bytes(void) {
 
 /* What scripts leave behind is collected while there is nothing else to do, not in the next one's time. */
 bool script_collect(void) {
-    if (engine.running) return false;
-    size_t now = script_vm_bytes();
-    if (now < engine.bytes_after_full * 2 + COLLECT_FROM_BYTES) return false;
+    if (!engine.grown || engine.running) return false;
+    if (script_vm_bytes() < engine.bytes_after_full * 2 + COLLECT_FROM_BYTES) {
+        engine.grown = false;
+        return false;
+    }
     if (!lua_gc(engine.lua, LUA_GCSTEP, COLLECT_STEP_KB)) return true;
     engine.bytes_after_full = script_vm_bytes();
     return false;

@@ -19,6 +19,7 @@ struct engine {
     lua_State *lua;
     const struct script_host *host;
     int handler_ref;         /* the error handler, in the registry */
+    bool grown;              /* a script ran since script_collect last found nothing to do */
     bool running;            /* inside script_run: redis.call and its like may be used */
     int resp;                /* of replies to redis.call: redis.setresp */
     size_t bytes_after_full; /* of the interpreter when its last whole collection ended */
@@ -46,6 +47,14 @@ void to_resp(lua_State *L, struct buf *out, int script_resp, struct script_run *
 void count_error(lua_State *L, struct script_run *run);
 /* The text of an error, "-" first; CR and LF become spaces. */
 void to_resp_error(struct buf *out, const char *text);
+
+/* A number without its fraction; what does not fit becomes the smallest one, as x86 converts it. */
+static inline int64_t whole_number(lua_Number n) {
+    return n >= -9223372036854775808.0 && n < 9223372036854775808.0 ? (int64_t)n : INT64_MIN;
+}
+static inline int small_number(lua_Number n) {
+    return n > -2147483649.0 && n < 2147483648.0 ? (int)n : INT32_MIN;
+}
 
 /* The array part that Lua's own growth arrives at for n elements: so `#` of an array with holes that a script
  * makes later is what it is in Redis. */

@@ -88,5 +88,6 @@ void script_run(struct script_run *run, struct buf *out) {
     lua_sethook(L, NULL, 0, 0);
     lua_pop(L, 1);
     engine.running = false;
+    engine.grown = true;
     collect_a_little(L);
 }

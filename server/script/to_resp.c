@@ -178,7 +178,7 @@ static void put(lua_State *L, struct buf *out, int script_resp, struct script_ru
         else
             resp_null(out, run->resp);
         break;
-    case LUA_TNUMBER: resp_int(out, (int64_t)lua_tonumber(L, -1)); break;
+    case LUA_TNUMBER: resp_int(out, whole_number(lua_tonumber(L, -1))); break;
     case LUA_TTABLE:
         if (!put_special(L, out, script_resp, run)) put_array(L, out, script_resp, run);
         break;
