@@ -44,17 +44,34 @@ void xstream_set_facts(struct store *s, int db, struct entry *e, const struct xs
     x->facts.first_id = first_id;
 }
 
+/* Where the first entry stands, as far as it is known, in the first node that has one; else 0. */
+static uint32_t first_offset(const struct xstream *x, struct xspot p) {
+    const struct xhint *h = &x->first;
+    bool here = h->edits == x->edits && xnode_at(x, p)->live && !xid_below(h->id, xspot_id(p));
+    return here ? h->offset : 0;
+}
+
+/* Of the node's entries from the known first one on, the first that is not marked. */
+static bool first_of(struct xstream *x, struct xspot p) {
+    const uint8_t *pack = xnode_at(x, p)->pack;
+    struct xmaster m = xnode_master(pack);
+    uint32_t from = first_offset(x, p);
+    const uint8_t *at = from ? pack + from : m.entries;
+    while (!xnode_at_end(at)) {
+        struct xentry en = xnode_entry(at, xspot_id(p), m.fields);
+        x->facts.first_id = en.id;
+        x->first = (struct xhint){en.id, (uint32_t)(at - pack), x->edits};
+        if (!(en.flags & ENTRY_MARKED)) return true;
+        at = xnode_behind(&en);
+    }
+    return false;
+}
+
 void xstream_refirst(struct xstream *x) {
     x->facts.first_id = XID_MIN;
-    for (struct xspot p = xtree_first(&x->nodes); x->length && p.leaf; p = xtree_next(p)) {
-        struct xmaster m = xnode_master(xnode_at(x, p)->pack);
-        for (const uint8_t *at = m.entries; m.live && !xnode_at_end(at);) {
-            struct xentry en = xnode_entry(at, xspot_id(p), m.fields);
-            x->facts.first_id = en.id;
-            if (!(en.flags & ENTRY_MARKED)) return;
-            at = xnode_behind(&en);
-        }
-    }
+    for (struct xspot p = xtree_first(&x->nodes); x->length && p.leaf; p = xtree_next(p))
+        if (xnode_at(x, p)->live && first_of(x, p)) return;
+    x->first.edits = 0;
 }
 
 /* ---- Adding ---------------------------------------------------------------------------------- */
@@ -152,15 +169,14 @@ bool xstream_delete(struct store *s, int db, struct entry *e, struct xid id) {
     struct xspot p = xtree_until(&x->nodes, id);
     if (!p.leaf) return false;
     struct xnode *n = xnode_at(x, p);
-    const uint8_t *at = xnode_find(n->pack, xspot_id(p), id);
+    const uint8_t *at = xstream_find(x, p, id);
     if (!at) return false;
     size_t before = xstream_open(s, db, e);
     if (n->live == 1)
         drop_node(x, p);
-    else
-        xnode_mark(&x->bytes, n, at);
+    else if (xnode_mark(&x->bytes, n, at))
+        xstream_edited(x);
     x->length--;
-    xstream_edited(x);
     if (xid_cmp(id, x->facts.max_deleted_id) > 0) x->facts.max_deleted_id = id;
     if (!x->length || xid_cmp(id, x->facts.first_id) == 0) xstream_refirst(x);
     xstream_shut(s, e, before);
@@ -239,9 +255,11 @@ size_t xstream_trim(struct store *s, int db, struct entry *e, const struct xstre
         }
         size_t most = how->by_id ? live : x->length - how->max_len;
         struct xid below = how->by_id ? how->min_id : XID_MAX;
-        size_t marked = xnode_mark_first(&x->bytes, n, xspot_id(p), most, below);
+        bool moved;
+        size_t marked =
+            xnode_mark_some(&x->bytes, n, first_offset(x, p), xspot_id(p), most, below, &moved);
         x->length -= marked;
-        xstream_edited(x);
+        if (moved) xstream_edited(x);
         done += marked;
         break;
     }

@@ -15,17 +15,25 @@ static void stand_on(struct xstream_cursor *c, struct xspot p) {
     c->inside = false;
 }
 
-/* The nearest known entry before c->low in that node. Its hint, or else another, is the cursor's from now on. */
-static void take_hint(struct xstream *x, struct xspot p, struct xstream_cursor *c) {
-    struct xhint *best = NULL;
-    for (int i = 0; p.leaf && i < XHINTS; i++) {
+static bool is_known(const struct xstream *x, const struct xhint *h, struct xspot node,
+                     struct xid id) {
+    return h->edits == x->edits && !xid_below(id, h->id) && !xid_below(h->id, xspot_id(node));
+}
+
+struct xhint *xstream_known(struct xstream *x, struct xspot node, struct xid id) {
+    struct xhint *best = is_known(x, &x->first, node, id) ? &x->first : NULL;
+    for (int i = 0; i < XHINTS; i++) {
         struct xhint *h = &x->hints[i];
-        if (h->edits != x->edits || !xid_below(h->id, c->low) || xid_below(h->id, xspot_id(p)))
-            continue;
-        if (!best || xid_below(best->id, h->id)) best = h;
+        if (is_known(x, h, node, id) && (!best || !xid_below(h->id, best->id))) best = h;
     }
-    c->start = best ? best->offset : 0;
-    c->hint = best ? best : &x->hints[x->next_hint++ % XHINTS];
+    return best;
+}
+
+/* The hint, or else one that another left, is the cursor's from now on. */
+static void take_hint(struct xstream *x, struct xspot p, struct xstream_cursor *c) {
+    struct xhint *known = p.leaf ? xstream_known(x, p, c->low) : NULL;
+    c->start = known ? known->offset : 0;
+    c->hint = known && known != &x->first ? known : &x->hints[x->next_hint++ % XHINTS];
     c->edits = x->edits;
 }
 
@@ -105,11 +113,16 @@ void xstream_field(struct xstream_cursor *c, struct bytes *field, struct bytes *
     c->left--;
 }
 
+const uint8_t *xstream_find(struct xstream *x, struct xspot node, struct xid id) {
+    const struct xhint *known = xstream_known(x, node, id);
+    return xnode_find(xnode_at(x, node)->pack, known ? known->offset : 0, xspot_id(node), id);
+}
+
 bool xstream_has(const struct entry *e, struct xid id) {
-    const struct xstream *x = xstream_of(e);
+    struct xstream *x = xstream_of(e);
     struct xspot p = xtree_until(&x->nodes, id);
     if (!p.leaf) return false;
-    return xnode_find(xnode_at(x, p)->pack, xspot_id(p), id) != NULL;
+    return xstream_find(x, p, id) != NULL;
 }
 
 bool xstream_last_entry(const struct entry *e, struct xid *id) {

@@ -28,6 +28,7 @@ struct xstream {
     uint32_t edits; /* grows when entries move in their nodes; never 0 */
     uint32_t next_hint;
     struct xhint hints[XHINTS]; /* readers write them: they are no part of the value */
+    struct xhint first;         /* the first entry: all before it in its node are marked */
     struct xid compacted;       /* how far a pass of store_compact has come in it */
 };
 
@@ -68,8 +69,14 @@ static inline struct xnode *xnode_at(const struct xstream *x, struct xspot p) {
 static inline void xstream_edited(struct xstream *x) {
     if (++x->edits) return;
     memset(x->hints, 0, sizeof x->hints); /* the numbers begin anew */
+    x->first.edits = 0;
     x->edits = 1;
 }
+
+/* The nearest known entry of that node that is not above the id: its hint, or NULL. */
+struct xhint *xstream_known(struct xstream *x, struct xspot node, struct xid id);
+/* As xnode_find, from there on. */
+const uint8_t *xstream_find(struct xstream *x, struct xspot node, struct xid id);
 
 /* Each change of a stream stands between these two. */
 static inline size_t xstream_open(struct store *s, int db, struct entry *e) {

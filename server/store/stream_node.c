@@ -44,9 +44,9 @@ const uint8_t *xnode_before(const uint8_t *pack, const uint8_t *behind) {
     return at;
 }
 
-const uint8_t *xnode_find(const uint8_t *pack, struct xid node_id, struct xid id) {
+const uint8_t *xnode_find(const uint8_t *pack, size_t from, struct xid node_id, struct xid id) {
     struct xmaster m = xnode_master(pack);
-    for (const uint8_t *at = m.entries; !xnode_at_end(at);) {
+    for (const uint8_t *at = from ? pack + from : m.entries; !xnode_at_end(at);) {
         struct xentry en = xnode_entry(at, node_id, m.fields);
         int cmp = en.flags & ENTRY_MARKED ? -1 : xid_cmp(en.id, id);
         if (cmp >= 0) return cmp ? NULL : at;
@@ -239,27 +239,31 @@ static void set_flags(struct xnode *n, const uint8_t *at) {
     set_number(n, at, xnode_number(at) | ENTRY_MARKED);
 }
 
-void xnode_mark(size_t *memory, struct xnode *n, const uint8_t *at) {
+bool xnode_mark(size_t *memory, struct xnode *n, const uint8_t *at) {
+    size_t total = lp_total(n->pack);
     must(!(xnode_number(at) & ENTRY_MARKED), "an entry is deleted once");
     set_flags(n, at);
     count_marked(memory, n, 1);
+    return lp_total(n->pack) != total;
 }
 
-size_t xnode_mark_first(size_t *memory, struct xnode *n, struct xid node_id, size_t most,
-                        struct xid below) {
-    size_t done = 0, fields = xnode_master(n->pack).fields;
-    const uint8_t *at = xnode_master(n->pack).entries;
+size_t xnode_mark_some(size_t *memory, struct xnode *n, size_t from, struct xid node_id,
+                       size_t most, struct xid below, bool *moved) {
+    struct xmaster m = xnode_master(n->pack);
+    size_t done = 0, total = lp_total(n->pack);
+    const uint8_t *at = from ? n->pack + from : m.entries;
     while (done < most && !xnode_at_end(at)) {
-        struct xentry en = xnode_entry(at, node_id, fields);
+        struct xentry en = xnode_entry(at, node_id, m.fields);
         if (xid_cmp(en.id, below) >= 0) break;
         if (!(en.flags & ENTRY_MARKED)) {
             set_flags(n, at);
-            en = xnode_entry(at, node_id, fields);
+            en = xnode_entry(at, node_id, m.fields);
             done++;
         }
         at = xnode_behind(&en);
     }
     if (done) count_marked(memory, n, (int64_t)done);
+    *moved = lp_total(n->pack) != total;
     return done;
 }
 

@@ -59,8 +59,9 @@ static inline bool xnode_at_end(const uint8_t *at) {
 }
 /* The flags of the entry before which `behind` stands (or the listpack's end), NULL: the master entry is. */
 const uint8_t *xnode_before(const uint8_t *pack, const uint8_t *behind);
-/* The entry of that id, if it is there and not marked; else NULL. */
-const uint8_t *xnode_find(const uint8_t *pack, struct xid node_id, struct xid id);
+/* The entry of that id, if it is there and not marked; else NULL. from: the offset of an entry that does not stand behind
+ * it; 0: the first. */
+const uint8_t *xnode_find(const uint8_t *pack, size_t from, struct xid node_id, struct xid id);
 /* The last entry's id, marked or not. */
 struct xid xnode_last_id(const uint8_t *pack, struct xid node_id);
 
@@ -80,11 +81,12 @@ bool xnode_append(size_t *memory, struct xnode *n, struct xid node_id, struct xi
 void xnode_close(size_t *memory, struct xnode *n);
 struct xnode xnode_of(size_t *memory, struct bytes listpack);
 void xnode_free(size_t *memory, struct xnode *n);
-/* Marks the entry, which must not be, and counts it. */
-void xnode_mark(size_t *memory, struct xnode *n, const uint8_t *at);
-/* Marks entries from the beginning on, as long as the id is below that one and no more than `most` of them; returns how many. */
-size_t xnode_mark_first(size_t *memory, struct xnode *n, struct xid node_id, size_t most,
-                        struct xid below);
+/* Marks the entry, which must not be, and counts it. True when entries have moved in the listpack. */
+bool xnode_mark(size_t *memory, struct xnode *n, const uint8_t *at);
+/* Marks entries from that one on (an offset; 0: the first), as long as the id is below that one and no more than `most`
+ * of them; returns how many. */
+size_t xnode_mark_some(size_t *memory, struct xnode *n, size_t from, struct xid node_id,
+                       size_t most, struct xid below, bool *moved);
 
 /* NULL, or what is wrong with a listpack (lp_valid holds) that shall be a node. *last: the last entry before, then the
  * last of this node. Marked entries may be out of order: XSETID can take last_id below them. */

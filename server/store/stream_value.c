@@ -131,9 +131,27 @@ static size_t verify_nodes(const struct xstream *x) {
     return bytes;
 }
 
+/* What is known of an entry's place is true. */
+static void verify_hint(const struct xstream *x, const struct xhint *h) {
+    struct xspot p = h->edits == x->edits ? xtree_until(&x->nodes, h->id) : XSPOT_NONE;
+    if (!p.leaf) return;
+    const struct xnode *n = xnode_at(x, p);
+    struct xmaster m = xnode_master(n->pack);
+    const uint8_t *at = m.entries, *wanted = n->pack + h->offset;
+    while (at < wanted && !xnode_at_end(at)) {
+        struct xentry en = xnode_entry(at, xspot_id(p), m.fields);
+        at = xnode_behind(&en);
+    }
+    must(at == wanted, "a known place is an entry's");
+    must(xid_cmp(xnode_entry(at, xspot_id(p), m.fields).id, h->id) == 0, "and that entry's");
+}
+
 void xstream_verify(const struct entry *e) {
     const struct xstream *x = xstream_of(e);
     struct xstream again = *x;
+    again.first.edits = 0;
+    for (int i = 0; i < XHINTS; i++) verify_hint(x, &x->hints[i]);
+    verify_hint(x, &x->first);
     size_t bytes = mem_class(sizeof *x) + verify_nodes(x) + xgroups_row_bytes(x);
     xstream_refirst(&again);
     must(xid_cmp(again.facts.first_id, x->facts.first_id) == 0, "the first entry is known");
