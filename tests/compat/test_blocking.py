@@ -435,4 +435,65 @@ def test_endings():
     both(pair, role, "a master that becomes a slave says so to who waits, and hangs up")
 
 
-tap.main(test_words, test_order, test_threads, test_endings)
+def test_wait():
+    """WAIT, and a reader of a stream, end with the role too"""
+    pair = servers.pair()
+
+    def role(*words):
+        def run(server):
+            other = server.wire()
+            other.call("XADD", "s", "1", "f", "v")
+            w = waits(server, *words)
+            other.call("REPLICAOF", "127.0.0.1", "1")
+            reply = w.read()[0]
+            try:
+                w.read()
+                closed = False
+            except ConnectionError:
+                closed = True
+            return reply, closed, other.call("REPLICAOF", "NO", "ONE")
+        return run
+    both(pair, role("WAIT", "1", "0"), "WAIT is told that the master became a slave, and hung up on")
+    both(pair, role("XREAD", "BLOCK", "0", "STREAMS", "s", "$"), "so is XREAD")
+
+
+def follower(command):
+    """A master of redis-server's, and a server of that command which follows it and takes writes."""
+    master = servers.Server("master", [os.path.join(tap.REDIS_BIN, "redis-server")])
+    slave = servers.Server("slave", command, ["--replica-read-only", "no", "--replicaof", "127.0.0.1 %d" % master.port])
+    tap.until(lambda: b"master_link_status:up" in slave.wire().call("INFO", "replication"), 30, "the slave's link is up")
+    return master, slave
+
+
+def test_followers():
+    """On a slave, who waits is woken by what the master sends, after each command or transaction as a whole"""
+    pairs = [follower([tap.DUET, "server"]), follower([os.path.join(tap.REDIS_BIN, "redis-server")])]
+
+    def woken(words, *commands):
+        def run(pair):
+            master, slave = pair
+            w = waits(slave, *words)
+            master.wire().pipeline([c.split() for c in commands])
+            return w.read()[0]
+        return run
+
+    for words, *commands in [
+            ("XREAD BLOCK 0 STREAMS s $", "XADD s 1 f v"), ("XREAD BLOCK 0 STREAMS s t $ $", "XADD s 2 f v", "XADD s 3 f v"),
+            ("XREAD BLOCK 0 STREAMS s $", "MULTI", "XADD s 4 f v", "XADD s 5 f v", "EXEC"), ("BLPOP q 0", "RPUSH q a b"),
+            ("BLPOP q2 0", "MULTI", "RPUSH q2 a", "RPUSH q2 b", "LPUSH q2 c", "EXEC"), ("BZPOPMIN z 0", "ZADD z 1 a 2 b"),
+            ("BLMOVE q3 q4 LEFT LEFT 0", "RPUSH q3 x")]:
+        both(pairs, woken(words.split(), *commands), "%s, woken by %s" % (words, commands))
+    for master, _ in pairs:
+        master.wire().call("XGROUP", "CREATE", "s", "g", "$")
+    for _, slave in pairs:
+        tap.until(lambda slave=slave: slave.wire().call("XINFO", "GROUPS", "s"), 20, "the group to be there")
+    group = "XREADGROUP GROUP g c BLOCK 0 STREAMS s >".split()
+    both(pairs, woken(group, "XADD s 6 f v"), "XREADGROUP, woken by XADD")
+    both(pairs, woken(group, "XGROUP DESTROY s g"), "XREADGROUP, whose group is destroyed")
+    for master, slave in pairs:
+        master.wire().call("XGROUP", "CREATE", "s", "g", "$")
+        tap.until(lambda slave=slave: slave.wire().call("XINFO", "GROUPS", "s"), 20, "the group to be there again")
+    both(pairs, woken(group, "DEL s"), "XREADGROUP, whose stream is deleted")
+
+
+tap.main(test_words, test_order, test_threads, test_endings, test_wait, test_followers)
