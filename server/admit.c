@@ -16,10 +16,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* A refused EXEC discards its transaction and says so. */
+/* A refused EXEC discards its transaction and says so, even when there is none. */
 static void reply_refusal(struct call *c, const struct command *cmd, const char *text) {
     struct client *client = c->client;
-    if (!cmd || cmd->fn != multi_exec || !multi_active(client)) {
+    if (!cmd || cmd->fn != multi_exec) {
         reply_error(c, text);
         return;
     }
@@ -44,6 +44,7 @@ static bool is_http(struct bytes word) {
 }
 
 static bool refuse_unknown(struct call *c, const struct request *r) {
+    if (!r->cmd || c->argc > 1) ((struct client *)c->client)->last_command = NULL;
     if (!r->cmd && is_http(c->argv[0])) {
         struct client *client = c->client;
         log_warning("closing client %llu: it speaks HTTP (POST or Host:), perhaps a browser that a "
@@ -155,6 +156,14 @@ static bool check_busy(struct call *c, const struct client *client, const struct
     return refuse(c, cmd, ERR_BUSY);
 }
 
+/* To Redis, who monitors is a replica. */
+static bool check_monitor(struct call *c, const struct command *cmd, uint32_t flags) {
+    const struct client *client = c->client;
+    if (client->only_pubsub || !(flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)))
+        return true;
+    return refuse(c, cmd, "ERR Replica can't interact with the keyspace");
+}
+
 /* The order is that of redis-server's processCommand; a node without a role comes before what a master checks. */
 bool admit(struct call *c, struct client *client, const struct request *r) {
     const struct command *cmd = r->cmd;
@@ -179,6 +188,7 @@ bool admit(struct call *c, struct client *client, const struct request *r) {
     if (scripts_nested && !check_busy(c, client, cmd)) return false;
     if (client->control) return true;
     if (!check_state(c, cmd, lacking)) return false;
+    if (client->restricted && !check_monitor(c, cmd, flags)) return false;
     why = edition_limits_words() ? edition_refusal(cmd, c->argc, c->argv) : NULL;
     return !why || refuse(c, cmd, why);
 }

@@ -54,6 +54,7 @@ struct client {
     bool local; /* from a loopback address or a unix socket */
     bool authenticated;
     bool only_pubsub; /* it subscribed, and speaks RESP2: little else is allowed */
+    bool restricted;  /* that, or it monitors and may not touch keys */
     bool handshake;   /* only AUTH, PING and REPLCONF were asked so far: never held */
     bool reply_off, reply_skip, reply_skip_next;
     bool close_after_reply; /* nothing more is read; closed when out is empty */

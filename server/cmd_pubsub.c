@@ -88,7 +88,10 @@ static void list_one(void *arg, struct bytes name) {
 static void channels(struct call *c, enum pubsub_kind kind) {
     struct listing l = {c, c->argc == 3 ? &c->argv[2] : NULL, 0};
     if (c->argc > 3) {
-        reply_unknown_subcommand(c);
+        reply_errorf(c,
+                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB "
+                     "HELP.",
+                     (int)c->argv[1].len, c->argv[1].p);
         return;
     }
     size_t mark = resp_array_later(c->out);

@@ -43,7 +43,7 @@ static struct {
 static inline bool admit_quickly(const struct client *client, const struct request *r) {
     const uint32_t slow = CMD_WRITE | CMD_DENYOOM | CMD_MAY_REPLICATE;
     return r->cmd && !r->bad_subcommand && command_arity_fits(r->cmd, r->argc) &&
-           client->authenticated && !client->only_pubsub && server.plain_sailing &&
+           client->authenticated && !client->restricted && server.plain_sailing &&
            !(r->cmd->flags & (CMD_HIDDEN | CMD_ADMIN)) &&
            (server.plain_writes || (!(r->cmd->flags & slow) && r->cmd->fn != multi_exec));
 }
@@ -166,9 +166,10 @@ static bool execute(struct call *c, struct client *client, const struct request 
             client_stall(client, STALL_PAUSE);
             return false;
         }
-        if (client->multi && multi_active(client) && !multi_is_control(r->cmd))
+        if (client->multi && multi_active(client) && !multi_is_control(r->cmd)) {
+            if (server.spies) tracking_limit();
             multi_queue(client, r->cmd, c->argc, c->argv);
-        else if (__builtin_expect(server.spies, 0))
+        } else if (__builtin_expect(server.spies, 0))
             run_spied(c, client, r->cmd);
         else
             run(c, client, r->cmd);

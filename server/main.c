@@ -147,7 +147,7 @@ static void on_replaced(void *arg) {
     struct call c = {.store = server.store, .ops = &replay_ops, .resp = 2};
     (void)arg;
     if (multi_watching()) multi_flushed(-1);
-    if (tracking_count) tracking_flushed(&c);
+    if (tracking_in_use) tracking_flushed(&c);
     blocked_note_all(-1);
 }
 

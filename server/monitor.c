@@ -3,6 +3,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/sock.h"
+#include "server/pubsub.h"
 #include "server/push.h"
 #include "server/server.h"
 
@@ -16,6 +17,7 @@ static void add(struct client *c) {
     c->push->monitor = true;
     monitors = xrealloc(monitors, (monitor_count + 1) * sizeof(struct client *));
     monitors[monitor_count++] = c;
+    pubsub_settle(c);
     server_refresh_spies();
 }
 
@@ -25,6 +27,7 @@ void monitor_forget(struct client *c) {
     c->push->monitor = false;
     while (monitors[i] != c) i++;
     monitors[i] = monitors[--monitor_count];
+    pubsub_settle(c);
     server_refresh_spies();
 }
 
@@ -95,7 +98,8 @@ void monitor_tell_now(const struct client *client, bool from_script, int db, int
     }
     buf_add(&line, "\r\n", 2);
     for (size_t i = 0; i < monitor_count; i++) {
-        if (monitors[i]->reply_off) continue; /* it is a reply to MONITOR */
+        if (monitors[i]->reply_off || monitors[i]->reply_skip)
+            continue; /* it is a reply to MONITOR */
         push_bytes(monitors[i], buf_head(&line), buf_len(&line));
     }
     buf_trim(&line, CONN_KEEP_BYTES);

@@ -13,14 +13,14 @@ static void propagate(struct call *c, int db, int argc, const struct bytes *argv
 
 static void changed(struct call *c, int db, struct bytes key) {
     if (multi_watching()) multi_touched(db, key);
-    if (tracking_count) tracking_changed(c, key);
+    if (tracking_in_use) tracking_changed(c, key);
     if (migrate_under_way) migrate_touched(db, key);
     if (__builtin_expect(blocked_watching, 0)) blocked_note_changed(db, key);
 }
 
 static void flushed(struct call *c, int db) {
     if (multi_watching()) multi_flushed(db);
-    if (tracking_count) tracking_flushed(c);
+    if (tracking_in_use) tracking_flushed(c);
     if (migrate_under_way) migrate_flushed(db);
     blocked_note_all(db);
 }

@@ -186,6 +186,7 @@ void pubsub_settle(struct client *c) {
         p->sub = NULL;
     }
     c->only_pubsub = pubsub_is_subscriber(c) && c->resp == 2;
+    c->restricted = c->only_pubsub || (p && p->monitor);
 }
 
 /* Channels and patterns are counted together, shard channels by themselves. */

@@ -22,7 +22,7 @@ void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct bytes na
 void pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind);
 /* Without a word, from everything. */
 void pubsub_forget(struct client *c);
-/* The client's protocol or subscriptions changed: with RESP2 a subscriber may send little else. */
+/* The client's protocol or subscriptions changed, or whether it monitors: this says what it may still send. */
 void pubsub_settle(struct client *c);
 
 /* Returns how many got it. A shard channel's message goes to no pattern. */

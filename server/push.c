@@ -116,7 +116,7 @@ static void grow(struct push *p) {
 void push_shared(struct client *c, struct shared *s) {
     struct push *p = c->push;
     struct buf *to = push_begin(c);
-    if (to != &c->out) {
+    if (to != &c->out || c->executing) { /* its reply may still get a header in front */
         buf_add(to, s->bytes, s->len);
         push_end(c);
         return;

@@ -137,11 +137,12 @@ static void note_time(const struct command *cmd, int argc, const struct bytes *a
         slowlog_add(run.caller, argc, argv, ns / 1000);
 }
 
-/* MONITOR, and the caller's tracking of what its script reads. */
+/* MONITOR, and the caller's tracking: a script that reads is taken to have read all keys that it was given. */
 static void tell_spies(const struct command *cmd, int argc, const struct bytes *argv) {
     if (!run.caller) return;
     if (monitor_count) monitor_tell(run.caller, true, inner.db, cmd, argc, argv);
-    if (cmd->flags & CMD_READONLY) tracking_remember(run.caller, cmd, argc, argv);
+    if (cmd->flags & CMD_READONLY)
+        tracking_remember(run.caller, run.outer->command, run.outer->argc, run.outer->argv);
 }
 
 static bool call_command(int argc, const struct bytes *argv, int resp, struct buf *out,

@@ -36,6 +36,7 @@ struct tracker {
 };
 
 size_t tracking_count;
+bool tracking_in_use;
 
 static size_t memory;
 static struct dict trackers;     /* by id */
@@ -226,6 +227,7 @@ static struct tracker *begin(struct client *c) {
     if (!trackers.type) dict_init(&trackers, &tracker_type, &memory);
     dict_add(&trackers, t, dict_hash(tracker_key(t)), false);
     tracking_count++;
+    tracking_in_use = true;
     server_refresh_spies();
     return t;
 }
@@ -341,6 +343,7 @@ static void tell_all(void *arg, void *elem) {
 void tracking_flushed(struct call *c) {
     if (trackers.count) dict_each(&trackers, tell_all, c);
     tracking_table_clear();
+    tracking_in_use = tracking_count > 0;
 }
 
 /* ---- Broadcasts ------------------------------------------------------------------------------ */

@@ -31,6 +31,8 @@ enum tracking_flags {
 };
 
 extern size_t tracking_count; /* clients that track */
+extern bool
+    tracking_in_use; /* they do, or the table knows of some that did: changes are to be told here */
 
 /* target NULL: the client itself. Names are prefixes (none: every key), with TRACKING_BCAST only. */
 void tracking_on(struct client *c, struct client *target, unsigned flags,

@@ -43,6 +43,7 @@ static bool one(struct bytes p, size_t *at, char ch, bool nocase) {
 bool glob_match(struct bytes pattern, struct bytes text, bool nocase) {
     size_t p = 0, t = 0, star_p = 0, star_t = 0;
     bool star = false;
+    if (!text.len) return !pattern.len; /* as Redis has it: not even * */
     while (t < text.len) {
         if (p < pattern.len && pattern.p[p] == '*') {
             star = true;

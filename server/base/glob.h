@@ -4,7 +4,7 @@
 
 #include "server/base/bytes.h"
 
-/* True when the whole of text matches. An unclosed [ takes the rest of the pattern as its set.
+/* True when the whole of text matches; an empty text matches an empty pattern only. An unclosed [ takes the rest of the pattern as its set.
  * Takes at most pattern length times text length steps. */
 bool glob_match(struct bytes pattern, struct bytes text, bool nocase);
 

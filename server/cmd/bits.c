@@ -202,9 +202,11 @@ static void combine(enum bit_op op, unsigned char *to, struct bytes b, size_t le
 /* The sources' values; integers' digits live beside them. False after WRONGTYPE. */
 static bool sources(struct call *c, struct bytes *values, struct digits *digits, size_t *longest) {
     *longest = 0;
+    for (int i = 3; i < c->argc; i++) /* expiry deletes: before values are held */
+        if (!call_is_kind(c, call_read(c, c->argv[i]), KIND_STRING)) return false;
     for (int i = 3; i < c->argc; i++) {
-        struct entry *e = call_read(c, c->argv[i]);
-        if (!call_is_kind(c, e, KIND_STRING)) return false;
+        struct entry *e = store_find(c->store, c->db, c->argv[i]);
+        if (e && call_expire_if_needed(c, c->db, e)) e = NULL; /* hidden ones of a slave */
         values[i - 3] = e ? string_bytes(e, &digits[i - 3]) : BYTES("");
         if (values[i - 3].len > *longest) *longest = values[i - 3].len;
     }
@@ -239,8 +241,6 @@ void cmd_bitop(struct call *c) {
         return;
     }
     size_t n = (size_t)c->argc - 3, len;
-    for (int i = 3; i < c->argc; i++)
-        call_write(c, c->argv[i]); /* expiry deletes: before values are held */
     struct bytes *values = xmalloc(n * sizeof *values);
     struct digits *digits = xmalloc(n * sizeof *digits);
     if (sources(c, values, digits, &len)) {

@@ -75,13 +75,14 @@ static void expire_at(struct call *c, int64_t base_ms, int64_t unit_ms) {
         words[0] = BYTES("DEL");
         call_delete(c, c->db, key, e);
         call_propagate_as(c, 2, words);
+        reply_int(c, 1);
     } else {
         store_set_expiry(c->store, c->db, e, when < 0 ? 0 : when);
+        reply_int(c, 1);
         call_changed(c, key);
         call_notify(c, NOTIFY_GENERIC, "expire", key);
         call_propagate_as(c, 3, words);
     }
-    reply_int(c, 1);
 }
 
 void cmd_expire(struct call *c) {

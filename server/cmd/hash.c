@@ -117,31 +117,33 @@ void cmd_hvals(struct call *c) {
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-/* Sets all pairs; the number of new fields, or -1 after an error. */
-static int64_t set_pairs(struct call *c) {
+/* Sets all pairs; the reply is OK or the number of new fields. */
+static void set_pairs(struct call *c, bool count) {
     struct entry *e;
     int64_t added = 0;
     if (c->argc % 2 == 1) {
         reply_wrong_arity(c, c->command);
-        return -1;
+        return;
     }
-    if (!hash_for_writing(c, &e)) return -1;
+    if (!hash_for_writing(c, &e)) return;
     e = hash_or_new(c, e);
     for (int i = 2; i < c->argc; i += 2)
         added += hash_set(c->store, c->db, e, c->argv[i], c->argv[i + 1]);
+    if (count)
+        reply_int(c, added);
+    else
+        reply_ok(c);
     call_changed(c, c->argv[1]);
     c->dirty += (uint64_t)(c->argc - 2) / 2 - 1;
     call_notify(c, NOTIFY_HASH, "hset", c->argv[1]);
-    return added;
 }
 
 void cmd_hset(struct call *c) {
-    int64_t added = set_pairs(c);
-    if (added >= 0) reply_int(c, added);
+    set_pairs(c, true);
 }
 
 void cmd_hmset(struct call *c) {
-    if (set_pairs(c) >= 0) reply_ok(c);
+    set_pairs(c, false);
 }
 
 void cmd_hsetnx(struct call *c) {
@@ -154,9 +156,9 @@ void cmd_hsetnx(struct call *c) {
         return;
     }
     hash_set(c->store, c->db, hash_or_new(c, e), c->argv[2], c->argv[3]);
+    reply_int(c, 1);
     call_changed(c, c->argv[1]);
     call_notify(c, NOTIFY_HASH, "hset", c->argv[1]);
-    reply_int(c, 1);
 }
 
 void cmd_hdel(struct call *c) {

@@ -7,9 +7,8 @@
 #include "server/cmd/longdouble.h"
 #include "server/store/hash.h"
 
-/* Stores the sum in the field and does what a change owes. */
-static void store_sum(struct call *c, struct entry *e, struct bytes sum, const char *event) {
-    hash_set(c->store, c->db, hash_or_new(c, e), c->argv[2], sum);
+/* What the change owes, behind the reply. */
+static void tell(struct call *c, const char *event) {
     call_changed(c, c->argv[1]);
     call_notify(c, NOTIFY_HASH, event, c->argv[1]);
 }
@@ -28,8 +27,10 @@ void cmd_hincrby(struct call *c) {
         reply_error(c, "ERR increment or decrement would overflow");
         return;
     }
-    store_sum(c, e, (struct bytes){d.text, num_format_i64(d.text, v)}, "hincrby");
+    struct bytes sum = {d.text, num_format_i64(d.text, v)};
+    hash_set(c->store, c->db, hash_or_new(c, e), c->argv[2], sum);
     reply_int(c, v);
+    tell(c, "hincrby");
 }
 
 void cmd_hincrbyfloat(struct call *c) {
@@ -58,7 +59,8 @@ void cmd_hincrbyfloat(struct call *c) {
     char text[LONG_DOUBLE_CHARS];
     struct bytes sum = {text, long_double_format(text, v)};
     struct bytes words[] = {BYTES("HSET"), c->argv[1], c->argv[2], sum};
-    store_sum(c, e, sum, "hincrbyfloat");
+    hash_set(c->store, c->db, hash_or_new(c, e), c->argv[2], sum);
     reply_bulk(c, sum);
+    tell(c, "hincrbyfloat");
     call_propagate_as(c, 4, words);
 }

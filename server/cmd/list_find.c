@@ -28,9 +28,9 @@ void cmd_linsert(struct call *c) {
         return;
     }
     list_insert(c->store, c->db, e, (size_t)at + after, c->argv[4]);
-    reply_int(c, (int64_t)list_len(e));
     call_changed(c, key);
     call_notify(c, NOTIFY_LIST, "linsert", key);
+    reply_int(c, (int64_t)list_len(e));
 }
 
 static size_t magnitude(int64_t v) {

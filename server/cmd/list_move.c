@@ -27,7 +27,6 @@ bool lists_move(struct call *c, struct entry *from, const struct move *m) {
     list_seek(from, index, &at);
     struct bytes value = list_here(&at);
     struct buf copy = BUF_INIT; /* it lies in the list */
-    reply_bulk(c, value);
     buf_add(&copy, value.p, value.len);
     if (value.len) value.p = buf_head(&copy);
     list_remove(c->store, c->db, from, index, 1);
@@ -36,6 +35,7 @@ bool lists_move(struct call *c, struct entry *from, const struct move *m) {
     call_changed(c, m->to_key);
     c->dirty--; /* one change, as Redis counts */
     call_notify(c, NOTIFY_LIST, m->to_end == LIST_HEAD ? "lpush" : "rpush", m->to_key);
+    reply_bulk(c, value);
     moved(c, from, m);
     buf_free(&copy);
     return true;

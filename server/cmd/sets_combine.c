@@ -91,8 +91,10 @@ static void reply_combination(struct call *c, enum combination what) {
     free(k.sets);
 }
 
-/* The members as replies in a buffer, read back one by one into a new set at key. */
-static void store_members(struct call *c, struct bytes key, struct buf *items, const char *event) {
+/* The members as replies in a buffer, read back one by one into a new set at key. tell_first: events stand before the
+ * reply (an intersection with nothing; there are no members). */
+static void store_members(struct call *c, struct bytes key, struct buf *items, const char *event,
+                          bool tell_first) {
     struct entry *old = call_write(c, key), *e = NULL;
     if (old) store_delete(c->store, c->db, old);
     const char *p = items->data ? buf_head(items) : "", *end = p + buf_len(items);
@@ -108,12 +110,13 @@ static void store_members(struct call *c, struct bytes key, struct buf *items, c
         set_add(c->store, c->db, e, (struct bytes){p, len});
         p += len + 2;
     }
-    if (!e && !old) return;
-    call_changed(c, key);
+    if (!tell_first) reply_int(c, e ? (int64_t)set_len(e) : 0);
+    if (e || old) call_changed(c, key);
     if (e)
         call_notify(c, NOTIFY_SET, event, key);
-    else
+    else if (old)
         call_notify(c, NOTIFY_GENERIC, "del", key);
+    if (tell_first) reply_int(c, 0);
 }
 
 static void store_combination(struct call *c, enum combination what, const char *event) {
@@ -123,8 +126,7 @@ static void store_combination(struct call *c, enum combination what, const char 
     k.sets = xmalloc((size_t)k.count * sizeof *k.sets);
     if (find_sets(&k, 2, &missing)) {
         combine(&k, what, missing);
-        store_members(c, c->argv[1], &items, event);
-        reply_int(c, (int64_t)k.found);
+        store_members(c, c->argv[1], &items, event, what == INTER && missing);
     }
     buf_free(&items);
     free(k.sets);

@@ -307,8 +307,11 @@ static void resume(struct call *c, const struct reading *r) {
 }
 
 static void read_streams(struct call *c, const struct reading *r) {
-    size_t served = 0, mark = resp_array_later(c->out);
-    for (int i = 0; i < r->streams; i++) served += serve(c, r, i);
+    size_t served = 0, mark = 0;
+    for (int i = 0; i < r->streams; i++) {
+        if (!served) mark = resp_array_later(c->out); /* behind what a miss told this client */
+        served += serve(c, r, i);
+    }
     if (served)
         resp_map_count(c->out, c->resp, mark, served);
     else if (r->timeout_ms >= 0)

@@ -61,11 +61,12 @@ void zlist_store(struct call *c, struct bytes key, struct zlist *l, const char *
     for (size_t i = 0; i < l->count; i++)
         zset_put(c->store, c->db, e, zlist_member(l, i), l->items[i].score);
     if (e && l->combined) restore_signs(c, e, l);
-    reply_int(c, (int64_t)l->count);
-    if (!e && !old) return;
-    call_changed(c, key);
+    bool tell_first = !strncmp(event, "geo", 3); /* as Redis has it */
+    if (!tell_first) reply_int(c, (int64_t)l->count);
+    if (e || old) call_changed(c, key);
     if (e)
         call_notify(c, NOTIFY_ZSET, event, key);
-    else
+    else if (old)
         call_notify(c, NOTIFY_GENERIC, "del", key);
+    if (tell_first) reply_int(c, (int64_t)l->count);
 }
