@@ -7,6 +7,9 @@ only for replies that differ. A row: a name, a test of (words, duet's raw reply,
 # - SORT with numbers: redis-server's says "One or more scores can't be converted into double" when an earlier command's number was too big;
 #   Duet looks at SORT's own numbers only.
 # - What is equally far, or weighs the same, when COUNT or LIMIT leaves some out: any order is right, and each server has its own.
+# - redis.set_repl(redis.REPL_AOF) and REPL_REPLICA: the log and the stream are one here, so either tells both.
+# - SCRIPT DEBUG YES and SYNC: there is no debugger; it says so.
+# - An error raised in a script whose table has no `err`: redis-server 7.0 ends itself, Duet says "ERR unknown error" as Redis 7.2 does.
 # - Ranges of names over a big sorted set whose scores differ: undefined, and drawn by chance in redis-server.
 def _name(words):
     return words[0].upper()

@@ -182,6 +182,34 @@ def test_stream(duet, redis):
     tap.equal(different, 0, "seed %d: %d commands in the stream are the same" % (seed, told))
 
 
+NO_WRITES = "#!lua flags=no-writes\nreturn 1\n"
+PAUSED = [[["EVAL", "return 1", 0]], [["EVAL", NO_WRITES, 0]], [["EVAL", "#!lua\nreturn 1\n", 0]], [["EVAL_RO", "return 1", 0]], [["EVALSHA", "0" * 40, 0]],
+          [["SCRIPT", "LOAD", "return 7"]], [["MULTI"], ["EVAL", "return 1", 0], ["EXEC"]], [["MULTI"], ["EVAL", NO_WRITES, 0], ["EXEC"]]]
+
+
+def answers(server, requests):
+    """What comes while writes are paused."""
+    control, wire, got = server.wire(), server.wire(), []
+    control.call("CLIENT", "PAUSE", 100000, "WRITE")
+    wire.socket.settimeout(0.2)
+    wire.send(requests)
+    try:
+        for _ in requests:
+            got.append(wire.read()[0])
+    except TimeoutError:
+        got.append("nothing more")
+    control.call("CLIENT", "UNPAUSE")
+    control.close()
+    wire.close()
+    return got
+
+
+def test_pause(duet, redis):
+    """CLIENT PAUSE WRITE holds scripts back that may write"""
+    for requests_ in PAUSED:
+        tap.equal(answers(duet, requests_), answers(redis, requests_), "while writes are paused: %s" % requests_)
+
+
 COUNTED = [
     "return redis.call('nosuch')", "return redis.pcall('nosuch')", "redis.pcall('nosuch') return 1", "return redis.error_reply('MY err')",
     "return {err = 'MY err'}", "error('x')", "error({err = 'OWN x'})", "return redis.call('get')", "return redis.call('lpush', 'str', 1)",
@@ -225,4 +253,4 @@ def main(test):
     return run
 
 
-tap.main(*[main(t) for t in (test_sandbox, test_cases, test_requests, test_generated, test_stream, test_counts)])
+tap.main(*[main(t) for t in (test_sandbox, test_cases, test_requests, test_generated, test_stream, test_pause, test_counts)])
