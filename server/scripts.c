@@ -183,8 +183,16 @@ static void set_repl(int where) {
     run.quiet = !where;
 }
 
-static const struct script_host host = {
-    .call = call_command, .may_call = may_call, .set_repl = set_repl, .tick = scripts_busy_tick};
+static void new_error(const char *text, size_t len) {
+    (void)text, (void)len;
+    server.stats.errors++;
+}
+
+static const struct script_host host = {.call = call_command,
+                                        .may_call = may_call,
+                                        .set_repl = set_repl,
+                                        .new_error = new_error,
+                                        .tick = scripts_busy_tick};
 
 /* ---- EVAL ------------------------------------------------------------------------------------------------- */
 
@@ -237,7 +245,7 @@ static bool admit_script(struct call *c, const struct script *s, bool read_only)
 static void count_errors(struct call *c, const struct script_run *r) {
     c->failed = r->old_errors || r->new_errors;
     if (!c->failed) return;
-    server.stats.errors += (uint64_t)r->new_errors - 1;
+    server.stats.errors--;
     server.command_stats[c->command->id].failed +=
         (uint64_t)r->old_errors + (r->new_errors > 0) - 1;
 }

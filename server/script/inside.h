@@ -43,8 +43,9 @@ const char *from_resp(lua_State *L, const char *p, int resp);
  * run's errors. */
 struct script_run;
 void to_resp(lua_State *L, struct buf *out, int script_resp, struct script_run *run);
-/* By the error's table, which is on top. */
-void count_error(lua_State *L, struct script_run *run);
+/* An error of that text (code first) is in the reply; its table is on top. */
+void count_error(lua_State *L, struct script_run *run, const char *text, size_t len);
+void count_new_error(struct script_run *run, const char *text, size_t len);
 /* The text of an error, "-" first; CR and LF become spaces. */
 void to_resp_error(struct buf *out, const char *text);
 

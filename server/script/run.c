@@ -44,7 +44,7 @@ static void put_raised(lua_State *L, struct script_run *run, struct buf *out) {
     buf_clear(&line);
     if (!lua_istable(L, -1)) {
         const char *why = lua_isstring(L, -1) ? lua_tostring(L, -1) : "execution failure";
-        run->new_errors++;
+        count_new_error(run, "ERR ", 4);
         buf_printf(&text, "-ERR Error running script %s, %.100s", run->script->sha, why);
         to_resp_error(out, buf_cstr(&text));
         return;
@@ -55,7 +55,7 @@ static void put_raised(lua_State *L, struct script_run *run, struct buf *out) {
     if (has_source && has_line)
         buf_printf(&text, " script: %s, on %s:%s.", run->script->sha, buf_cstr(&source),
                    buf_cstr(&line));
-    count_error(L, run);
+    count_error(L, run, buf_head(&text) + 1, buf_len(&text) - 1);
     to_resp_error(out, buf_cstr(&text));
 }
 

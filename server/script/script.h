@@ -37,6 +37,8 @@ struct script_host {
     int (*may_call)(int argc, const struct bytes *argv);
     /* redis.set_repl: SCRIPT_REPL_ bits, for the commands from here on. */
     void (*set_repl)(int where);
+    /* The reply holds an error of the script's own, which nobody has counted: its text, code first. */
+    void (*new_error)(const char *text, size_t len);
     /* Every hundred thousand instructions or so. NULL: go on; else the text with which the script ends. */
     const char *(*tick)(void);
 };

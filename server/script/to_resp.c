@@ -34,12 +34,19 @@ static bool field(lua_State *L, const char *name, int type) {
     return false;
 }
 
-void count_error(lua_State *L, struct script_run *run) {
+void count_new_error(struct script_run *run, const char *text, size_t len) {
+    run->new_errors++;
+    engine.host->new_error(text, len);
+}
+
+void count_error(lua_State *L, struct script_run *run, const char *text, size_t len) {
     lua_getfield(L, -1, "ignore_error_stats_update");
     bool old = lua_isboolean(L, -1) && lua_toboolean(L, -1);
     lua_pop(L, 1);
-    run->old_errors += old;
-    run->new_errors += !old;
+    if (old)
+        run->old_errors++;
+    else
+        count_new_error(run, text, len);
 }
 
 /* {err = text}: line ends behind the text are dropped, others become spaces. */
@@ -48,8 +55,10 @@ static void put_error(lua_State *L, struct buf *out, struct script_run *run) {
     size_t n = strlen(text);
     while (n && (text[n - 1] == '\r' || text[n - 1] == '\n')) n--;
     put_line(out, '-', text, n);
+    lua_insert(L, -2); /* the text stays while the table is asked */
+    count_error(L, run, text, n);
+    lua_insert(L, -2);
     lua_pop(L, 1);
-    count_error(L, run);
 }
 
 static bool put_verbatim(lua_State *L, struct buf *out, int resp) {
@@ -159,7 +168,7 @@ static void put_array(lua_State *L, struct buf *out, int script_resp, struct scr
 static void put(lua_State *L, struct buf *out, int script_resp, struct script_run *run) {
     if (!lua_checkstack(L, 4)) {
         to_resp_error(out, "reached lua stack limit");
-        run->new_errors++;
+        count_new_error(run, "ERR ", 4);
         lua_pop(L, 1);
         return;
     }

@@ -49,11 +49,15 @@ static void set_repl(int where) {
     must(where >= 0 && where <= 3, "only what it may be");
 }
 
+static void new_error(const char *text, size_t len) {
+    must(len <= strlen(text), "a text");
+}
+
 static const char *tick(void) {
     return ++ticks > TICKS_MAX ? "it takes too long" : NULL;
 }
 
-static const struct script_host host = {call, may_call, set_repl, tick};
+static const struct script_host host = {call, may_call, set_repl, new_error, tick};
 
 static struct script_run run(struct bytes body, int count, const struct bytes *args, int resp,
                              struct buf *out) {
