@@ -1,5 +1,6 @@
 /* ACL, as far as one user goes: "default", who may do everything, with one password or none. What would make it another
  * state is refused. */
+#include "server/acl_log.h"
 #include "server/cmd_command.h"
 
 #include "server/base/buf.h"
@@ -109,15 +110,16 @@ static void acl_cat(struct call *c) {
     resp_array_count(c->out, mark, n);
 }
 
-/* Nobody is ever denied anything, so nothing is logged. */
 static void acl_log(struct call *c) {
-    int64_t count;
-    if (c->argc > 3)
+    int64_t count = 10;
+    if (c->argc > 3) {
         reply_unknown_subcommand(c);
-    else if (c->argc == 3 && bytes_is(c->argv[2], "reset"))
+    } else if (c->argc == 3 && bytes_is(c->argv[2], "reset")) {
+        acl_log_reset();
         reply_ok(c);
-    else if (c->argc < 3 || arg_int(c, 2, &count))
-        reply_array(c, 0);
+    } else if (c->argc < 3 || arg_int(c, 2, &count)) {
+        acl_log_reply(c, count < 0 ? 0 : (size_t)count);
+    }
 }
 
 static void acl_genpass(struct call *c) {
@@ -337,7 +339,7 @@ static void acl_help(struct call *c) {
                                         "LOAD",
                                         "    There is no file of users.",
                                         "LOG [<count> | RESET]",
-                                        "    What was denied: nothing.",
+                                        "    Attempts to log in that failed.",
                                         "SAVE",
                                         "    There is no file of users.",
                                         "SETUSER <username> <attribute> [<attribute> ...]",

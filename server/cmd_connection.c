@@ -1,6 +1,7 @@
 /* PING ECHO AUTH HELLO SELECT QUIT RESET */
 #include "server/server.h"
 
+#include "server/acl_log.h"
 #include "server/base/hmac.h"
 #include "server/base/num.h"
 #include "server/client.h"
@@ -50,6 +51,7 @@ static bool password_fits(struct bytes given) {
 static bool login(struct call *c, struct bytes user, struct bytes password) {
     struct client *client = c->client;
     if (!bytes_equal(user, BYTES("default")) || !password_fits(password)) {
+        acl_log_refused(c, user);
         reply_error(c, "WRONGPASS invalid username-password pair or user is disabled.");
         return false;
     }

@@ -173,6 +173,24 @@ def listings():
         tap.equal(got, want, "COMMAND " + " ".join(words))
 
 
+def log_of_refusals():
+    """ACL LOG tells of logins that failed"""
+    for resp in (2, 3):
+        ours, theirs = both(resp)
+        said = []
+        for r in (ours, theirs):
+            r.ask("ACL", "LOG", "RESET")
+            for words in (["AUTH", "nobody", "x"], ["AUTH", "nobody", "y"], ["auth", "nobody", "y"], ["AUTH", "b", "x"], ["AUTH", "nobody", "z"],
+                          ["HELLO", "2", "AUTH", "c", "x"], ["MULTI"], ["EXEC"]):
+                r.ask(*words)
+            entries = []
+            for kind, fields in r.ask("ACL", "LOG", "3")[1]:
+                pairs = fields if kind == "%" else list(zip(fields[::2], fields[1::2]))
+                entries.append((kind, [(k, "a line" if k == "client-info" and "cmd=" in v else "a time" if k == "age-seconds" else v) for k, v in pairs]))
+            said.append((entries, len(r.ask("ACL", "LOG")[1]), r.ask("ACL", "LOG", "RESET"), r.ask("ACL", "LOG")))
+        tap.equal(said[0], said[1], "RESP%d: ACL LOG" % resp)
+
+
 MOVABLE = """eval evalsha eval_ro evalsha_ro zunionstore zinterstore zdiffstore zunion zinter zdiff zintercard sintercard lmpop blmpop zmpop bzmpop sort sort_ro migrate
 georadius georadiusbymember xread xreadgroup set bitfield mset msetnx bitop pfcount pfmerge blpop lcs object memory xinfo xgroup ssubscribe spublish getex copy rename
 watch touch smove mget del ping config restore-asking cluster geosearchstore acl""".split()
@@ -216,4 +234,4 @@ def getkeys():
 
 
 duet, redis = servers.pair()
-tap.main(command_rows, command_docs, categories, listings, getkeys)
+tap.main(command_rows, command_docs, categories, listings, log_of_refusals, getkeys)

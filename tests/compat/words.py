@@ -4,6 +4,7 @@ binary keys and values. Each family is a function that returns the words of one 
 import os
 
 from words_dump import DumpWords
+from words_command import CommandWords
 from words_geo import GeoWords
 from words_hll import HllWords
 from words_stream import StreamWords
@@ -26,7 +27,7 @@ TIMED = {b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE"}
 UNITS = [b"BYTE", b"BIT", b"byte", b"bit", b"bits"]
 
 
-class Words(ZsetWords, GeoWords, HllWords, DumpWords, StreamWords):
+class Words(ZsetWords, GeoWords, HllWords, DumpWords, StreamWords, CommandWords):
     def __init__(self, rng):
         self.rng = rng
         self.serial = 0
@@ -325,7 +326,7 @@ class Words(ZsetWords, GeoWords, HllWords, DumpWords, StreamWords):
         return [name, k()]
 
     FAMILIES = [string] * 9 + [bits] * 3 + [keys] * 3 + [expiry] * 3 + [hash] * 4 + [set] * 4 + [list] * 6 + [lcs] + [ZsetWords.zset] * 5 + [GeoWords.sort, GeoWords.geo] * 2 + \
-        [HllWords.hll] * 2 + [DumpWords.dump] + [StreamWords.stream] * 6
+        [HllWords.hll] * 2 + [DumpWords.dump] + [StreamWords.stream] * 6 + [CommandWords.connection] * 2
     ONLY = [f for f in FAMILIES if f.__name__ in os.environ.get("DUET_WORDS", "").split(",")]  # DUET_WORDS=set,zset: no others
     # Their members and scores stay of one sort: see words_zset.py and words_geo.py.
     UNBENT = (b"zl", b"zn", b"ss", b"zs")
@@ -352,6 +353,8 @@ class Words(ZsetWords, GeoWords, HllWords, DumpWords, StreamWords):
     def bent(self):
         """One command, sometimes bent: a word too few or too many, or any word in place of another."""
         words = self.pick(self.ONLY or self.FAMILIES)(self)
+        if words[0] in CommandWords.UNBENT_NAMES:
+            return words  # bent, it could change who may do what, or list every command
         r = self.rng.random()
         if words[1:] and words[1].startswith(b"xf"):
             return words  # only ids of the far future keep the two clocks out of it
