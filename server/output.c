@@ -238,8 +238,25 @@ static void flush_client(struct client *c, uint64_t released) {
     if (c->ended && (!c->pending || c->stall)) client_close(c);
 }
 
+/* A full copy began another line at a smaller offset: what waits for one of the old line would wait for ever.
+ * (A master that was deposed has closed what it held before.) */
+static void leave_old_line(uint64_t end) {
+    for (size_t i = 0; i < marks_count; i++) {
+        struct mark *m = &marks[(marks_first + i) & (marks_cap - 1)];
+        if (m->offset > end) m->offset = end;
+    }
+    for (struct client *c = server.clients; c; c = c->next) {
+        if (c->reply_offset > end) c->reply_offset = end;
+    }
+}
+
 static uint64_t release_now(void) {
-    return server.repl ? repl_release_offset(server.repl) : UINT64_MAX;
+    static uint64_t last_end;
+    if (!server.repl) return UINT64_MAX;
+    uint64_t end = repl_offset(server.repl);
+    if (__builtin_expect(end < last_end, 0)) leave_old_line(end);
+    last_end = end;
+    return repl_release_offset(server.repl);
 }
 
 void output_release(void) {

@@ -3,6 +3,7 @@
 
 import os
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import servers
@@ -84,4 +85,34 @@ def rules():
         tap.equal(c.error("SET", "a", "1"), "NOREPLICAS Not enough good replicas to write.", "min-replicas-to-write")
 
 
-tap.main(directions, rules)
+def answers_go_on():
+    """A slave answers while it takes full copies, whose offsets begin below what was its own"""
+    with servers.Server(*QUICK) as m, servers.Server(*QUICK) as s, s.connect() as c:
+        stop, answered, errors = threading.Event(), [0] * 6, []
+
+        def ask(i):
+            try:
+                with s.connect() as mine:
+                    while not stop.is_set():
+                        mine.error("PING")  # LOADING is an answer too
+                        answered[i] += 1
+            except Exception as e:  # noqa: BLE001
+                errors.append(repr(e))
+        threads = [threading.Thread(target=ask, args=(i,), daemon=True) for i in range(len(answered))]
+        for t in threads:
+            t.start()
+        for _ in range(8):
+            for n in range(200):
+                c.cmd("SET", "mine:%d" % n, "x" * 100)
+            c.cmd("REPLICAOF", "127.0.0.1", m.port)
+            tap.until(lambda: info(c, "master_link_status") == "up", 20, "the link is up")
+            c.cmd("REPLICAOF", "NO", "ONE")
+        before = list(answered)
+        going_on = tap.until(lambda: errors or all(a > b for a, b in zip(answered, before)), 20, "all are answered")
+        stop.set()
+        for t in threads:
+            t.join(15)
+        tap.ok(going_on and not errors, "six clients are answered through eight full copies") or tap.say(str(errors))
+
+
+tap.main(directions, rules, answers_go_on)
