@@ -258,27 +258,27 @@ static bool consumer_dismantle(size_t *memory, struct xconsumer *c) {
     return false;
 }
 
+static const struct xconsumer *owner(const struct xtree *pending, unsigned at) {
+    const struct xdelivery *d = xspot_record(pending, (struct xspot){pending->first, at});
+    return d->consumer;
+}
+
 /* Takes a consumer's out of the group's: one by one, or by writing what stays anew where that is less. */
 static void forget_pending(struct xstream *x, struct xgroup *g, const struct xconsumer *c) {
     enum { ONE_COSTS = 16 }; /* times what passing one takes */
     struct xtree *all = &g->pending, kept;
-    bool is_new;
     if (c->pending.count * ONE_COSTS < all->count) {
         for (struct xspot p = xtree_first(&c->pending); p.leaf; p = xtree_next(p))
             xtree_remove(all, &x->bytes, xspot_id(p));
         return;
     }
     xtree_init(&kept, all->width);
-    while (all->root) {
-        for (unsigned i = 0; i < all->first->n; i++) {
-            struct xspot p = {all->first, i};
-            const struct xdelivery *d = xspot_record(all, p);
-            if (d->consumer == c) continue;
-            struct xspot to = xtree_put(&kept, &x->bytes, xspot_id(p), &is_new);
-            *(struct xdelivery *)xspot_record(&kept, to) = *d;
+    for (; all->root; xtree_drop_first(all, &x->bytes))
+        for (unsigned i = 0, n; i < all->first->n; i += n + 1) { /* runs of what stays */
+            for (n = 0; i + n < all->first->n && owner(all, i + n) != c; n++) {
+            }
+            xtree_append(&kept, &x->bytes, (struct xspot){all->first, i}, n);
         }
-        xtree_drop_first(all, &x->bytes);
-    }
     *all = kept;
 }
 

@@ -409,14 +409,25 @@ bool xtree_dismantle(struct xtree *t, size_t *memory, xtree_record_fn *fn, void 
     return false;
 }
 
-void xtree_copy(struct xtree *to, size_t *memory, const struct xtree *from) {
+void xtree_append(struct xtree *t, size_t *memory, struct xspot from, unsigned n) {
     bool is_new;
+    while (n > 0) { /* one makes room, as many follow as there is room for */
+        struct xspot p = xtree_put(t, memory, from.leaf->ids[from.at], &is_new);
+        struct xleaf *l = t->last;
+        must(is_new && p.leaf == l && p.at + 1U == l->n, "what is appended is above all before");
+        unsigned room = l->cap - p.at, some = n < room ? n : room;
+        leaf_move(t, l, p.at, from.leaf, from.at, some);
+        l->n = (uint16_t)(p.at + some);
+        t->count += some - 1;
+        from.at += some;
+        n -= some;
+    }
+}
+
+void xtree_copy(struct xtree *to, size_t *memory, const struct xtree *from) {
     xtree_init(to, from->width);
     for (struct xleaf *l = from->first; l; l = l->next)
-        for (unsigned i = 0; i < l->n; i++) {
-            struct xspot p = xtree_put(to, memory, l->ids[i], &is_new);
-            if (to->width) memcpy(xspot_record(to, p), record(from, l, i), to->width);
-        }
+        xtree_append(to, memory, (struct xspot){l, 0}, l->n);
 }
 
 size_t xtree_bytes(const struct xtree *t) {

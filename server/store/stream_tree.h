@@ -67,6 +67,8 @@ void xtree_drop_first(struct xtree *t, size_t *memory);
  * be done with the tree from the first of these calls until then. */
 typedef void xtree_record_fn(void *arg, void *record);
 bool xtree_dismantle(struct xtree *t, size_t *memory, xtree_record_fn *fn, void *arg);
+/* Copies n ids with their records from one leaf of another tree of this width; they must be above all that are there. */
+void xtree_append(struct xtree *t, size_t *memory, struct xspot from, unsigned n);
 /* Makes `to` hold the same; records are copied as they are. */
 void xtree_copy(struct xtree *to, size_t *memory, const struct xtree *from);
 /* Bytes of its allocations, O(1). */
