@@ -17,7 +17,7 @@ QUIET = {b"PING", b"REPLCONF"}  # the master's own
 
 
 class SomeWords(Words):
-    FAMILIES = [Words.hash, Words.set, Words.list, Words.zset, Words.zset, Words.sort, Words.geo, Words.stream, Words.stream, Words.stream]
+    FAMILIES = [Words.hll, Words.hash, Words.set, Words.list, Words.zset, Words.zset, Words.sort, Words.geo, Words.stream, Words.stream, Words.stream]
 
 
 def same(ours, theirs):

@@ -89,6 +89,8 @@ class Words(ZsetWords, GeoWords, HllWords, DumpWords, StreamWords, CommandWords)
         word = word.upper()
         if word in (b"EX", b"PX"):
             n = self.seconds()
+            if word == b"PX" and n in (b"9223372036854775", b"10000000000000000"):  # they fit: no two alike, either
+                n = b"%d" % (int(n) - self.serial * 1000003)
             return [n + b"000" if word == b"PX" and n.isdigit() and b"0" < n < b"999999999999" and len(n) < 8 else n]
         return [self.date(1 if word == b"EXAT" else 1000)]
 
