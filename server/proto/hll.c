@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "server/proto/hll_wide.h"
+
 enum {
     ENCODING_AT = 4,
     CACHE_AT = 8,
@@ -191,60 +193,16 @@ void hll_dense_set(uint8_t *hll, unsigned reg, unsigned rank) {
     if (shift > 2) p[1] = (uint8_t)((p[1] & ~(63u >> (8 - shift))) | rank >> (8 - shift));
 }
 
-/* Eight registers of 6 bits, side by side, become eight bytes; and back. */
-static inline uint64_t spread(uint64_t x) {
-    x = (x & 0xffffff) | (x & 0xffffff000000) << 8;
-    x = (x & 0x00000fff00000fff) | (x & 0x00fff00000fff000) << 4;
-    return (x & 0x003f003f003f003f) | (x & 0x0fc00fc00fc00fc0) << 2;
-}
-
-static inline uint64_t gather(uint64_t x) {
-    x = (x & 0x003f003f003f003f) | (x & 0x3f003f003f003f00) >> 2;
-    x = (x & 0x00000fff00000fff) | (x & 0x0fff00000fff0000) >> 4;
-    return (x & 0xffffff) | (x & 0xffffff00000000) >> 8;
-}
-
-static void unpack(uint8_t registers[HLL_REGISTERS], const uint8_t *dense) {
-    for (unsigned i = 0; i < HLL_REGISTERS; i += 8, dense += 6) {
-        uint32_t low;
-        uint16_t high;
-        memcpy(&low, dense, 4);
-        memcpy(&high, dense + 4, 2);
-        uint64_t eight = spread(low | (uint64_t)high << 32);
-        memcpy(registers + i, &eight, 8);
-    }
-}
-
 void hll_pack(uint8_t hll[HLL_DENSE_BYTES], const uint8_t registers[HLL_REGISTERS]) {
-    uint8_t *to = hll + HLL_HEADER_BYTES;
     hll[ENCODING_AT] = 0;
-    for (unsigned i = 0; i < HLL_REGISTERS; i += 8, to += 6) {
-        uint64_t eight;
-        memcpy(&eight, registers + i, 8);
-        eight = gather(eight);
-        memcpy(to, &eight, 6);
-    }
-}
-
-static void merge_dense(uint8_t max[HLL_REGISTERS], const uint8_t *dense) {
-    uint8_t some[512]; /* unpacked piece by piece: it stays in the nearest cache */
-    for (unsigned i = 0; i < HLL_REGISTERS; i += sizeof some, dense += sizeof some * 6 / 8) {
-        for (unsigned k = 0; k < sizeof some; k += 8) {
-            uint64_t six = 0;
-            memcpy(&six, dense + k * 6 / 8, 6);
-            six = spread(six);
-            memcpy(some + k, &six, 8);
-        }
-        for (unsigned k = 0; k < sizeof some; k++)
-            max[i + k] = max[i + k] > some[k] ? max[i + k] : some[k];
-    }
+    hll_wide_pack(hll + HLL_HEADER_BYTES, registers);
 }
 
 bool hll_merge(uint8_t max[HLL_REGISTERS], struct bytes hll) {
     const uint8_t *p = (const uint8_t *)hll.p, *end = p + hll.len;
     unsigned i = 0;
     if (hll_is_dense(p)) {
-        merge_dense(max, p + HLL_HEADER_BYTES);
+        hll_wide_merge(max, p + HLL_HEADER_BYTES);
         return true;
     }
     for (p += HLL_HEADER_BYTES; p < end && i <= HLL_REGISTERS;) {
@@ -295,20 +253,17 @@ static uint64_t estimate_of(const unsigned histogram[64]) {
     return (uint64_t)llroundl(alpha_infinite * m * m / z);
 }
 
-/* Four tables, so that equal neighbours do not wait for each other. */
 uint64_t hll_count_registers(const uint8_t registers[HLL_REGISTERS]) {
-    unsigned h[4][64] = {{0}};
-    for (unsigned i = 0; i < HLL_REGISTERS; i += 4)
-        for (unsigned k = 0; k < 4; k++) h[k][registers[i + k] & 63]++;
-    for (unsigned v = 0; v < 64; v++) h[0][v] += h[1][v] + h[2][v] + h[3][v];
-    return estimate_of(h[0]);
+    unsigned histogram[64];
+    hll_wide_histogram(histogram, registers);
+    return estimate_of(histogram);
 }
 
 bool hll_count(struct bytes hll, uint64_t *estimate) {
     const uint8_t *p = (const uint8_t *)hll.p, *end = p + hll.len;
     if (hll_is_dense(p)) {
-        uint8_t registers[HLL_REGISTERS];
-        unpack(registers, p + HLL_HEADER_BYTES);
+        uint8_t registers[HLL_REGISTERS] = {0};
+        hll_wide_merge(registers, p + HLL_HEADER_BYTES);
         *estimate = hll_count_registers(registers);
         return true;
     }
