@@ -11,6 +11,7 @@
 #include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/scripts.h"
 #include "server/push.h"
 #include "server/server.h"
 
@@ -344,6 +345,7 @@ static bool may_resume(struct client *c) {
     case STALL_BLOCKED: return false;
     case STALL_WOKEN: return true;
     case STALL_SYNC: return sync_is_over(c);
+    case STALL_SCRIPT: return !scripts_running();
     case STALL_MOVE: return !c->moving;
     }
     return true;

@@ -36,6 +36,7 @@ enum client_stall {
     STALL_HELD,    /* too many bytes of replies are held */
     STALL_SYNC,    /* DUET FSYNC: until sync_result is set */
     STALL_WAIT,    /* WAIT: wait_count, until wait_until_ns */
+    STALL_SCRIPT,  /* had's orders, until a slow script has ended */
     STALL_MOVE,    /* an I/O thread is giving the connection back */
     STALL_BLOCKED, /* blocked.h; not among those that client_wake_stalled looks at */
     STALL_WOKEN    /* no more; its requests go on with the turn's end */

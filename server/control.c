@@ -10,7 +10,6 @@
 #include "server/base/stream.h"
 #include "server/client.h"
 #include "server/output.h"
-#include "server/scripts.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -131,13 +130,6 @@ static bool ready(struct call *c) {
     return false;
 }
 
-/* A change of role ends a script that runs; had asks again. */
-static bool no_script(struct call *c) {
-    if (!scripts_end_for_role()) return true;
-    reply_error(c, "LOADING a script that runs is being ended; ask again");
-    return false;
-}
-
 static bool take_epoch(struct call *c, uint64_t *epoch) {
     if (num_parse_u64(c->argv[2].p, c->argv[2].len, epoch)) return true;
     reply_error(c, "ERR the epoch is not a number");
@@ -158,7 +150,6 @@ static void duet_master(struct call *c) {
     uint64_t epoch;
     char err[200];
     if (!ready(c) || !take_epoch(c, &epoch)) return;
-    if (server.role != REPL_MASTER && !no_script(c)) return;
     if (!repl_master(server.repl, err, sizeof err)) {
         reply_errorf(c, "ERR %s", err);
         return;
@@ -178,7 +169,6 @@ static void duet_slave(struct call *c) {
         reply_error(c, "ERR DUET SLAVE takes an epoch, an address and a port");
         return;
     }
-    if (!no_script(c)) return;
     snprintf(host, sizeof host, "%.*s", (int)c->argv[3].len, c->argv[3].p);
     leave_mastership("slave from now on");
     pair_set_epoch(epoch);
@@ -188,7 +178,7 @@ static void duet_slave(struct call *c) {
 }
 
 static void duet_none(struct call *c) {
-    if (!ready(c) || !no_script(c)) return;
+    if (!ready(c)) return;
     leave_mastership("no role from now on");
     repl_none(server.repl);
     server_refresh();

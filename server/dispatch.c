@@ -154,6 +154,11 @@ static bool execute(struct call *c, struct client *client, const struct request 
     c->failed = false;
     c->command = r->cmd;
     if (r->cmd) {
+        if (__builtin_expect(!server.plain_sailing, 0) && r->argc > 1 &&
+            scripts_put_off(client, r->cmd, argv)) {
+            client_stall(client, STALL_SCRIPT);
+            return false;
+        }
         if (client->thread && r->cmd->fn == cmd_psync) {
             client_move_here(client);
             return false;

@@ -30,8 +30,9 @@ extern bool scripts_nested;
 #define ERR_BUSY                                                                                   \
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 
-/* A script that runs ends at its next instruction, whatever it has written; false: none runs. */
-bool scripts_end_for_role(void);
+/* From inside a slow script: had's orders (DUET, but STATUS, ALONE and RESUME) wait for its end. A change of roles, and
+ * what comes before one, ends it at its next instruction, whatever it has written. */
+bool scripts_put_off(const struct client *c, const struct command *cmd, const struct bytes *argv);
 /* SHUTDOWN NOSAVE from inside: what the script has done is dropped with the process. */
 _Noreturn void scripts_leave_process(void);
 

@@ -148,10 +148,21 @@ void scripts_kill(struct call *c) {
     }
 }
 
-bool scripts_end_for_role(void) {
-    if (!scripts_running()) return false;
-    if (!run.ended) log_warning("script %s is ended: this node's role changes", run.sha);
-    run.ended = "Script ended: the role of this node changes";
+/* MASTER to one that is master is no change. FSYNC on a slave comes before it is promoted. */
+static bool changes_role(struct bytes verb) {
+    bool slave = server.role != REPL_MASTER;
+    return bytes_is(verb, "slave") || bytes_is(verb, "none") ||
+           (slave && (bytes_is(verb, "master") || bytes_is(verb, "fsync")));
+}
+
+bool scripts_put_off(const struct client *c, const struct command *cmd, const struct bytes *argv) {
+    if (!scripts_nested || !c->control || !(cmd->flags & CMD_HIDDEN)) return false;
+    if (bytes_is(argv[1], "status") || bytes_is(argv[1], "alone") || bytes_is(argv[1], "resume"))
+        return false;
+    if (changes_role(argv[1])) {
+        if (!run.ended) log_warning("script %s is ended: this node's role changes", run.sha);
+        run.ended = "Script ended: the role of this node changes";
+    }
     return true;
 }
 
