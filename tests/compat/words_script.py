@@ -69,6 +69,9 @@ class WriterWords(Words):
 
 
 class ScriptWords(Words):
+    # Those whose replies have an order: others are asked without scripts.
+    FAMILIES = [Words.string, Words.string, Words.bits, Words.keys, Words.expiry, Words.hash, Words.set, Words.list, Words.zset, Words.hll]
+
     def called(self):
         while True:
             words = super().command()
