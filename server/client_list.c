@@ -105,6 +105,8 @@ void client_describe(const struct client *c, struct buf *out) {
         sock_local_name(c->fd, local, sizeof local);
     }
     flags_text(c, flags);
+    size_t out_bytes = client_output_bytes(c);
+    size_t listed = out_bytes > OUTPUT_FREE_BYTES ? out_bytes - OUTPUT_FREE_BYTES : 0;
     int events = events_of(c);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%d",
                (unsigned long long)c->id, peer, local, c->fd, c->name ? c->name : "",
@@ -114,12 +116,12 @@ void client_describe(const struct client *c, struct buf *out) {
     buf_printf(
         out,
         " sub=%zu psub=%zu ssub=%zu multi=%ld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu "
-        "rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s%s",
+        "rbs=%zu rbp=%zu obl=%zu oll=%zu omem=%zu tot-mem=%zu events=%s%s",
         pubsub_count(c, PUBSUB_CHANNEL), pubsub_count(c, PUBSUB_PATTERN),
         pubsub_count(c, PUBSUB_SHARD), multi_active(c) ? (long)multi_queued(c) : -1L, in,
-        in_cap > in ? in_cap - in : 0, multi_memory(c), c->out.cap, c->out.cap,
-        client_output_bytes(c), client_memory(c), events & LOOP_READ ? "r" : "",
-        events & LOOP_WRITE ? "w" : "");
+        in_cap > in ? in_cap - in : 0, multi_memory(c), c->out.cap, c->out.cap, out_bytes - listed,
+        (listed + OUTPUT_FREE_BYTES - 1) / OUTPUT_FREE_BYTES, listed, client_memory(c),
+        events & LOOP_READ ? "r" : "", events & LOOP_WRITE ? "w" : "");
     buf_printf(out, " cmd=%s user=%s redir=%lld resp=%d\n",
                c->last_command ? c->last_command->name : "NULL",
                c->authenticated ? "default" : "(superuser)", (long long)tracking_target(c),

@@ -106,13 +106,24 @@ uint64_t output_oldest_held_ns(void) {
     return marks_count ? marks[marks_first & (marks_cap - 1)].made_ns : 0;
 }
 
+/* What counts: a little does not, which in Redis stands in a buffer that each client has anyway. */
+static uint64_t counted(const struct client *c) {
+    uint64_t pending = client_output_bytes(c);
+    return pending > OUTPUT_FREE_BYTES ? pending : 0;
+}
+
+bool output_over_hard_limit(const struct client *c) {
+    uint64_t hard = server.config.output[client_class(c)].hard_bytes;
+    return hard && !c->control && counted(c) >= hard;
+}
+
 static bool over_limit(struct client *c) {
     const struct config_output_limit *l = &server.config.output[client_class(c)];
     if (c->push && c->push->too_slow) return true;
     if (!(l->hard_bytes | l->soft_bytes | c->over_soft_ns) || c->control) return false;
-    uint64_t pending = client_output_bytes(c), now = loop_now_ns(server.loop);
-    if (l->hard_bytes && pending > l->hard_bytes) return true;
-    if (!l->soft_bytes || pending <= l->soft_bytes) {
+    uint64_t pending = counted(c), now = loop_now_ns(server.loop);
+    if (l->hard_bytes && pending >= l->hard_bytes) return true;
+    if (!l->soft_bytes || pending < l->soft_bytes) {
         over_soft -= c->over_soft_ns != 0;
         c->over_soft_ns = 0;
         return false;
@@ -222,6 +233,8 @@ static void settle_pushes(struct client *c) {
 static void flush_client(struct client *c, uint64_t released) {
     uint64_t total = client_made_total(c);
     if (c->push && c->push->fresh) settle_pushes(c);
+    close_if_over_limit(c); /* what is too much is not even begun */
+    if (c->closed) return;
     bool free_to_go = c->control || c->handshake || c->reply_offset <= released;
     if (!c->marks && free_to_go)
         c->release_total = c->marked_total = total;
@@ -233,7 +246,6 @@ static void flush_client(struct client *c, uint64_t released) {
     else
         write_some(c);
     if (c->closed) return;
-    close_if_over_limit(c);
     /* what the peer had sent before it went is run as far as it may be */
     if (c->ended && (!c->pending || c->stall)) client_close(c);
 }

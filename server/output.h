@@ -34,6 +34,9 @@ void output_writable(struct client *c);
 uint64_t output_held_bytes(const struct client *c);
 uint64_t output_held_count(void);
 uint64_t output_oldest_held_ns(void);
+/* Over its class's hard limit (client-output-buffer-limit) with what it has still to get. */
+enum { OUTPUT_FREE_BYTES = 16 * 1024 };
+bool output_over_hard_limit(const struct client *c);
 /* The client was closed: its place in the list of those with replies is given up. */
 void output_forget(struct client *c);
 

@@ -3,6 +3,7 @@
 #include "server/dispatch.h"
 #include "server/migrate.h"
 #include "server/notify.h"
+#include "server/push.h"
 #include "server/server.h"
 #include "server/tracking.h"
 
@@ -56,6 +57,7 @@ const struct call_ops service_ops = {
     .ready = blocked_note,
     .block = blocked_wait,
     .notify = notify_event,
+    .too_big = push_reply_too_big,
 };
 
 const struct call_ops replay_ops = {

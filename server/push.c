@@ -76,10 +76,17 @@ static bool is_muted(const struct client *c) {
 
 /* A command may publish without end within a turn; who cannot keep up must not take the memory meanwhile. */
 static bool is_too_slow(struct client *c) {
-    const struct config_output_limit *l = &server.config.output[client_class(c)];
     if (c->push->too_slow) return true;
-    if (!l->hard_bytes || c->control || client_output_bytes(c) < l->hard_bytes) return false;
+    if (!output_over_hard_limit(c)) return false;
     c->push->too_slow = true;
+    output_push(c);
+    return true;
+}
+
+bool push_reply_too_big(struct call *call) {
+    struct client *c = call->client;
+    if (call->out != &c->out || !output_over_hard_limit(c)) return false;
+    push_of(c)->too_slow = true;
     output_push(c);
     return true;
 }

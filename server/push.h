@@ -73,6 +73,9 @@ void push_end(struct client *c);
 void push_bytes(struct client *c, const char *p, size_t n);
 /* The same without a copy. The caller stays a user of s. */
 void push_shared(struct client *c, struct shared *s);
+/* call_ops.too_big: the client will be closed when the command is over. */
+struct call;
+bool push_reply_too_big(struct call *call);
 /* After a command whose reply was cut off (CLIENT REPLY OFF, SKIP): its pushes come back. */
 void push_after_mute(struct client *c);
 

@@ -96,6 +96,8 @@ struct call_ops {
     void (*block)(struct call *c, const struct block *b);
     /* A key was looked up for reading (keyspace_hits, keyspace_misses). */
     void (*looked_up)(struct call *c, bool hit);
+    /* The reply is already more than the client may be sent: it need not be finished. */
+    bool (*too_big)(struct call *c);
     /* A key was found expired and was deleted (expired_keys). */
     void (*expired)(struct call *c);
 };
@@ -160,6 +162,9 @@ static inline void reply_double(struct call *c, double v) {
 }
 static inline void reply_bool(struct call *c, bool v) {
     resp_bool(c->out, c->resp, v);
+}
+static inline bool reply_is_too_big(struct call *c) {
+    return c->ops->too_big && c->client && c->ops->too_big(c);
 }
 /* text begins with its code: "ERR no such key". Sets c->failed. */
 void reply_error(struct call *c, const char *text);

@@ -37,6 +37,8 @@ static void begin(struct picking *p, uint64_t count) {
     reply_array(p->c, (size_t)(p->with_values && p->c->resp == 2 ? 2 * count : count));
 }
 
+enum { LOOK_EVERY = 1024 }; /* how often a reply without end is looked at */
+
 static void pick_with_repeats(struct picking *p, struct entry *e, uint64_t count) {
     struct bytes field, value;
     struct digits df, dv;
@@ -44,6 +46,7 @@ static void pick_with_repeats(struct picking *p, struct entry *e, uint64_t count
     while (count-- > 0) {
         hash_random(p->c->store, e, &field, &value, &df, &dv);
         reply_pick(p, field, value);
+        if (count % LOOK_EVERY == 0 && reply_is_too_big(p->c)) return;
     }
 }
 

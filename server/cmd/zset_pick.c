@@ -24,9 +24,14 @@ static void reply_rank(struct picking *p, uint64_t rank) {
     if (zset_next(&cursor, &member, &score)) zsets_reply_member(p->c, p->scores, member, score);
 }
 
+enum { LOOK_EVERY = 1024 }; /* how often a reply without end is looked at */
+
 static void pick_with_repeats(struct picking *p, uint64_t count) {
     zsets_reply_begin(p->c, p->scores, (size_t)count);
-    while (count-- > 0) reply_rank(p, prng_below(&p->prng, zset_len(p->e)));
+    while (count-- > 0) {
+        reply_rank(p, prng_below(&p->prng, zset_len(p->e)));
+        if (count % LOOK_EVERY == 0 && reply_is_too_big(p->c)) return;
+    }
 }
 
 /* A few of many: ranks are drawn until they are different. */

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import tap
 
-PROGRAMS = ["server", "garbage", "pair_server", "pair_link", "replicaof", "redis_py", "redis_cli",
+PROGRAMS = ["server", "garbage", "pubsub", "pair_server", "pair_link", "replicaof", "redis_py", "redis_cli",
             "redis_py_app", "script_busy", "node_redis", "ioredis", "hiredis"]
 
 
