@@ -11,6 +11,11 @@ only for replies that differ. A row: a name, a test of (words, duet's raw reply,
 # - SCRIPT DEBUG YES and SYNC: there is no debugger; it says so.
 # - An error raised in a script whose table has no `err`: redis-server 7.0 ends itself, Duet says "ERR unknown error" as Redis 7.2 does.
 # - Ranges of names over a big sorted set whose scores differ: undefined, and drawn by chance in redis-server.
+# - RESTORE looks at every byte of a payload, as redis-server does with sanitize-dump-payload yes only; it refuses a score that is no
+#   number, which is zero to redis-server; and it takes payloads of Redis 7.2, which redis-server 7.0 refuses by their version.
+# - MIGRATE lets other clients go on. A key that one of them changes on its way stays, and the reply is an IOERR; redis-server stands still
+#   instead, for as long as the target takes. Inside EXEC and scripts nothing comes between, for 10 s at most.
+# - PFSELFTEST tries fewer elements: nobody is to wait for seconds.
 def _name(words):
     return words[0].upper()
 
