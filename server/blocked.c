@@ -7,6 +7,7 @@
 #include "server/base/loop.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/latency.h"
 #include "server/output.h"
 #include "server/scripts.h"
 #include "server/push.h"
@@ -14,6 +15,7 @@
 #include "server/tracking.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define NS_PER_MS   1000000ULL
 #define FOR_EVER_MS (100LL * 365 * 24 * 3600 * 1000)
@@ -238,9 +240,11 @@ void blocked_end(struct client *c, const char *error) {
     struct command_stats *stats = &server.command_stats[b->cmd->id];
     stats->calls++;
     stats->failed += error != NULL;
-    if (error)
+    if (error) {
         resp_error(&c->out, error);
-    else
+        server.stats.errors++;
+        error_codes_note(error, strlen(error));
+    } else
         resp_null_array(&c->out, c->resp);
     answered(c, b, before, false);
     release(b);

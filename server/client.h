@@ -137,6 +137,8 @@ void client_move_here(struct client *c);
 
 /* client_list.c: looking at clients. */
 struct client *client_by_id(uint64_t id);
+/* Bytes of the request that is being run now, while a command describes clients: they count as its client's input. */
+extern size_t client_asking_bytes;
 /* One line of CLIENT LIST, ends with a newline. */
 void client_describe(const struct client *c, struct buf *out);
 /* Closes every service client, or those with held replies only; returns how many. */

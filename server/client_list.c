@@ -81,7 +81,7 @@ static void flags_text(const struct client *c, char *out) {
     if (c->push && c->push->monitor) *out++ = 'O';
     if (pubsub_is_subscriber(c)) *out++ = 'P';
     if (multi_active(c)) *out++ = 'x';
-    if (c->stall == STALL_WAIT || c->blocked) *out++ = 'b';
+    if (c->stall == STALL_WAIT || c->stall == STALL_PAUSE || c->blocked) *out++ = 'b';
     if (tracks) *out++ = 't';
     if (tracking & TRACKING_BROKEN) *out++ = 'R';
     if (tracking & TRACKING_BCAST) *out++ = 'B';
@@ -96,6 +96,8 @@ static int events_of(const struct client *c) {
     return c->conn.io ? loop_io_wanted(c->conn.io) : 0;
 }
 
+size_t client_asking_bytes;
+
 void client_describe(const struct client *c, struct buf *out) {
     char peer[128] = "?:0", local[128] = "?:0", flags[16];
     uint64_t now = loop_now_ns(server.loop), active = client_active_ns(c);
@@ -104,6 +106,7 @@ void client_describe(const struct client *c, struct buf *out) {
         sock_peer_name(c->fd, peer, sizeof peer);
         sock_local_name(c->fd, local, sizeof local);
     }
+    if (c->executing) in += client_asking_bytes;
     flags_text(c, flags);
     size_t out_bytes = client_output_bytes(c);
     size_t listed = out_bytes > OUTPUT_FREE_BYTES ? out_bytes - OUTPUT_FREE_BYTES : 0;

@@ -13,10 +13,6 @@ static void reply_nothing(struct call *c) {
     reply_array(c, 0);
 }
 
-static void reply_zero(struct call *c) {
-    reply_int(c, 0);
-}
-
 /* What admit.c refuses already; for calls that do not come through it. */
 static void no_module(struct call *c) {
     reply_error(c, "ERR Error loading the extension. Please check the server logs.");
@@ -54,8 +50,6 @@ void register_absent_commands(void) {
     command_set_function("asking", no_cluster);
     command_set_function("readonly", no_cluster);
     command_set_function("readwrite", no_cluster);
-    command_set_function("latency|latest", reply_nothing);
-    command_set_function("latency|reset", reply_zero);
     command_set_function("lolwut", cmd_lolwut);
     command_set_function("module|help", module_help);
     command_set_function("module|list", reply_nothing);

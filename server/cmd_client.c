@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/output.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define BAD_NAME "ERR Client names cannot contain spaces, newlines or special characters."
@@ -61,8 +62,18 @@ static void client_setinfo(struct call *c) {
     reply_ok(c);
 }
 
+/* The bytes that the words came in. */
+static size_t request_bytes(const struct call *c) {
+    char text[32];
+    size_t n = (size_t)snprintf(text, sizeof text, "*%d\r\n", c->argc);
+    for (int i = 0; i < c->argc; i++)
+        n += c->argv[i].len + 2 + (size_t)snprintf(text, sizeof text, "$%zu\r\n", c->argv[i].len);
+    return n;
+}
+
 static void client_info(struct call *c) {
     struct buf text = BUF_INIT;
+    client_asking_bytes = request_bytes(c);
     client_describe(c->client, &text);
     resp_verbatim(c->out, c->resp, "txt", buf_head(&text), buf_len(&text));
     buf_free(&text);
@@ -117,6 +128,7 @@ static void list_all(enum type type, struct buf *text) {
 static void client_list(struct call *c) {
     struct buf text = BUF_INIT;
     enum type type = TYPE_ANY;
+    client_asking_bytes = request_bytes(c);
     if (c->argc == 4 && bytes_is(c->argv[2], "type")) {
         if (!read_type(c, c->argv[3], &type)) return;
         list_all(type, &text);

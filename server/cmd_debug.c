@@ -64,8 +64,7 @@ static void debug_log(struct call *c) {
 }
 
 static void debug_error(struct call *c) {
-    resp_error_n(c->out, c->argv[2].p, c->argv[2].len);
-    c->failed = true;
+    resp_error_n(c->out, c->argv[2].p, c->argv[2].len); /* not counted as an error */
 }
 
 static void debug_leak(struct call *c) {
@@ -238,6 +237,14 @@ static void debug_mallctl(struct call *c) {
     free(name);
 }
 
+static void debug_rewrite_all(struct call *c) {
+    char err[300];
+    if (config_rewrite(&server.config, true, err, sizeof err))
+        reply_ok(c);
+    else
+        reply_errorf(c, "ERR CONFIG-REWRITE-FORCE-ALL failed: %s", strerror(errno));
+}
+
 static void debug_structsize(struct call *c) {
     char text[200];
     snprintf(text, sizeof text, "bits:64 client:%zu call:%zu ", sizeof(struct client),
@@ -307,6 +314,7 @@ static const struct verb verbs[] = {
     {"assert", 2, INT_MAX, debug_assert},
     {"change-repl-id", 2, 2, debug_change_repl_id},
     {"clusterlink", 5, 5, debug_clusterlink},
+    {"config-rewrite-force-all", 2, 2, debug_rewrite_all},
     {"crash-and-recover", 2, INT_MAX, debug_restart},
     {"digest", 2, 2, debug_digest},
     {"digest-value", 2, INT_MAX, debug_digest_value},

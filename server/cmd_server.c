@@ -6,7 +6,9 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/client.h"
+#include "server/latency.h"
 #include "server/memory.h"
+#include "server/shutdown.h"
 #include "server/io.h"
 #include "server/pair.h"
 
@@ -29,14 +31,27 @@ static void config_set_(struct call *c) {
         reply_error(c, ERR_SYNTAX);
         return;
     }
+    for (int i = 2; server_loading() && i < c->argc; i += 2) {
+        if (!bytes_is(c->argv[i], "dir") && !bytes_is(c->argv[i], "appendonly") &&
+            !bytes_is(c->argv[i], "repl-diskless-load"))
+            continue;
+        reply_error(c, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
     c->failed = !config_set(&server.config, c->argv + 2, c->argc - 2, trusted, c->out);
+    if (c->failed) error_codes_note("ERR ", 4);
     server_settle_store();
     server_refresh();
 }
 
 static void config_resetstat(struct call *c) {
     io_collect_stats(); /* what threads have not told yet is forgotten too */
-    server.stats = (struct server_stats){0};
+    struct repl_status r = {0};
+    if (server.repl) repl_status(server.repl, &r);
+    server.stats =
+        (struct server_stats){.repl_in_before = r.bytes_in, .repl_out_before = r.bytes_out};
+    latency_reset_histograms();
+    error_codes_reset();
     memset(server.command_stats, 0, (size_t)command_count() * sizeof *server.command_stats);
     memory_reset_peak();
     reply_ok(c);
@@ -115,6 +130,10 @@ static void cmd_bgsave(struct call *c) {
 static void cmd_bgrewriteaof(struct call *c) {
     char err[200] = "";
     bool scheduled = false;
+    if (!server.config.appendonly) { /* there is no log that could be too long */
+        reply_status(c, "Background append only file rewriting started");
+        return;
+    }
     if (!persist_rewrite(server.persist, &scheduled, err, sizeof err))
         reply_why(c, err);
     else
@@ -126,47 +145,6 @@ static void cmd_lastsave(struct call *c) {
     struct persist_status s;
     persist_status(server.persist, &s);
     reply_int(c, s.last_save_s);
-}
-
-static void cmd_shutdown(struct call *c) {
-    bool save = server.config.save_count > 0, force = false, now = false, abort = false;
-    char err[200] = "";
-    if (pair_on() && !(c->flags & CALL_CONTROL)) {
-        reply_error(c, "ERR this server is part of a pair: use hactl to stop a node");
-        return;
-    }
-    for (int i = 1; i < c->argc; i++) {
-        if (bytes_is(c->argv[i], "save"))
-            save = true;
-        else if (bytes_is(c->argv[i], "nosave"))
-            save = false;
-        else if (bytes_is(c->argv[i], "force"))
-            force = true;
-        else if (bytes_is(c->argv[i], "now"))
-            now = true;
-        else if (bytes_is(c->argv[i], "abort"))
-            abort = true;
-        else {
-            reply_error(c, ERR_SYNTAX);
-            return;
-        }
-    }
-    if (abort && c->argc > 2) {
-        reply_error(c, ERR_SYNTAX);
-        return;
-    }
-    if (abort) {
-        reply_error(c, "ERR No shutdown in progress.");
-        return;
-    }
-    if (scripts_nested && save) {
-        reply_error(c, ERR_BUSY);
-        return;
-    }
-    if (scripts_nested) scripts_leave_process();
-    (void)now; /* slaves see the stream to its end as far as their sockets take it, at once */
-    if (!server_shutdown(save, force, err, sizeof err))
-        reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
 }
 
 void register_server_commands(void) {

@@ -154,6 +154,7 @@ const struct config_row *config_find(const char *name, size_t len);
 enum config_effect {
     E_NONE,
     E_NETWORK,
+    E_BIND,
     E_PERSIST,
     E_REPL,
     E_GENERAL,

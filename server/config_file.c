@@ -5,6 +5,7 @@
 #include "server/base/conf.h"
 
 #include <glob.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,22 @@ static bool set_line(struct config *c, const struct config_row *row, const struc
     return ok;
 }
 
+static bool __attribute__((format(printf, 4, 5)))
+refuse_line(struct reading *r, const struct conf *file, const struct conf_line *l, const char *fmt,
+            ...) {
+    struct buf line = BUF_INIT, why = BUF_INIT;
+    va_list ap;
+    for (int i = 1; i < l->argc; i++) buf_printf(&line, " \"%s\"", l->argv[i]);
+    va_start(ap, fmt);
+    buf_vprintf(&why, fmt, ap);
+    va_end(ap);
+    conf_complain(file, l, r->err, "'%s%s' is refused: %s", l->argv[0], buf_cstr(&line),
+                  buf_cstr(&why));
+    buf_free(&line);
+    buf_free(&why);
+    return false;
+}
+
 static bool apply_line(struct reading *r, const struct conf *file, const struct conf_line *l) {
     const struct config_row *row = config_find(l->argv[0], strlen(l->argv[0]));
     const char *why = "";
@@ -115,16 +132,16 @@ static bool apply_line(struct reading *r, const struct conf *file, const struct 
         r->c->save_count = 0;
     }
     if (l->argc < 2 && !(row->flags & CONFIG_MANY))
-        return conf_complain(file, l, r->err, "%s needs a value; the preset is \"%s\"", l->argv[0],
-                             row->preset);
+        return refuse_line(r, file, l,
+                           "wrong number of arguments: it needs a value; the preset is \"%s\"",
+                           row->preset);
     if (l->argc > 2 && !(row->flags & CONFIG_MANY))
-        return conf_complain(file, l, r->err,
-                             "%s takes one value, here are %d; quote it if it has "
-                             "spaces",
-                             l->argv[0], l->argc - 1);
-    if (set_line(r->c, row, l, &why)) return true;
-    return conf_complain(file, l, r->err, "%s \"%s\" is refused: %s", l->argv[0],
-                         l->argc > 1 ? l->argv[1] : "", why);
+        return refuse_line(
+            r, file, l,
+            "wrong number of arguments: it takes one value, here are %d; quote it if "
+            "it has spaces",
+            l->argc - 1);
+    return set_line(r->c, row, l, &why) || refuse_line(r, file, l, "%s", why);
 }
 
 static bool apply_all(struct reading *r, const struct conf *file) {
@@ -163,7 +180,10 @@ static bool load_file(struct reading *r, const char *path) {
 /* An option: its name, maybe with its value in the same word ("--port 7000"), and the words up to the next one.
  * The first of these is a value whatever it looks like. Returns the next option's place. */
 static int option_line(int argc, char **argv, int at, struct conf_line *l) {
-    int n = conf_split(argv[at] + 2, strlen(argv[at] + 2), &l->argv, &l->lens), end = at + 1;
+    const char *name = strncmp(argv[at], "--", 2)
+                           ? argv[at]
+                           : argv[at] + 2; /* "port 7000" too, at the beginning */
+    int n = conf_split(name, strlen(name), &l->argv, &l->lens), end = at + 1;
     bool alone = n == 1;
     if (n < 0) return -1;
     bool save = alone && !strcasecmp(l->argv[0], "save");
@@ -189,7 +209,7 @@ static bool load_options(struct reading *r, int argc, char **argv, int first) {
     for (int i = first; i < argc;) {
         struct conf_line l = {.section = "", .section_arg = "", .number = i + 1};
         if (i == argc - 1 && !strcmp(argv[i], "-")) return true; /* read before */
-        if (strncmp(argv[i], "--", 2) || !argv[i][2])
+        if (i > first && (strncmp(argv[i], "--", 2) || !argv[i][2]))
             return conf_complain(&fake, &l, r->err,
                                  "'%s' is not an option; options are written --DIRECTIVE VALUE",
                                  argv[i]);

@@ -91,7 +91,7 @@ static const struct config_enum allowed[] = {{"no", 0}, {"yes", 1}, {"local", 2}
 /* clang-format off */
 const struct config_row config_rows[] = {
     /* network */
-    WORDS("bind", NULL, 0, "* -::*", set_bind, show_bind, E_NETWORK),
+    WORDS("bind", NULL, 0, "* -::*", set_bind, show_bind, E_BIND),
     INT("port", NULL, port, 0, "6379", 0, 65535, E_NETWORK),
     INT("tcp-backlog", NULL, tcp_backlog, CONFIG_FIXED, "511", 0, INT_MAX, E_NONE),
     INT("tcp-keepalive", NULL, tcp_keepalive_s, 0, "300", 0, INT_MAX, E_NONE),
@@ -195,13 +195,13 @@ const struct config_row config_rows[] = {
     ENUM("oom-score-adj", NULL, oom_mode, 0, "no", oom_modes, E_OOM),
     WORDS("oom-score-adj-values", NULL, 0, "0 200 800", set_oom_values, show_oom_values, E_OOM),
     /* Duet's own */
-    ENUM("edition", NULL, edition, CONFIG_FIXED, "open", editions, E_NONE),
-    STRING("instance-id", NULL, instance_id, 0, "", E_NONE),
-    ENUM("slave-reads", NULL, slave_reads, 0, "edition", slave_reads, E_GENERAL),
-    ENUM("durability", NULL, durability, 0, "pair", durabilities, E_REPL),
-    STRING("pair-lease", NULL, pair_lease, CONFIG_FIXED, "", E_NONE),
-    STRING("control", NULL, control, CONFIG_FIXED, "", E_NONE),
-    ENUM("pair-node", NULL, pair_node, CONFIG_FIXED, "none", pair_nodes, E_NONE),
+    ENUM("edition", NULL, edition, CONFIG_FIXED | CONFIG_HIDDEN, "open", editions, E_NONE),
+    STRING("instance-id", NULL, instance_id, CONFIG_HIDDEN, "", E_NONE),
+    ENUM("slave-reads", NULL, slave_reads, CONFIG_HIDDEN, "edition", slave_reads, E_GENERAL),
+    ENUM("durability", NULL, durability, CONFIG_HIDDEN, "pair", durabilities, E_REPL),
+    STRING("pair-lease", NULL, pair_lease, CONFIG_FIXED | CONFIG_HIDDEN, "", E_NONE),
+    STRING("control", NULL, control, CONFIG_FIXED | CONFIG_HIDDEN, "", E_NONE),
+    ENUM("pair-node", NULL, pair_node, CONFIG_FIXED | CONFIG_HIDDEN, "none", pair_nodes, E_NONE),
 
     /* Shape limits of small collections: read by the value kinds as they land. */
     INT("hash-max-listpack-entries", "hash-max-ziplist-entries", hash_packed_entries, 0, "512", 0, INT64_MAX, E_GENERAL),

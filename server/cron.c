@@ -9,11 +9,13 @@
 #include "server/io.h"
 #include "server/defrag.h"
 #include "server/evict.h"
+#include "server/latency.h"
 #include "server/memory.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/script/script.h"
 #include "server/server.h"
+#include "server/shutdown.h"
 #include "server/tlsconf.h"
 #include "server/tracking.h"
 
@@ -48,8 +50,13 @@ static void expire_cycle(void) {
     expire_more = false;
     if (!server.repl || server.role != REPL_MASTER || !server.config.active_expire) return;
     if (server_paused() || server.write_failure || !pair_may_serve()) return;
+    uint64_t began_ns = clock_boot_ns();
     expire_more =
         store_expire_cycle(server.store, clock_wall_ms(), EXPIRE_A_CYCLE, drop_expired, NULL);
+    uint64_t took_ns = clock_boot_ns() - began_ns;
+    server.stats.expire_ns += took_ns;
+    server.stats.expire_capped += expire_more;
+    latency_event("expire-cycle", took_ns);
 }
 
 /* --- ten times a second --- */
@@ -66,10 +73,16 @@ static void close_idle(uint64_t now) {
 }
 
 static void sample_rates(uint64_t now) {
-    static uint64_t last_ns, last_commands, last_in, last_out;
+    static uint64_t last_ns, last_commands, last_in, last_out, last_repl_in, last_repl_out;
+    struct repl_status r = {0};
     uint64_t ns = now - last_ns;
     if (ns < NS_PER_S / 2) return;
     const struct server_stats *s = &server.stats;
+    if (server.repl) repl_status(server.repl, &r);
+    server.stats.repl_in_now = last_ns ? (r.bytes_in - last_repl_in) * NS_PER_S / ns : 0;
+    server.stats.repl_out_now = last_ns ? (r.bytes_out - last_repl_out) * NS_PER_S / ns : 0;
+    last_repl_in = r.bytes_in;
+    last_repl_out = r.bytes_out;
     if (last_ns && s->commands >= last_commands) {
         server.stats.ops_now = (s->commands - last_commands) * NS_PER_S / ns;
         server.stats.in_now = (s->net_in - last_in) * NS_PER_S / ns;
@@ -91,6 +104,8 @@ static void on_cron(struct loop *l, void *arg) {
     uint64_t now = loop_now_ns(l), began_ns = clock_boot_ns();
     (void)arg;
     if (debug_switches.pause_cron) return;
+    shutdown_cron();
+    if (server.stopping) return;
     memory_sample();
     server_refresh();
     io_refresh_limits();

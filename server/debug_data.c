@@ -207,8 +207,14 @@ void debug_reload(struct call *c) {
     reply_ok(c);
 }
 
+/* Without a log, what is on disk is dump.rdb. */
 void debug_loadaof(struct call *c) {
     char err[300] = "";
+    if (!server.config.appendonly) {
+        c->argc = 2;
+        debug_reload(c);
+        return;
+    }
     if (server.repl) repl_before_sleep(server.repl); /* writes what is pending */
     if (!persist_replay(server.persist, err, sizeof err)) {
         reply_errorf(c, "ERR %s", err);

@@ -3,6 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/latency.h"
 #include "server/memory.h"
 #include "server/server.h"
 
@@ -36,6 +37,7 @@ static int wanted_share(void) {
 
 void defrag_cron(void) {
     if (resting) resting--;
+    if (!share) counts.now_ns = 0;
     share = resting || server.loading || store_walking(server.store) ? 0 : wanted_share();
     left_ns = (uint64_t)share * PERIOD_MS * NS_PER_MS / 100;
 }
@@ -53,6 +55,9 @@ bool defrag_step(void) {
     uint64_t began_ns = clock_boot_ns();
     if (!store_compact(server.store, &mover, STEP)) end_pass();
     uint64_t took_ns = clock_boot_ns() - began_ns;
+    latency_event("active-defrag-cycle", took_ns);
+    counts.ns += took_ns;
+    counts.now_ns += took_ns;
     left_ns = took_ns < left_ns && !resting ? left_ns - took_ns : 0;
     return left_ns > 0;
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Ten times a second: decides whether, and how much of the executor's time. */
 void defrag_cron(void);
@@ -19,6 +20,7 @@ int defrag_running(void);
 
 struct defrag_counts {
     size_t moved, looked, passes;
+    uint64_t ns, now_ns; /* time that it took, in all and since it last rested */
 };
 struct defrag_counts defrag_counts(void);
 

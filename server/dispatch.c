@@ -10,6 +10,7 @@
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/evict.h"
+#include "server/latency.h"
 #include "server/monitor.h"
 #include "server/output.h"
 #include "server/pair.h"
@@ -35,6 +36,8 @@ static struct batch own;       /* of the executor's own connections */
 static struct {
     uint64_t began_ns, now_ns; /* of the client's turn; now_ns of its last chunk's end */
     uint64_t cycles[CHUNK];    /* the counter when each of the chunk was done */
+    size_t at;                 /* which one of them it is */
+    uint32_t not_run;          /* a bit each: refused, or put into a transaction */
     const char *hashed[CHUNK]; /* each one's first key, NULL: none or not known */
     uint64_t hash[CHUNK];
 } turn;
@@ -101,6 +104,15 @@ static void fill_call(struct call *c, struct client *client, unsigned flags, int
     if (server_paused()) c->flags |= CALL_HOLD_EXPIRY; /* a pause keeps everything as it is */
 }
 
+void dispatch_was_slow(const struct client *client, const struct command *cmd, int argc,
+                       const struct bytes *argv, uint64_t ns) {
+    int64_t limit_us = server.config.slowlog_us;
+    latency_command(cmd, ns);
+    if (client && limit_us >= 0 && ns / 1000 >= (uint64_t)limit_us &&
+        !(cmd->flags & CMD_SKIP_SLOWLOG))
+        slowlog_add(client, argc, argv, ns / 1000);
+}
+
 void dispatch_call(struct client *client, const struct command *cmd, int argc,
                    const struct bytes *argv, unsigned flags, int64_t now_ms) {
     struct call c;
@@ -113,8 +125,8 @@ void dispatch_call(struct client *client, const struct command *cmd, int argc,
     run(&c, client, cmd);
     uint64_t ns = clock_boot_ns() - began_ns;
     server.command_stats[cmd->id].ns += ns;
-    if (server.config.slowlog_us < 0 || ns / 1000 < (uint64_t)server.config.slowlog_us) return;
-    if (!(cmd->flags & CMD_SKIP_SLOWLOG)) slowlog_add(client, argc, argv, ns / 1000);
+    latency_count(&server.command_stats[cmd->id], ns);
+    if (ns >= server.slow_ns) dispatch_was_slow(client, cmd, argc, argv, ns);
 }
 
 static bool is_paused(const struct client *client, const struct command *cmd, int argc,
@@ -174,6 +186,7 @@ static bool execute(struct call *c, struct client *client, const struct request 
         if (client->multi && multi_active(client) && !multi_is_control(r->cmd)) {
             if (server.spies) tracking_limit();
             multi_queue(client, r->cmd, c->argc, c->argv);
+            turn.not_run |= 1u << turn.at;
         } else if (__builtin_expect(server.spies, 0))
             run_spied(c, client, r->cmd);
         else
@@ -181,6 +194,7 @@ static bool execute(struct call *c, struct client *client, const struct request 
         blocked_serve();
     } else {
         server.stats.errors++;
+        turn.not_run |= 1u << turn.at;
     }
     client->replies++;
     if (__builtin_expect(client->reply_off | client->reply_skip | client->reply_skip_next, 0)) {
@@ -280,6 +294,7 @@ static void protocol_error(struct client *c, const char *error, size_t len) {
     c->replies++;
     c->close_after_reply = true;
     server.stats.errors++;
+    error_codes_note("ERR ", 4);
 }
 
 /* A slave's link begins with one PING; a second one is a client's. */
@@ -300,17 +315,17 @@ static void note_times(const struct client *c, const struct batch *b, uint64_t b
     uint64_t ns = turn.now_ns - began_ns, last = began_cycles;
     uint64_t whole = turn.cycles[ran - 1] - began_cycles;
     double rate = whole ? (double)ns / (double)whole : 0;
-    int64_t slow_us = server.config.slowlog_us;
-    bool any_slow = slow_us >= 0 && ns / 1000 >= (uint64_t)slow_us;
     for (size_t i = 0; i < ran; i++) {
         const struct request *r = &b->v[b->done + i];
         uint64_t took = (uint64_t)((double)(turn.cycles[i] - last) * rate);
         last = turn.cycles[i];
         if (!r->cmd) continue;
-        server.command_stats[r->cmd->id].ns += took;
+        struct command_stats *stats = &server.command_stats[r->cmd->id];
+        stats->ns += took;
+        if (__builtin_expect(!(turn.not_run >> i & 1), 1)) latency_count(stats, took);
         if (took > server.stats.longest_command_ns) note_longest(r->cmd, took);
-        if (any_slow && took / 1000 >= (uint64_t)slow_us && !(r->cmd->flags & CMD_SKIP_SLOWLOG))
-            slowlog_add(c, r->argc, b->words.v + r->first, took / 1000);
+        if (__builtin_expect(took >= server.slow_ns, 0))
+            dispatch_was_slow(c, r->cmd, r->argc, b->words.v + r->first, took);
     }
 }
 
@@ -331,8 +346,10 @@ static void run_chunk(struct client *c, struct batch *b) {
     prefetch_entries(c, n);
     /* The lease is looked at here, after everything that could have taken time. */
     bool serve = c->control || pair_may_serve();
+    turn.not_run = 0;
     for (; i < n; i++) {
         struct request *r = &b->v[b->done + i];
+        turn.at = i;
         const struct bytes *argv = b->words.v + r->first;
         if (!may_go_on(c)) break;
         if (__builtin_expect(!r->cmd, 0)) resolve_late(c, r, argv);

@@ -25,6 +25,9 @@ bool dispatch_batch(struct client *c, struct batch *b);
 void dispatch_prefetch(struct batch *const *v, size_t n);
 
 /* Runs one command's function and propagates its effect: what EXEC does with each queued one. */
+/* A command took as long as server.slow_ns: the slow log, the history of latency. client NULL: nobody's. */
+void dispatch_was_slow(const struct client *client, const struct command *cmd, int argc,
+                       const struct bytes *argv, uint64_t ns);
 void dispatch_call(struct client *c, const struct command *cmd, int argc, const struct bytes *argv,
                    unsigned flags, int64_t now_ms);
 

@@ -6,6 +6,7 @@
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/dispatch.h"
+#include "server/latency.h"
 #include "server/memory.h"
 #include "server/pair.h"
 #include "server/server.h"
@@ -88,11 +89,31 @@ static enum outcome evict_for_a_while(void) {
     return ROOM;
 }
 
+static uint64_t over_since_ns; /* 0: it is not */
+
+static void note_over(bool over) {
+    uint64_t now_ns = over || over_since_ns ? clock_boot_ns() : 0;
+    if (over && !over_since_ns) over_since_ns = now_ns;
+    if (over || !over_since_ns) return;
+    server.stats.over_limit_ns += now_ns - over_since_ns;
+    over_since_ns = 0;
+}
+
+uint64_t evict_over_limit_ns(void) {
+    return over_since_ns ? clock_boot_ns() - over_since_ns : 0;
+}
+
 bool evict_make_room(void) {
-    if (!server.config.maxmemory || !is_full()) return true;
+    if (!server.config.maxmemory || !is_full()) {
+        if (over_since_ns) note_over(false);
+        return true;
+    }
     if (server.role == REPL_SLAVE && server.config.slave_ignores_maxmemory) return true;
     if (!may_evict()) return true;
+    uint64_t began_ns = clock_boot_ns();
     enum outcome outcome = evict_for_a_while();
+    latency_event("eviction-cycle", clock_boot_ns() - began_ns);
+    note_over(outcome != ROOM);
     more = outcome == NOT_YET;
     return outcome != NO_VICTIM;
 }

@@ -6,13 +6,16 @@
 #include "server/base/clock.h"
 #include "server/blocked.h"
 #include "server/client.h"
+#include "server/evict.h"
 #include "server/io.h"
+#include "server/latency.h"
 #include "server/defrag.h"
 #include "server/memory.h"
 #include "server/migrate_wire.h"
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/pubsub.h"
+#include "server/shutdown.h"
 #include "server/tlsconf.h"
 #include "server/tracking.h"
 
@@ -45,13 +48,16 @@ static void section_server(struct buf *out) {
                "process_id:%d\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%lld\r\n"
                "server_time_usec:%lld\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n"
                "hz:%lld\r\nconfigured_hz:%lld\r\nlru_clock:%llu\r\nexecutable:%s\r\n"
-               "config_file:%s\r\nio_threads_active:%d\r\nduet_version:%s\r\nedition:%s\r\n",
+               "config_file:%s\r\nio_threads_active:%d\r\n",
                (int)getpid(), server.run_id,
                (long long)(server.config.port ? server.config.port : server.config.tls_port),
                (long long)clock_wall_us(), (ull)uptime_s(), (ull)(uptime_s() / 86400),
                (long long)server.config.hz, (long long)server.config.hz,
                (ull)((uint64_t)clock_wall_ms() / 1000 & 0xffffff), exe, server.config.file,
-               io_threads() > 0, DUET_VERSION, config_word("edition"));
+               io_threads() > 0);
+    if (shutdown_left_ms() >= 0)
+        buf_printf(out, "shutdown_in_milliseconds:%lld\r\n", shutdown_left_ms());
+    buf_printf(out, "duet_version:%s\r\nedition:%s\r\n", DUET_VERSION, config_word("edition"));
 }
 
 static void section_clients(struct buf *out) {
@@ -104,44 +110,65 @@ static void section_persistence(struct buf *out) {
                (ull)s.log_bytes, (ull)s.log_base_bytes, s.fsync_age_ms > 0, (ull)s.fsync_age_ms);
 }
 
+/* Every payload is looked at to its end before it becomes a value. */
+static uint64_t payloads_looked_at(void) {
+    const struct command *restore = command_find(BYTES("restore"), 0);
+    return restore ? server.command_stats[restore->id].calls : 0;
+}
+
 static void section_stats(struct buf *out) {
     const struct server_stats *s = &server.stats;
     struct repl_status r = {0};
     io_collect_stats();
     if (server.repl) repl_status(server.repl, &r);
+    struct defrag_counts moved = defrag_counts();
     buf_printf(out,
                "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
                "instantaneous_ops_per_sec:%llu\r\ntotal_net_input_bytes:%llu\r\n"
-               "total_net_output_bytes:%llu\r\ninstantaneous_input_kbps:%.2f\r\n"
-               "instantaneous_output_kbps:%.2f\r\nrejected_connections:%llu\r\nsync_full:%llu\r\n"
-               "sync_partial_ok:%llu\r\nsync_partial_err:%llu\r\nexpired_keys:%llu\r\n",
+               "total_net_output_bytes:%llu\r\ntotal_net_repl_input_bytes:%llu\r\n"
+               "total_net_repl_output_bytes:%llu\r\ninstantaneous_input_kbps:%.2f\r\n"
+               "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:%.2f\r\n"
+               "instantaneous_output_repl_kbps:%.2f\r\nrejected_connections:%llu\r\n",
                (ull)s->connections, (ull)s->commands, (ull)s->ops_now, (ull)s->net_in,
-               (ull)s->net_out, (double)s->in_now / 1024, (double)s->out_now / 1024,
-               (ull)s->rejected_connections, (ull)r.sync_full, (ull)r.sync_partial_ok,
-               (ull)r.sync_partial_err, (ull)s->expired_keys);
-    buf_printf(
-        out,
-        "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nevicted_keys:%llu\r\n"
-        "evicted_clients:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
-        "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
-        "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:%zu\r\n"
-        "tracking_total_keys:%llu\r\ntracking_total_items:%llu\r\n"
-        "tracking_total_prefixes:%llu\r\n"
-        "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
-        "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
-        "io_threaded_reads_processed:%llu\r\nio_threaded_writes_processed:%llu\r\n"
-        "client_output_buffer_limit_disconnections:%llu\r\n",
-        (ull)s->evicted_keys, (ull)s->hits, (ull)s->misses, pubsub_names(PUBSUB_CHANNEL),
-        pubsub_names(PUBSUB_PATTERN), pubsub_names(PUBSUB_SHARD), wire_cached(),
-        (ull)tracking_keys(), (ull)tracking_items(), (ull)tracking_prefixes(), (ull)s->errors,
-        (ull)s->reads, (ull)s->writes, (ull)s->threaded_reads, (ull)s->threaded_writes,
-        (ull)s->output_limit_disconnects);
-    tlsconf_info(out);
-    struct defrag_counts moved = defrag_counts();
+               (ull)s->net_out, (ull)(r.bytes_in - s->repl_in_before),
+               (ull)(r.bytes_out - s->repl_out_before), (double)s->in_now / 1024,
+               (double)s->out_now / 1024, (double)s->repl_in_now / 1024,
+               (double)s->repl_out_now / 1024, (ull)s->rejected_connections);
     buf_printf(out,
-               "active_defrag_hits:%zu\r\nactive_defrag_misses:%zu\r\n"
-               "duet_defrag_passes:%zu\r\n",
-               moved.moved, moved.looked - moved.moved, moved.passes);
+               "sync_full:%llu\r\nsync_partial_ok:%llu\r\nsync_partial_err:%llu\r\n"
+               "expired_keys:%llu\r\nexpired_stale_perc:0.00\r\n"
+               "expired_time_cap_reached_count:%llu\r\nexpire_cycle_cpu_milliseconds:%llu\r\n"
+               "evicted_keys:%llu\r\nevicted_clients:%llu\r\n"
+               "total_eviction_exceeded_time:%llu\r\ncurrent_eviction_exceeded_time:%llu\r\n"
+               "keyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n",
+               (ull)r.sync_full, (ull)r.sync_partial_ok, (ull)r.sync_partial_err,
+               (ull)s->expired_keys, (ull)s->expire_capped, (ull)(s->expire_ns / NS_PER_MS),
+               (ull)s->evicted_keys, (ull)s->evicted_clients, (ull)(s->over_limit_ns / NS_PER_MS),
+               (ull)(evict_over_limit_ns() / NS_PER_MS), (ull)s->hits, (ull)s->misses);
+    buf_printf(out,
+               "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
+               "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:%zu\r\n"
+               "slave_expires_tracked_keys:0\r\nactive_defrag_hits:%zu\r\n"
+               "active_defrag_misses:%zu\r\nactive_defrag_key_hits:%zu\r\n"
+               "active_defrag_key_misses:%zu\r\ntotal_active_defrag_time:%llu\r\n"
+               "current_active_defrag_time:%llu\r\n",
+               pubsub_names(PUBSUB_CHANNEL), pubsub_names(PUBSUB_PATTERN),
+               pubsub_names(PUBSUB_SHARD), wire_cached(), moved.moved, moved.looked - moved.moved,
+               moved.moved, moved.looked - moved.moved, (ull)(moved.ns / NS_PER_MS),
+               (ull)(moved.now_ns / NS_PER_MS));
+    buf_printf(out,
+               "tracking_total_keys:%llu\r\ntracking_total_items:%llu\r\n"
+               "tracking_total_prefixes:%llu\r\nunexpected_error_replies:0\r\n"
+               "total_error_replies:%llu\r\ndump_payload_sanitizations:%llu\r\n"
+               "total_reads_processed:%llu\r\ntotal_writes_processed:%llu\r\n"
+               "io_threaded_reads_processed:%llu\r\nio_threaded_writes_processed:%llu\r\n"
+               "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n"
+               "client_output_buffer_limit_disconnections:%llu\r\n",
+               (ull)tracking_keys(), (ull)tracking_items(), (ull)tracking_prefixes(),
+               (ull)s->errors, (ull)payloads_looked_at(), (ull)s->reads, (ull)s->writes,
+               (ull)s->threaded_reads, (ull)s->threaded_writes, (ull)s->output_limit_disconnects);
+    tlsconf_info(out);
+    buf_printf(out, "duet_defrag_passes:%zu\r\n", moved.passes);
     buf_printf(out,
                "duet_longest_command:%s\r\nduet_longest_command_us:%llu\r\n"
                "duet_longest_between_us:%llu\r\nduet_longest_turn_cpu_us:%llu\r\n",
@@ -241,7 +268,11 @@ static void section_commandstats(struct buf *out) {
 }
 
 static void section_errorstats(struct buf *out) {
-    (void)out;
+    error_codes_info(out);
+}
+
+static void section_latencystats(struct buf *out) {
+    if (server.latency_tracking) latency_info(out);
 }
 
 static void section_cluster(struct buf *out) {
@@ -275,6 +306,7 @@ static const struct section sections[] = {
     {"modules", "Modules", true, section_modules},
     {"commandstats", "Commandstats", false, section_commandstats},
     {"errorstats", "Errorstats", true, section_errorstats},
+    {"latencystats", "Latencystats", false, section_latencystats},
     {"cluster", "Cluster", true, section_cluster},
     {"keyspace", "Keyspace", true, section_keyspace},
 };

@@ -17,6 +17,7 @@
 #include "server/dispatch.h"
 #include "server/ends.h"
 #include "server/io.h"
+#include "server/latency.h"
 #include "server/memory.h"
 #include "server/migrate.h"
 #include "server/monitor.h"
@@ -27,6 +28,7 @@
 #include "server/process.h"
 #include "server/push.h"
 #include "server/reclaim.h"
+#include "server/shutdown.h"
 #include "server/slowlog.h"
 #include "server/store/list.h"
 #include "server/tlsconf.h"
@@ -121,6 +123,11 @@ void server_refresh(void) {
         server.link_up = s.link == REPL_LINK_CONNECTED;
     }
     refresh_failure();
+    server.latency_tracking = c->latency_tracking;
+    server.slow_ns = UINT64_MAX;
+    if (c->slowlog_us >= 0) server.slow_ns = (uint64_t)c->slowlog_us * 1000;
+    if (c->latency_threshold_ms && (uint64_t)c->latency_threshold_ms < server.slow_ns / NS_PER_MS)
+        server.slow_ns = (uint64_t)c->latency_threshold_ms * NS_PER_MS;
     server.plain_sailing = !scripts_nested && !server_loading() && server.role != REPL_NONE &&
                            (server.link_up || c->serve_stale) &&
                            (server.role != REPL_SLAVE || edition_slave_is_read());
@@ -201,11 +208,12 @@ static void repl_options_now(struct repl_options *o) {
 
 /* --- CONFIG SET takes effect --- */
 
-static bool network_changed(const char **err) {
-    static char text[200];
+static bool network_changed(const char *failed, const char **err) {
+    char text[200];
     if (!server.config.tls_port != !tlsconf_now() && !tlsconf_load(err)) return false;
     if (listen_reopen(text, sizeof text)) return true;
-    *err = text;
+    log_error("%s", text);
+    *err = failed;
     return false;
 }
 
@@ -245,7 +253,9 @@ static bool take_effect(enum config_effect effect, const char **err) {
     struct repl_options o;
     switch (effect) {
     case E_NONE: break;
-    case E_NETWORK: return network_changed(err);
+    case E_NETWORK:
+        return network_changed("Unable to listen on this port. Check server logs.", err);
+    case E_BIND: return network_changed("Failed to bind to specified addresses.", err);
     case E_PERSIST: return persist_changed(err);
     case E_DIR: return dir_changed(err);
     case E_TLS: return tlsconf_load(err);
@@ -378,6 +388,7 @@ static void register_commands(void) {
     register_client_commands();
     register_command_commands();
     register_server_commands();
+    register_latency_commands();
     register_debug_commands();
     register_memory_commands();
     register_repl_commands();
@@ -409,12 +420,20 @@ static void rename_commands(void) {
     }
 }
 
+/* In a pair had and init look after the rest: the end comes at once, whatever fails. */
 static void on_signal(struct loop *l, void *arg, int signo) {
     char err[200];
     (void)arg;
     int how = signo == SIGTERM ? server.config.on_sigterm : server.config.on_sigint;
+    log_notice("Received %s scheduling shutdown...", signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    if (!pair_on() && !server.loading) {
+        shutdown_ask((struct shutdown_how){how & SIGNAL_SAVE     ? SHUTDOWN_SAVE
+                                           : how & SIGNAL_NOSAVE ? SHUTDOWN_NOSAVE
+                                                                 : SHUTDOWN_AS_CONFIGURED,
+                                           (how & SIGNAL_FORCE) != 0, (how & SIGNAL_NOW) != 0});
+        return;
+    }
     bool save = how & SIGNAL_SAVE || (server.config.save_count > 0 && !(how & SIGNAL_NOSAVE));
-    log_notice("%s: ending in order", signo == SIGTERM ? "SIGTERM" : "SIGINT");
     if (server_shutdown(save, true, err, sizeof err)) return;
     log_error("%s", err);
     exit_status = 1;
@@ -424,15 +443,15 @@ static void on_signal(struct loop *l, void *arg, int signo) {
 bool server_shutdown(bool save, bool force, char *err, size_t err_size) {
     bool ok = true;
     if (server.stopping) return true;
-    listen_close();
     if (server.repl) repl_before_sleep(server.repl);
-    if (save && server.persist && !server.loading)
-        ok = persist_save(server.persist, true, err, err_size);
-    if (!ok && !force) {
-        char ignored[200];
-        listen_open(ignored, sizeof ignored);
-        return false;
+    if (save && server.persist && !server.loading) {
+        log_notice("Saving the final RDB snapshot before exiting.");
+        ok = persist_save_now(server.persist, err, err_size);
+        if (!ok)
+            log_warning("Error trying to save the DB, %s.", force ? "exit anyway" : "can't exit");
     }
+    if (!ok && !force) return false;
+    listen_close();
     server.stopping = true;
     output_flush();
     repl_close(server.repl);
@@ -527,6 +546,7 @@ static void start(int argc, char **argv) {
     }
     start_pair();
     config_effect = take_effect;
+    call_error_replied = error_codes_note;
 }
 
 int server_main(int argc, char **argv) {
@@ -555,6 +575,6 @@ int server_main(int argc, char **argv) {
     pair_stop();
     if (*server.config.pidfile) unlink(server.config.pidfile);
     if (server.persist) persist_close(server.persist);
-    log_notice("ended");
+    log_notice("Duet is now ready to exit, bye bye...");
     return exit_status;
 }

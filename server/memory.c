@@ -127,12 +127,14 @@ static void human(struct buf *out, const char *name, uint64_t bytes) {
 
 static void info_lua(struct buf *out) {
     size_t vm = script_vm_bytes(), scripts = script_cache_bytes();
-    human(out, "used_memory_lua", vm);
+    char text[32];
+    num_format_bytes_human(text, sizeof text, vm);
     buf_printf(out,
-               "used_memory_vm_eval:%zu\r\nused_memory_scripts_eval:%zu\r\n"
+               "used_memory_lua:%zu\r\nused_memory_vm_eval:%zu\r\n"
+               "used_memory_lua_human:%s\r\nused_memory_scripts_eval:%zu\r\n"
                "number_of_cached_scripts:%zu\r\nnumber_of_functions:0\r\n"
                "number_of_libraries:0\r\nused_memory_vm_functions:0\r\n",
-               vm, scripts, script_count());
+               vm, vm, text, scripts, script_count());
     human(out, "used_memory_vm_total", vm);
     buf_add_str(out, "used_memory_functions:0\r\n");
     human(out, "used_memory_scripts", scripts);

@@ -69,13 +69,12 @@ static bool write_score(int score) {
 }
 
 bool process_set_oom_score(void) {
-    static bool known, changed;
+    static bool changed;
     static int base;
     const struct config *c = &server.config;
     int value = (int)c->oom_values[server.role == REPL_SLAVE];
-    if (!known) known = read_score(&base);
-    if (!known) return c->oom_mode == OOM_NO;
     if (c->oom_mode == OOM_NO && !changed) return true;
+    if (!changed && !read_score(&base)) return false; /* what it was before we changed it */
     int score = c->oom_mode == OOM_NO ? base : c->oom_mode == OOM_RELATIVE ? base + value : value;
     score = score < -1000 ? -1000 : score > 1000 ? 1000 : score;
     changed = c->oom_mode != OOM_NO;

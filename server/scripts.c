@@ -14,6 +14,7 @@
 #include "server/dispatch.h"
 #include "server/edition.h"
 #include "server/evict.h"
+#include "server/latency.h"
 #include "server/monitor.h"
 #include "server/pair.h"
 #include "server/reclaim.h"
@@ -66,6 +67,7 @@ static bool too_few_slaves(void) {
 static bool refuse(const struct command *cmd, struct buf *error, const char *text) {
     buf_add_str(error, text);
     server.stats.errors++;
+    error_codes_note(*text == '-' ? text : "ERR ", *text == '-' ? strlen(text) : 4);
     if (cmd) server.command_stats[cmd->id].rejected++;
     return false;
 }
@@ -132,9 +134,8 @@ static void note_time(const struct command *cmd, int argc, const struct bytes *a
                       uint64_t cycles) {
     uint64_t ns = dispatch_ns(cycles);
     server.command_stats[cmd->id].ns += ns;
-    if (server.config.slowlog_us < 0 || ns / 1000 < (uint64_t)server.config.slowlog_us) return;
-    if (!(cmd->flags & CMD_SKIP_SLOWLOG) && run.caller)
-        slowlog_add(run.caller, argc, argv, ns / 1000);
+    latency_count(&server.command_stats[cmd->id], ns);
+    if (ns >= server.slow_ns) dispatch_was_slow(run.caller, cmd, argc, argv, ns);
 }
 
 /* MONITOR, and the caller's tracking: a script that reads is taken to have read all keys that it was given. */

@@ -26,7 +26,11 @@ struct server_stats {
     uint64_t output_limit_disconnects;
     uint64_t threaded_reads, threaded_writes; /* by I/O threads; part of reads and writes */
     uint64_t ops_now;                         /* per second, sampled by cron */
-    uint64_t in_now, out_now;
+    uint64_t in_now, out_now, repl_in_now, repl_out_now;
+    uint64_t repl_in_before, repl_out_before; /* of CONFIG RESETSTAT */
+    uint64_t expire_ns, expire_capped;        /* time of expiry in time; how often it had to stop */
+    uint64_t evicted_clients;
+    uint64_t over_limit_ns; /* how long memory was over its limit, before now */
     /* The longest time that the executor was away from its clients: in one command, and in the work between
      * two turns. */
     uint64_t longest_command_ns, longest_between_ns;
@@ -34,8 +38,10 @@ struct server_stats {
     uint64_t longest_turn_cpu_ns; /* processor time of a turn, while watch_turns is on */
 };
 
+struct histogram;
 struct command_stats {
     uint64_t calls, ns, rejected, failed;
+    struct histogram *histogram; /* NULL: no times were counted (latency.h) */
 };
 
 struct server {
@@ -55,7 +61,9 @@ struct server {
     struct command_stats *command_stats; /* by command id */
     bool watch_turns;                    /* DEBUG WATCH-TURNS: a system call more each turn */
 
-    /* What dispatch looks at before each command; server_refresh keeps them. */
+    /* What is looked at for each command; server_refresh keeps them. */
+    bool latency_tracking;
+    uint64_t slow_ns; /* what takes that long goes into the slow log or the history of latency */
     enum repl_role role;
     bool link_up; /* as slave: the master's stream is flowing */
     const char
@@ -73,11 +81,12 @@ struct server {
      * paused). had's is of writes; a client's may be of everything. */
     uint64_t pause_until_ns, had_pause_until_ns;
     bool pause_all;
+    bool shutdown_waits; /* writes wait while slaves catch up (shutdown.h) */
 };
 extern struct server server;
 
 static inline bool server_paused(void) {
-    return server.pause_until_ns || server.had_pause_until_ns;
+    return server.pause_until_ns || server.had_pause_until_ns || server.shutdown_waits;
 }
 
 /* True when the log or the master's stream is being applied, or a first copy is on its way. */

@@ -52,6 +52,33 @@ static struct bytes cut(struct bytes word) {
     return copy;
 }
 
+/* --- what must not be seen --- */
+
+static bool follows(const struct bytes *argv, int i, int distance, const char *word) {
+    return i > distance && bytes_is(argv[i - distance], word);
+}
+
+static bool is_secret_directive(struct bytes name) {
+    const struct config_row *row = config_find(name.p, name.len);
+    return row && row->flags & CONFIG_SECRET;
+}
+
+/* A word that is a password, or a name that goes with one. */
+bool slowlog_is_secret(int argc, const struct bytes *argv, int i) {
+    if (i < 1) return false;
+    if (bytes_is(argv[0], "auth")) return true;
+    if (bytes_is(argv[0], "hello"))
+        return follows(argv, i, 1, "auth") || follows(argv, i, 2, "auth");
+    if (bytes_is(argv[0], "config"))
+        return argc > 3 && bytes_is(argv[1], "set") && i >= 3 && i % 2 &&
+               is_secret_directive(argv[i - 1]);
+    if (bytes_is(argv[0], "migrate") && i > 5)
+        return follows(argv, i, 1, "auth") || follows(argv, i, 1, "auth2") ||
+               follows(argv, i, 2, "auth2");
+    if (bytes_is(argv[0], "acl")) return i > 1 && bytes_is(argv[1], "setuser");
+    return false;
+}
+
 void slowlog_add(const struct client *c, int argc, const struct bytes *argv, uint64_t us) {
     if (!server.config.slowlog_len) return;
     struct slow *s = xcalloc(1, sizeof *s);
@@ -61,7 +88,7 @@ void slowlog_add(const struct client *c, int argc, const struct bytes *argv, uin
     s->argc = argc < WORDS_MAX ? argc : WORDS_MAX;
     for (int i = 0; i < s->argc; i++) {
         if (i < WORDS_MAX - 1 || argc == WORDS_MAX) {
-            s->argv[i] = cut(argv[i]);
+            s->argv[i] = cut(slowlog_is_secret(argc, argv, i) ? BYTES("(redacted)") : argv[i]);
             continue;
         }
         char *text = xasprintf("... (%d more arguments)", argc - WORDS_MAX + 1);

@@ -8,6 +8,8 @@
 
 struct client;
 
+/* Whether a word is a password, or a user's name beside one: it is shown as (redacted). */
+bool slowlog_is_secret(int argc, const struct bytes *argv, int i);
 /* Keeps a copy of the words, cut as Redis cuts them. */
 void slowlog_add(const struct client *c, int argc, const struct bytes *argv, uint64_t us);
 void register_slowlog_commands(void);

@@ -13,8 +13,11 @@
 
 /* ---- Replies -------------------------------------------------------------------------------- */
 
+void (*call_error_replied)(const char *text, size_t len);
+
 void reply_error(struct call *c, const char *text) {
     resp_error(c->out, text);
+    if (call_error_replied) call_error_replied(text, strlen(text));
     c->failed = true;
 }
 
@@ -25,6 +28,7 @@ void reply_errorf(struct call *c, const char *fmt, ...) {
     buf_vprintf(&text, fmt, ap);
     va_end(ap);
     resp_error_n(c->out, buf_head(&text), buf_len(&text));
+    if (call_error_replied) call_error_replied(buf_head(&text), buf_len(&text));
     buf_free(&text);
     c->failed = true;
 }

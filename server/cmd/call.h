@@ -166,6 +166,8 @@ static inline void reply_bool(struct call *c, bool v) {
 static inline bool reply_is_too_big(struct call *c) {
     return c->ops->too_big && c->client && c->ops->too_big(c);
 }
+/* Told of every error that the two below reply, while it is set: floor 4 counts them by their codes. */
+extern void (*call_error_replied)(const char *text, size_t len);
 /* text begins with its code: "ERR no such key". Sets c->failed. */
 void reply_error(struct call *c, const char *text);
 void reply_errorf(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -96,6 +96,7 @@ static void feed_read(struct feed *f) {
 static bool write_out(struct feed *f) {
     while (buf_len(&f->out)) {
         long n = stream_write(f->stream, buf_head(&f->out), buf_len(&f->out));
+        if (n > 0) f->r->bytes_out += (uint64_t)n;
         if (n == STREAM_AGAIN) return false;
         if (n < 0) {
             feed_end(f, "the connection failed");
@@ -113,6 +114,7 @@ static bool write_backlog(struct feed *f, uint64_t end) {
     struct iovec iov[SPANS];
     int count = backlog_spans(f->r->backlog, f->sent, end, iov, SPANS);
     long n = stream_writev(f->stream, iov, count);
+    if (n > 0) f->r->bytes_out += (uint64_t)n;
     if (n == STREAM_AGAIN) return false;
     if (n < 0) {
         feed_end(f, "the connection failed");

@@ -109,6 +109,7 @@ struct repl {
     uint64_t tail_writes;
     uint64_t tail_saved_from; /* the fork whose tail is saved already; UINT64_MAX: none */
     char tail_file[256];
+    uint64_t bytes_in, bytes_out; /* of the master's stream, and to slaves; full copies too */
     uint64_t sync_full, sync_partial_ok, sync_partial_err, apply_errors;
 };
 

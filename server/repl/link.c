@@ -431,6 +431,7 @@ static bool take(struct link *k) {
 static void link_read(struct link *k) {
     for (int i = 0; i < READS_A_TURN && k->stream && may_read(k); i++) {
         long n = stream_read(k->stream, buf_room(&k->in, READ_BYTES), READ_BYTES);
+        if (n > 0) k->r->bytes_in += (uint64_t)n;
         if (n == STREAM_AGAIN) break;
         if (n <= 0) {
             complain(k, "it closed the connection");

@@ -212,6 +212,8 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     s->sync_full = r->sync_full;
     s->sync_partial_ok = r->sync_partial_ok;
     s->sync_partial_err = r->sync_partial_err;
+    s->bytes_in = r->bytes_in;
+    s->bytes_out = r->bytes_out;
     s->apply_errors = r->apply_errors;
 }
 

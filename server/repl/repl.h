@@ -214,6 +214,7 @@ struct repl_status {
     int slaves;
     bool backlog_active;
     uint64_t backlog_bytes, backlog_first_offset, backlog_len;
+    uint64_t bytes_in, bytes_out; /* received from the master, sent to slaves */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t apply_errors;
 };

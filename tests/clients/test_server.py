@@ -92,7 +92,7 @@ def background():
         pid = int(tap.until(lambda: open(pidfile).read(), 10, "the pid file"))
         os.kill(pid, 15)
         tap.until(lambda: not os.path.exists(pidfile), 20, "its end")
-        tap.ok("ended" in tap.until(lambda: open(os.path.join(d, "log.txt")).read(), 10), "and SIGTERM to the pid file's process ends it")
+        tap.ok("bye bye" in tap.until(lambda: open(os.path.join(d, "log.txt")).read(), 10), "and SIGTERM to the pid file's process ends it")
 
 
 def its_end():
