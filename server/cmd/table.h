@@ -36,7 +36,8 @@ enum command_flags {
     CMD_MAY_REPLICATE = 1 << 14,
     CMD_NO_ASYNC_LOADING = 1 << 15,
     CMD_NO_MULTI = 1 << 16,
-    CMD_MOVABLE_KEYS = 1 << 17, /* keys must be asked of command_keys, the columns do not tell */
+    CMD_MOVABLE_KEYS =
+        1 << 17, /* first, last and step do not tell all: ask command_keys. From keyspec.h */
     CMD_ALLOW_BUSY = 1 << 18,
     CMD_HIDDEN = 1 << 19,           /* DUET: not in COMMAND, only on the control socket */
     CMD_WHOLE_KEYSPACE = 1 << 20,   /* reads keys that it does not name (KEYS, SCAN, DBSIZE) */
@@ -89,19 +90,20 @@ enum acl_category {
 };
 
 struct command {
-    const char *name;      /* lower case; a subcommand's is "client|list" */
-    command_fn *fn;        /* NULL: not there (yet). Only command_set_function writes it */
-    int arity;             /* words with the name; -n: at least n */
-    uint32_t flags;        /* CMD_... */
-    int first, last, step; /* key positions; 0: none; last -1: the last word, -2: the one before */
-    uint32_t acl;          /* ACL_... */
-    uint8_t editions;      /* EDITION_... bits that have it */
+    const char *name; /* lower case; a subcommand's is "client|list" */
+    command_fn *fn;   /* NULL: not there (yet). Only command_set_function writes it */
+    int arity;        /* words with the name; -n: at least n */
+    uint32_t flags;   /* CMD_... */
+    uint32_t acl;     /* ACL_... */
+    uint8_t editions; /* EDITION_... bits that have it */
     enum command_group group;
     const char *since;
     const char *summary;
-    const struct command *parent; /* of a subcommand; filled at start */
-    const struct key_row *
-        keys; /* keyspec.h; NULL: no keys. Filled at start, and so are first, last and step from it */
+    /* Filled at start. */
+    const struct command *parent; /* of a subcommand */
+    const struct key_row *keys;   /* keyspec.h; NULL: no keys */
+    int first, last,
+        step; /* key positions, from keys; 0: none; last -1: the last word, -2: the one before */
     int id;   /* 0 .. command_count()-1, for statistics kept elsewhere */
     bool has_subcommands;
 };

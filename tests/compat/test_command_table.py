@@ -14,7 +14,7 @@ from words import Words  # noqa: E402
 
 NEW = {"client|setinfo", "client|no-touch"}  # of Redis 7.2: today's clients send them when they connect
 ABSENT = re.compile(r"f(unction|call)")  # functions are not part of Duet
-PENDING = re.compile(r"x|latency|migrate")
+PENDING = re.compile(r"latency")
 TEXTS = {"summary", "complexity", "notes"}
 
 

@@ -50,7 +50,7 @@ REFUSED = {
     "cluster": """keys migrate move object randomkey rename renamenx sort scan eval evalsha script subscribe publish psubscribe pubsub pfadd bgrewriteaof bgsave
         client config dbsize debug flushall flushdb info lastsave monitor save shutdown slaveof slowlog time bitpos hstrlen zrevrangebylex""".split(),
 }
-PENDING = {"migrate"}
+PENDING = set()
 LINKS = {"psync", "sync", "replconf"}  # a slave's, which no edition refuses on a connection that does nothing else
 VERSIONS = {"open": "7.0.15", "master-slave": "2.8.23", "ckv": "3.2.12", "cluster": "2.8.23"}
 
