@@ -14,7 +14,6 @@ from words import Words  # noqa: E402
 
 NEW = {"client|setinfo", "client|no-touch"}  # of Redis 7.2: today's clients send them when they connect
 ABSENT = re.compile(r"f(unction|call)")  # functions are not part of Duet
-PENDING = re.compile(r"latency")
 TEXTS = {"summary", "complexity", "notes"}
 
 
@@ -75,7 +74,7 @@ def comparable(fields):
     out[6] = sorted(fields[6][1])
     out.append((fields[7][0], fields[7][1]))
     out.append((fields[8][0], [without_notes(s) for s in fields[8][1]]))
-    subs = sorted(s[1][0] for s in fields[9][1] if s[1][0] not in NEW and not PENDING.match(s[1][0]))
+    subs = sorted(s[1][0] for s in fields[9][1] if s[1][0] not in NEW)
     out.append((fields[9][0], subs))
     return out
 
@@ -92,7 +91,7 @@ def command_rows():
             for n in wrong:
                 tap.say("%s: duet %s, redis %s" % (n, comparable(ours[n])[i], comparable(theirs[n])[i]))
     tap.equal(set(ours) - set(theirs) - NEW, set(), "no command is unknown to Redis 7.0 but what is named above")
-    tap.equal({n for n in set(theirs) - set(ours) if not ABSENT.match(n) and not PENDING.match(n)}, set(), "and none is missing but functions")
+    tap.equal({n for n in set(theirs) - set(ours) if not ABSENT.match(n)}, set(), "and none is missing but functions")
 
 
 def docs(reply):
@@ -120,7 +119,7 @@ def shape(field, value):
         return re.findall("`[^`]*`", value)
     if field == "subcommands":
         items = [k for k, _ in value[1]] if value[0] == "%" else value[1][::2]
-        return sorted(n for n in items if n not in NEW and not PENDING.match(n))
+        return sorted(n for n in items if n not in NEW)
     return value
 
 
