@@ -65,7 +65,8 @@ def test_generated():
         for w, a, b in zip(batch, ours, theirs):
             history = (history + [w])[-2000:]
             told += len(b)
-            if a == b or (w[0].upper() in UNORDERED and sorted(a) == sorted(b)):
+            limited = b"LIMIT" in [x.upper() for x in w]  # of equal weights, any may be the part that is looked up
+            if a == b or (w[0].upper() in UNORDERED and (limited or sorted(a) == sorted(b))):
                 continue
             different += 1
             tap.say("differs: %.200r" % (w,))
