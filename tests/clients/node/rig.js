@@ -11,6 +11,10 @@ const CERTS = process.env.DUET_TEST_CERTS;
 const servers = [];
 let failed = 0;
 
+process.on('exit', () => { // also after an exception that nobody caught
+    for (const s of servers) if (s.process) s.process.kill('SIGKILL');
+});
+
 const sleep = ms => new Promise(r => setTimeout(r, ms));
 
 function ok(condition, what) {
