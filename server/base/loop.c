@@ -15,13 +15,6 @@ struct loop {
     uint64_t now_ns; /* of this turn; 0: not read yet */
     ev_check turn_began;
     ev_idle busy;
-    /* Descriptors whose events have come: libev hands them out the last one first, so they are gathered here and
-     * taken from the end, in the order in which the kernel told of them. */
-    struct came {
-        struct loop_io *io; /* NULL: stopped meanwhile */
-        int events;
-    } * came;
-    size_t came_count, came_cap;
 };
 
 #define holder(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
@@ -35,8 +28,6 @@ static void on_idle(struct ev_loop *ev, ev_idle *w, int revents) {
     (void)ev, (void)w, (void)revents; /* its presence alone keeps the loop from sleeping */
 }
 
-static void invoke_pending(struct ev_loop *ev);
-
 struct loop *loop_new(void) {
     static bool have_default;
     struct loop *l = xcalloc(1, sizeof *l);
@@ -45,8 +36,6 @@ struct loop *loop_new(void) {
     l->ev = __atomic_exchange_n(&have_default, true, __ATOMIC_SEQ_CST) ? ev_loop_new(flags)
                                                                        : ev_default_loop(flags);
     if (!l->ev) bug("the event loop cannot start: %m");
-    ev_set_userdata(l->ev, l);
-    ev_set_invoke_pending_cb(l->ev, invoke_pending);
     ev_check_init(&l->turn_began, on_turn);
     ev_set_priority(&l->turn_began, EV_MAXPRI);
     ev_check_start(l->ev, &l->turn_began);
@@ -61,7 +50,6 @@ void loop_free(struct loop *l) {
     ev_check_stop(l->ev, &l->turn_began);
     loop_keep_turning(l, false);
     if (!ev_is_default_loop(l->ev)) ev_loop_destroy(l->ev);
-    free(l->came);
     free(l);
 }
 
@@ -98,39 +86,14 @@ struct loop_io {
     loop_io_fn *fn;
     void *arg;
     int wanted;
-    size_t place; /* in loop.came, counted from 1; 0: not there */
 };
-
-static void forget_events(struct loop_io *io) {
-    if (io->place) io->loop->came[io->place - 1].io = NULL;
-    io->place = 0;
-}
 
 static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
     (void)ev;
     struct loop_io *io = holder(w, struct loop_io, w);
-    struct loop *l = io->loop;
     int events = (revents & EV_READ ? LOOP_READ : 0) | (revents & EV_WRITE ? LOOP_WRITE : 0);
     if (revents & EV_ERROR) events = LOOP_READ | LOOP_WRITE; /* the next read or write will tell */
-    if (l->came_count == l->came_cap) {
-        l->came_cap = l->came_cap ? 2 * l->came_cap : 64;
-        l->came = xrealloc(l->came, l->came_cap * sizeof *l->came);
-    }
-    forget_events(io); /* it may stand there when this turn is inside another one's call */
-    l->came[l->came_count++] = (struct came){io, events};
-    io->place = l->came_count;
-}
-
-static void invoke_pending(struct ev_loop *ev) {
-    struct loop *l = ev_userdata(ev);
-    size_t others = l->came_count; /* of the turn that this one is inside of */
-    ev_invoke_pending(ev);
-    while (l->came_count > others) {
-        struct came c = l->came[--l->came_count];
-        if (!c.io) continue;
-        c.io->place = 0;
-        c.io->fn(l, c.io->arg, c.events);
-    }
+    io->fn(io->loop, io->arg, events);
 }
 
 struct loop_io *loop_io_new(struct loop *l, int fd, loop_io_fn *fn, void *arg) {
@@ -145,7 +108,6 @@ struct loop_io *loop_io_new(struct loop *l, int fd, loop_io_fn *fn, void *arg) {
 
 void loop_io_want(struct loop_io *io, int events) {
     if (events == io->wanted) return;
-    forget_events(io);
     io->wanted = events;
     ev_io_stop(io->loop->ev, &io->w);
     if (!events) return;
@@ -160,7 +122,6 @@ int loop_io_wanted(const struct loop_io *io) {
 
 void loop_io_free(struct loop_io *io) {
     if (!io) return;
-    forget_events(io);
     ev_io_stop(io->loop->ev, &io->w);
     free(io);
 }
