@@ -37,14 +37,24 @@ def hang(name):
 """
 
 
+def family(pid):
+    """The process and all that came of it: an rq worker's horse and its scheduler have sessions of their own."""
+    pairs = [line.split() for line in subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.splitlines()]
+    members = [pid]
+    for member in members:
+        members += [int(child) for child, parent in pairs if int(parent) == member]
+    return members
+
+
 class Workers:
-    """`rq worker` processes, each the leader of a group of its own, so that one dies with the horse it rides."""
+    """`rq worker` processes, each of which is killed with the horse that it rides."""
 
     def __init__(self, s, directory):
         self.s, self.directory, self.all = s, directory, []
 
     def start(self, *words):
-        argv = ["/usr/bin/python3", "-m", "rq.cli", "worker", "--url", "redis://127.0.0.1:%d" % self.s.port, "--path", self.directory,
+        # A test that is killed itself must leave none behind.
+        argv = ["setpriv", "--pdeathsig", "KILL", "/usr/bin/python3", "-m", "rq.cli", "worker", "--url", "redis://127.0.0.1:%d" % self.s.port, "--path", self.directory,
                 "--serializer", "rq.serializers.JSONSerializer", "--quiet"] + list(words)
         log = open(os.path.join(self.directory, "workers.log"), "ab")
         p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -53,9 +63,9 @@ class Workers:
         return p
 
     def kill(self, p):
-        for q in subprocess.run(["ps", "-o", "pid=", "-s", str(p.pid)], capture_output=True, text=True).stdout.split():
+        for q in family(p.pid):
             try:
-                os.kill(int(q), signal.SIGKILL)
+                os.kill(q, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         p.wait(10)
