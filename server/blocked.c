@@ -234,16 +234,19 @@ static void answered(struct client *c, const struct blocked *b, size_t before, b
     client_stall(c, STALL_WOKEN);
 }
 
+static void count_error(const struct command *cmd, const char *error) {
+    if (cmd) server.command_stats[cmd->id].failed++;
+    server.stats.errors++;
+    error_codes_note(error, strlen(error));
+}
+
 void blocked_end(struct client *c, const char *error) {
     size_t before = buf_len(&c->out);
     struct blocked *b = detach(c);
-    struct command_stats *stats = &server.command_stats[b->cmd->id];
-    stats->calls++;
-    stats->failed += error != NULL;
+    server.command_stats[b->cmd->id].calls++;
     if (error) {
+        count_error(b->cmd, error);
         resp_error(&c->out, error);
-        server.stats.errors++;
-        error_codes_note(error, strlen(error));
     } else
         resp_null_array(&c->out, c->resp);
     answered(c, b, before, false);
@@ -252,6 +255,7 @@ void blocked_end(struct client *c, const char *error) {
 
 /* The client waits for slaves (WAIT). */
 static void end_wait(struct client *c, const char *error) {
+    count_error(c->last_command, error);
     resp_error(&c->out, error);
     c->reply_offset = repl_reply_offset(server.repl, false);
     output_queue(c);

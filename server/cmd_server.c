@@ -115,30 +115,64 @@ static void cmd_save(struct call *c) {
         reply_why(c, err);
 }
 
+/* Asked for inside of EXEC: a walk may not begin in the middle of a group of commands, it begins at the turn's end. */
+static bool save_wanted, rewrite_wanted;
+
+void server_begin_wanted_saves(void) {
+    struct persist_status s;
+    char err[200] = "";
+    bool scheduled;
+    if (!(save_wanted | rewrite_wanted) || scripts_nested) return;
+    persist_status(server.persist, &s);
+    if (rewrite_wanted && !s.rewriting) {
+        rewrite_wanted = false;
+        if (server.config.appendonly &&
+            !persist_rewrite(server.persist, &scheduled, err, sizeof err))
+            log_error("BGREWRITEAOF of a transaction: %s", err);
+    }
+    if (save_wanted && !s.saving) {
+        save_wanted = false;
+        if (!persist_save(server.persist, false, err, sizeof err))
+            log_error("BGSAVE of a transaction: %s", err);
+    }
+}
+
+bool server_rewrite_wanted(void) {
+    return rewrite_wanted;
+}
+
 static void cmd_bgsave(struct call *c) {
     char err[200] = "";
+    struct persist_status s;
     if (c->argc > 2 || (c->argc == 2 && !bytes_is(c->argv[1], "schedule"))) {
         reply_error(c, ERR_SYNTAX);
         return;
     }
-    if (persist_save(server.persist, false, err, sizeof err))
+    persist_status(server.persist, &s);
+    if (c->flags & CALL_IN_EXEC && !s.saving) {
+        save_wanted = true;
+        reply_status(c, "Background saving scheduled");
+    } else if (persist_save(server.persist, false, err, sizeof err)) {
         reply_status(c, "Background saving started");
-    else
+    } else {
         reply_why(c, err);
+    }
 }
 
 static void cmd_bgrewriteaof(struct call *c) {
     char err[200] = "";
+    struct persist_status s;
     bool scheduled = false;
-    if (!server.config.appendonly) { /* there is no log that could be too long */
-        reply_status(c, "Background append only file rewriting started");
+    persist_status(server.persist, &s);
+    if (c->flags & CALL_IN_EXEC && !s.rewriting) {
+        rewrite_wanted = scheduled = true;
+    } else if (server.config.appendonly && /* without a log there is none that could be too long */
+               !persist_rewrite(server.persist, &scheduled, err, sizeof err)) {
+        reply_why(c, err);
         return;
     }
-    if (!persist_rewrite(server.persist, &scheduled, err, sizeof err))
-        reply_why(c, err);
-    else
-        reply_status(c, scheduled ? "Background append only file rewriting scheduled"
-                                  : "Background append only file rewriting started");
+    reply_status(c, scheduled ? "Background append only file rewriting scheduled"
+                              : "Background append only file rewriting started");
 }
 
 static void cmd_lastsave(struct call *c) {

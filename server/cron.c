@@ -158,6 +158,7 @@ static void before_sleep(struct loop *l, void *arg) {
     io_take();
     if (server.stopping) return;
     uint64_t began_ns = clock_boot_ns();
+    server_begin_wanted_saves();
     if (server.repl) output_release();
     look_at_stalled();
     if (expire_more) expire_cycle();

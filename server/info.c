@@ -100,8 +100,9 @@ static void section_persistence(struct buf *out) {
         "aof_last_bgrewrite_status:%s\r\naof_rewrites:%llu\r\n"
         "aof_rewrites_consecutive_failures:0\r\naof_last_write_status:%s\r\n"
         "aof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n",
-        s.log_on, s.rewriting, s.rewrite_scheduled, (long long)s.last_rewrite_took_s,
-        s.last_rewrite_ok ? "ok" : "err", (ull)s.rewrites, s.failed || s.stuck ? "err" : "ok");
+        s.log_on, s.rewriting, s.rewrite_scheduled || server_rewrite_wanted(),
+        (long long)s.last_rewrite_took_s, s.last_rewrite_ok ? "ok" : "err", (ull)s.rewrites,
+        s.failed || s.stuck ? "err" : "ok");
     if (!s.log_on) return;
     buf_printf(out,
                "aof_current_size:%llu\r\naof_base_size:%llu\r\naof_pending_rewrite:0\r\n"

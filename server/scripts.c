@@ -185,8 +185,8 @@ static void set_repl(int where) {
 }
 
 static void new_error(const char *text, size_t len) {
-    (void)text, (void)len;
     server.stats.errors++;
+    error_codes_note(text, len);
 }
 
 static const struct script_host host = {.call = call_command,

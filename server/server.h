@@ -101,6 +101,10 @@ void server_settle_store(void);
  * not end; otherwise the loop stops. */
 bool server_shutdown(bool save, bool force, char *err, size_t err_size);
 
+/* cmd_server.c: BGSAVE and BGREWRITEAOF of a transaction begin behind it, before the loop sleeps. */
+void server_begin_wanted_saves(void);
+bool server_rewrite_wanted(void);
+
 /* cron.c: periodic work, and the rest of the loop's turn. */
 void cron_start(void);
 void cron_set_hz(int64_t hz);

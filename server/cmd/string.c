@@ -7,6 +7,7 @@
 #include "server/cmd/call.h"
 #include "server/cmd/families.h"
 #include "server/cmd/longdouble.h"
+#include "server/cmd/table.h"
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
@@ -109,12 +110,14 @@ void cmd_msetnx(struct call *c) {
 
 /* False after the error when a string of len + more bytes is longer than allowed. */
 bool string_may_be(struct call *c, uint64_t len, uint64_t more) {
-    uint64_t sum;
+    uint64_t sum, most = store_settings(c->store)->string_max_bytes;
     if (c->flags & CALL_FROM_MASTER) return true;
-    if (!__builtin_add_overflow(len, more, &sum) &&
-        sum <= store_settings(c->store)->string_max_bytes)
-        return true;
-    reply_error(c, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    if (!__builtin_add_overflow(len, more, &sum) && sum <= most) return true;
+    if (most == command_edition()->string_limit_bytes)
+        reply_errorf(c, "ERR a value is longer than the %llu bytes allowed",
+                     (unsigned long long)most);
+    else
+        reply_error(c, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     return false;
 }
 

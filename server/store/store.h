@@ -33,7 +33,7 @@ const char *kind_name(enum value_kind kind);
 
 /* What configuration decides; floor 4 writes these at any time, they hold from then on. */
 struct store_settings {
-    uint64_t string_max_bytes; /* proto-max-bulk-len: 512 MB */
+    uint64_t string_max_bytes; /* proto-max-bulk-len: 512 MB, or the edition's limit */
     bool lfu;                  /* maxmemory-policy is an LFU one: the access bits count, not date */
     unsigned lfu_log_factor, lfu_decay_min;
     size_t list_chunk_bytes, list_chunk_count; /* list_limits of list-max-listpack-size */

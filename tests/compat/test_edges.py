@@ -135,4 +135,31 @@ def test_edges():
                 tap.say("%s\n  duet  %r\n  redis %r" % (lines[i], ours[i][:300], theirs[i][:300]))
 
 
-tap.main(test_edges)
+SAVING = "MULTI ;; BGSAVE x ;; BGSAVE ;; BGREWRITEAOF ;; SET k v ;; BGSAVE SCHEDULE ;; BGREWRITEAOF ;; SAVE ;; EXEC"
+
+
+def test_saving_in_a_transaction():
+    """BGSAVE and BGREWRITEAOF inside of MULTI begin behind EXEC"""
+
+    def persistence(server):
+        text = server.wire().pipeline([(b"INFO", b"persistence")])[0][1]
+        return dict(line.split(":", 1) for line in text.decode().split("\r\n") if ":" in line)
+
+    def rests(server):
+        now = persistence(server)
+        return all(now[f] == "0" for f in ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled"))
+
+    def ask(server, line):
+        return [raw for raw, _ in server.wire().pipeline([split(words) for words in line.split(";;")])]
+
+    servers_ = servers.pair()
+    for server in servers_:
+        tap.until(lambda: rests(server), 20, "nothing is being saved")
+    saves = [int(persistence(s)["rdb_saves"]) for s in servers_]
+    tap.equal(*[ask(s, SAVING) for s in servers_], "refused with SAVE among them, as redis-server does")
+    tap.equal(*[ask(s, SAVING.replace("SAVE ;; EXEC", "EXEC")) for s in servers_], "scheduled, as redis-server says")
+    for server, before in zip(servers_, saves):
+        tap.until(lambda: int(persistence(server)["rdb_saves"]) == before + 1 and rests(server), 20, "one snapshot is written afterwards")
+
+
+tap.main(test_edges, test_saving_in_a_transaction)

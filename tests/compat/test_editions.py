@@ -194,7 +194,10 @@ def ckv_strings():
         tap.equal(dataset(c), before, "and nothing was changed")
         tap.ok(raw(s, ["MULTI"], ["SET", "other", "5"], ["SET", "k", over], ["EXEC"]).endswith(b"-EXECABORT Transaction discarded because of previous errors.\r\n"),
                "in MULTI it undoes the transaction")
-        tap.ok(b"-ERR string exceeds" in raw(s, ["MULTI"], ["APPEND", "k", "y"], ["EXEC"]), "and what only shows as it runs is told in EXEC's reply")
+        longer = b"-ERR a value is longer than the %d bytes allowed\r\n" % (32 * MB)
+        for words in (["SET", "k", over], ["APPEND", "k", "y"], ["SETRANGE", "far", 32 * MB, "y"]):
+            tap.equal(raw(s, words), longer, "%s is told the edition's limit" % words[0])
+        tap.ok(longer in raw(s, ["MULTI"], ["APPEND", "k", "y"], ["EXEC"]), "and what only shows as it runs is told in EXEC's reply")
         tap.equal(dataset(c), before, "still nothing was changed")
         tap.equal(c.cmd("HSET", "h", "f", over), 1, "a field of a hash may be longer")
         c.cmd("SET", "t", "1", "PX", 100700)
