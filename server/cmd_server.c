@@ -48,8 +48,9 @@ static void config_resetstat(struct call *c) {
     io_collect_stats(); /* what threads have not told yet is forgotten too */
     struct repl_status r = {0};
     if (server.repl) repl_status(server.repl, &r);
-    server.stats =
-        (struct server_stats){.repl_in_before = r.bytes_in, .repl_out_before = r.bytes_out};
+    server.stats = (struct server_stats){.repl_in_before = r.bytes_in,
+                                         .repl_out_before = r.bytes_out,
+                                         .buried_before = store_buried(server.store)};
     latency_reset_histograms();
     error_codes_reset();
     memset(server.command_stats, 0, (size_t)command_count() * sizeof *server.command_stats);

@@ -28,6 +28,7 @@ enum {
     ASK_FOR_BYTES = 1024,    /* of each part of a batch; the rest comes as it is read */
     CLIENT_BYTES = 320,      /* of struct client, what a request touches */
     TURN_NS = 1000000,       /* then other clients have theirs */
+    WORDS_KEPT = 16384,      /* room for words that is not given back */
     TURN_OUT_BYTES = 1 << 20 /* the same, when so much waits to be sent */
 };
 
@@ -471,6 +472,6 @@ size_t dispatch_input(struct client *c, const char *data, size_t len) {
         break;
     }
     c->executing = false;
-    if (own.words.cap > 1024 * 1024) resp_args_free(&own.words);
+    if (own.words.cap > WORDS_KEPT) resp_args_free(&own.words);
     return at;
 }

@@ -89,6 +89,18 @@ static enum outcome evict_for_a_while(void) {
     return ROOM;
 }
 
+/* Nobody is left to evict, but what was flushed or deleted may still be on its way out: nobody is refused for the
+ * sake of memory that is coming free. */
+static enum outcome take_back(void) {
+    enum { A_STEP = 1000 };
+    uint64_t began_ns = clock_boot_ns(), limit = limit_ns();
+    bool left = store_doomed(server.store) != 0;
+    while (is_full() && left && clock_boot_ns() - began_ns <= limit)
+        left = store_work(server.store, A_STEP) || store_doomed(server.store);
+    if (!is_full()) return ROOM;
+    return left ? NOT_YET : NO_VICTIM;
+}
+
 static uint64_t over_since_ns; /* 0: it is not */
 
 static void note_over(bool over) {
@@ -112,6 +124,7 @@ bool evict_make_room(void) {
     if (!may_evict()) return true;
     uint64_t began_ns = clock_boot_ns();
     enum outcome outcome = evict_for_a_while();
+    if (outcome == NO_VICTIM) outcome = take_back();
     latency_event("eviction-cycle", clock_boot_ns() - began_ns);
     note_over(outcome != ROOM);
     more = outcome == NOT_YET;

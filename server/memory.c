@@ -177,7 +177,8 @@ void memory_info(struct buf *out) {
                "mem_allocator:%s\r\nactive_defrag_running:%d\r\n"
                "lazyfree_pending_objects:%zu\r\nlazyfreed_objects:%zu\r\n",
                f.slaves, f.backlog, f.backlog + f.slaves, f.slaves, f.clients, alloc_name(),
-               defrag_running(), store_doomed(server.store), store_buried(server.store));
+               defrag_running(), store_doomed(server.store),
+               store_buried(server.store) - server.stats.buried_before);
 }
 
 /* ---- MEMORY ---------------------------------------------------------------------------------- */

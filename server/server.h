@@ -27,8 +27,8 @@ struct server_stats {
     uint64_t threaded_reads, threaded_writes; /* by I/O threads; part of reads and writes */
     uint64_t ops_now;                         /* per second, sampled by cron */
     uint64_t in_now, out_now, repl_in_now, repl_out_now;
-    uint64_t repl_in_before, repl_out_before; /* of CONFIG RESETSTAT */
-    uint64_t expire_ns, expire_capped;        /* time of expiry in time; how often it had to stop */
+    uint64_t repl_in_before, repl_out_before, buried_before; /* at CONFIG RESETSTAT */
+    uint64_t expire_ns, expire_capped; /* time of expiry in time; how often it had to stop */
     uint64_t evicted_clients;
     uint64_t over_limit_ns; /* how long memory was over its limit, before now */
     /* The longest time that the executor was away from its clients: in one command, and in the work between
