@@ -116,7 +116,12 @@ uint64_t evict_over_limit_ns(void) {
 }
 
 bool evict_make_room(void) {
-    if (!server.config.maxmemory || !is_full()) {
+    bool full = server.config.maxmemory && is_full();
+    if (full) {
+        memory_sample_again();
+        full = is_full();
+    }
+    if (!full) {
         if (over_since_ns) note_over(false);
         return true;
     }

@@ -8,6 +8,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/buf.h"
+#include "server/base/clock.h"
 #include "server/base/num.h"
 #include "server/client.h"
 #include "server/defrag.h"
@@ -18,6 +19,7 @@ typedef unsigned long long ull;
 
 static struct {
     struct alloc_stats alloc;
+    uint64_t at_ns;
     size_t resident; /* of the process, as the kernel counts */
     size_t store;    /* the store's count at that moment */
     size_t startup, peak;
@@ -53,10 +55,20 @@ size_t memory_counted(void) {
     return used > apart ? used - apart : 0;
 }
 
-void memory_sample(void) {
+static void sample_allocated(void) {
     alloc_stats(&sampled.alloc);
-    sampled.resident = resident_bytes();
     sampled.store = store_memory(server.store);
+    sampled.at_ns = clock_boot_ns();
+}
+
+void memory_sample_again(void) {
+    enum { FRESH_NS = 1000000 };
+    if (clock_boot_ns() - sampled.at_ns > FRESH_NS) sample_allocated();
+}
+
+void memory_sample(void) {
+    sample_allocated();
+    sampled.resident = resident_bytes();
     sampled.backlog = server.repl ? repl_backlog_memory(server.repl) : 0;
     if (!sampled.startup) sampled.startup = sampled.alloc.allocated;
     memory_used();

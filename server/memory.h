@@ -17,6 +17,8 @@ size_t memory_used(void);
 size_t memory_counted(void);
 /* Asks the allocator and the system; cron does it. The first call says what an empty server takes. */
 void memory_sample(void);
+/* The allocator's part of it, if the last sample is older than a millisecond: before anyone is evicted or refused. */
+void memory_sample_again(void);
 /* Bytes in use and bytes of the pages that they stand on, at the last sample. */
 void memory_pages(size_t *used, size_t *pages);
 /* INFO's section. */

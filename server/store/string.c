@@ -80,10 +80,12 @@ static size_t room_for_growth(size_t len) {
     return len < GROW_DOUBLE_BELOW ? 2 * len : len + GROW_DOUBLE_BELOW;
 }
 
-/* From bytes in the entry to bytes outside, with room to grow. */
+/* From bytes in the entry to bytes outside, with room to grow if there were any: a new value is made as long as it
+ * is, and most stay so. */
 static struct entry *move_out(struct store *s, int db, struct entry *e, size_t new_len) {
     size_t old_len = entry_embedded_len(e);
-    struct raw *raw = raw_new(&s->memory, entry_value_at(e), old_len, room_for_growth(new_len));
+    size_t cap = old_len ? room_for_growth(new_len) : new_len;
+    struct raw *raw = raw_new(&s->memory, entry_value_at(e), old_len, cap);
     struct entry_shape shape = entry_shape_of(e);
     shape.form = FORM_RAW;
     shape.value_len = 0;
