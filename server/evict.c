@@ -8,6 +8,7 @@
 #include "server/dispatch.h"
 #include "server/latency.h"
 #include "server/memory.h"
+#include "server/output.h"
 #include "server/pair.h"
 #include "server/server.h"
 #include "server/store/victims.h"
@@ -117,6 +118,8 @@ uint64_t evict_over_limit_ns(void) {
 
 bool evict_make_room(void) {
     bool full = server.config.maxmemory && is_full();
+    /* While messages about keys just evicted wait to be written, their bytes must not evict more keys. */
+    if (full && output_any_pushes()) return more = true;
     if (full) {
         memory_sample_again();
         full = is_full();

@@ -12,6 +12,7 @@
 #include "server/base/num.h"
 #include "server/client.h"
 #include "server/defrag.h"
+#include "server/output.h"
 #include "server/script/script.h"
 #include "server/server.h"
 
@@ -19,7 +20,7 @@ typedef unsigned long long ull;
 
 static struct {
     struct alloc_stats alloc;
-    uint64_t at_ns;
+    uint64_t at_ns;  /* 0: messages were on their way, it does not hold for long */
     size_t resident; /* of the process, as the kernel counts */
     size_t store;    /* the store's count at that moment */
     size_t startup, peak;
@@ -58,7 +59,7 @@ size_t memory_counted(void) {
 static void sample_allocated(void) {
     alloc_stats(&sampled.alloc);
     sampled.store = store_memory(server.store);
-    sampled.at_ns = clock_boot_ns();
+    sampled.at_ns = output_any_pushes() ? 0 : clock_boot_ns();
 }
 
 void memory_sample_again(void) {
