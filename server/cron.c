@@ -16,6 +16,7 @@
 #include "server/script/script.h"
 #include "server/server.h"
 #include "server/shutdown.h"
+#include "server/slave_expiry.h"
 #include "server/tlsconf.h"
 #include "server/tracking.h"
 
@@ -45,11 +46,16 @@ static void drop_expired(void *arg, int db, struct entry *e) {
     server.stats.expired_keys++;
 }
 
-/* Deleting is a write: a master's, with its lease, and not during a pause. */
+/* Deleting is a write: a master's, with its lease, and not during a pause. A slave that takes writes expires what its own clients
+ * made. */
 static void expire_cycle(void) {
     expire_more = false;
-    if (!server.repl || server.role != REPL_MASTER || !server.config.active_expire) return;
-    if (server_paused() || server.write_failure || !pair_may_serve()) return;
+    if (!server.repl || !server.config.active_expire || server_paused()) return;
+    if (server.role == REPL_SLAVE && !server_loading())
+        expire_more = slave_expiry_cycle(clock_wall_ms(), drop_expired);
+    else
+        slave_expiry_forget();
+    if (server.role != REPL_MASTER || server.write_failure || !pair_may_serve()) return;
     uint64_t began_ns = clock_boot_ns();
     expire_more =
         store_expire_cycle(server.store, clock_wall_ms(), EXPIRE_A_CYCLE, drop_expired, NULL);

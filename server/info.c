@@ -1,5 +1,6 @@
 /* INFO: sections of name:value lines, under the names that monitoring tools read. */
 #include "server/server.h"
+#include "server/slave_expiry.h"
 
 #include "build/version.h"
 #include "server/base/buf.h"
@@ -149,14 +150,14 @@ static void section_stats(struct buf *out) {
     buf_printf(out,
                "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
                "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:%zu\r\n"
-               "slave_expires_tracked_keys:0\r\nactive_defrag_hits:%zu\r\n"
+               "slave_expires_tracked_keys:%zu\r\nactive_defrag_hits:%zu\r\n"
                "active_defrag_misses:%zu\r\nactive_defrag_key_hits:%zu\r\n"
                "active_defrag_key_misses:%zu\r\ntotal_active_defrag_time:%llu\r\n"
                "current_active_defrag_time:%llu\r\n",
                pubsub_names(PUBSUB_CHANNEL), pubsub_names(PUBSUB_PATTERN),
-               pubsub_names(PUBSUB_SHARD), wire_cached(), moved.moved, moved.looked - moved.moved,
-               moved.moved, moved.looked - moved.moved, (ull)(moved.ns / NS_PER_MS),
-               (ull)(moved.now_ns / NS_PER_MS));
+               pubsub_names(PUBSUB_SHARD), wire_cached(), slave_expiry_count(), moved.moved,
+               moved.looked - moved.moved, moved.moved, moved.looked - moved.moved,
+               (ull)(moved.ns / NS_PER_MS), (ull)(moved.now_ns / NS_PER_MS));
     buf_printf(out,
                "tracking_total_keys:%llu\r\ntracking_total_items:%llu\r\n"
                "tracking_total_prefixes:%llu\r\nunexpected_error_replies:0\r\n"

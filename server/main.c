@@ -29,6 +29,7 @@
 #include "server/push.h"
 #include "server/reclaim.h"
 #include "server/shutdown.h"
+#include "server/slave_expiry.h"
 #include "server/slowlog.h"
 #include "server/store/list.h"
 #include "server/tlsconf.h"
@@ -153,6 +154,7 @@ static void on_applied(void *arg) {
 static void on_replaced(void *arg) {
     struct call c = {.store = server.store, .ops = &replay_ops, .resp = 2};
     (void)arg;
+    slave_expiry_forget();
     if (multi_watching()) multi_flushed(-1);
     if (tracking_in_use) tracking_flushed(&c);
     blocked_note_all(-1);

@@ -5,6 +5,7 @@
 #include "server/notify.h"
 #include "server/push.h"
 #include "server/server.h"
+#include "server/slave_expiry.h"
 #include "server/tracking.h"
 
 static void propagate(struct call *c, int db, int argc, const struct bytes *argv) {
@@ -17,12 +18,15 @@ static void changed(struct call *c, int db, struct bytes key) {
     if (tracking_in_use) tracking_changed(c, key);
     if (migrate_under_way) migrate_touched(db, key);
     if (__builtin_expect(blocked_watching, 0)) blocked_note_changed(db, key);
+    if (__builtin_expect((c->flags & (CALL_ON_SLAVE | CALL_FROM_MASTER)) == CALL_ON_SLAVE, 0))
+        slave_expiry_note(c, db, key);
 }
 
 static void flushed(struct call *c, int db) {
     if (multi_watching()) multi_flushed(db);
     if (tracking_in_use) tracking_flushed(c);
     if (migrate_under_way) migrate_flushed(db);
+    if (db == -1) slave_expiry_forget();
     blocked_note_all(db);
 }
 

@@ -154,11 +154,28 @@ bool call_expire_if_needed(struct call *c, int db, struct entry *e) {
     return true;
 }
 
+/* The same for a command that writes: one that may do so on a slave makes room for what it puts there. */
+static bool expire_for_write(struct call *c, int db, struct entry *e) {
+    enum { KEEP = CALL_FROM_MASTER | CALL_LOADING | CALL_HOLD_EXPIRY };
+    bool past = call_expire_if_needed(c, db, e);
+    if (past && (c->flags & (KEEP | CALL_ON_SLAVE)) == CALL_ON_SLAVE && c->command &&
+        c->command->flags & CMD_WRITE)
+        expire_now(c, db, e);
+    return past;
+}
+
 static inline struct entry *find(struct call *c, int db, struct bytes key) {
     uint64_t hash = key.p == c->hashed && key.p ? c->hash : store_hash(key);
     struct entry *e = store_find_hashed(c->store, db, key, hash);
     if (!e || __builtin_expect(entry_expiry(e) == NO_EXPIRY, 1)) return e;
     return call_expire_if_needed(c, db, e) ? NULL : e;
+}
+
+static inline struct entry *find_to_write(struct call *c, int db, struct bytes key) {
+    uint64_t hash = key.p == c->hashed && key.p ? c->hash : store_hash(key);
+    struct entry *e = store_find_hashed(c->store, db, key, hash);
+    if (!e || __builtin_expect(entry_expiry(e) == NO_EXPIRY, 1)) return e;
+    return expire_for_write(c, db, e) ? NULL : e;
 }
 
 void call_ask_keys(struct call *c, int i, int step) {
@@ -188,7 +205,7 @@ struct entry *call_read(struct call *c, struct bytes key) {
 }
 
 struct entry *call_write_db(struct call *c, int db, struct bytes key) {
-    return found(c, find(c, db, key));
+    return found(c, find_to_write(c, db, key));
 }
 
 struct entry *call_write(struct call *c, struct bytes key) {
