@@ -14,6 +14,7 @@
 #include "server/output.h"
 #include "server/pair.h"
 #include "server/script/script.h"
+#include "server/scripts.h"
 #include "server/server.h"
 #include "server/shutdown.h"
 #include "server/slave_expiry.h"
@@ -149,6 +150,15 @@ static void look_at_stalled(void) {
     if (client_any_stalled()) client_wake_stalled();
 }
 
+/* CLIENT PAUSE holds what a slave's master sends, too. */
+static void hold_link(void) {
+    static bool held;
+    bool hold = server.pause_until_ns != 0;
+    if (hold == held || !server.repl || scripts_nested) return;
+    held = hold;
+    repl_hold(server.repl, hold);
+}
+
 /* Tells a long turn from one whose thread was not let run. */
 static void watch_turn(void) {
     static uint64_t last_ns;
@@ -167,6 +177,7 @@ static void before_sleep(struct loop *l, void *arg) {
     server_begin_wanted_saves();
     if (server.repl) output_release();
     look_at_stalled();
+    hold_link();
     if (expire_more) expire_cycle();
     bool evicting = evict_go_on();
     if (!server_loading()) blocked_serve(); /* keys that are gone without a command */

@@ -186,7 +186,7 @@ static void slave_lines(struct buf *out, const struct repl_status *s) {
                "master_last_io_seconds_ago:%lld\r\nmaster_sync_in_progress:%d\r\n"
                "slave_read_repl_offset:%llu\r\nslave_repl_offset:%llu\r\n",
                s->master_host, s->master_port, up ? "up" : "down", (long long)s->last_io_s,
-               s->sync_in_progress, (ull)s->offset, (ull)s->offset);
+               s->sync_in_progress, (ull)s->read_offset, (ull)s->offset);
     if (s->sync_in_progress)
         buf_printf(out,
                    "master_sync_total_bytes:%llu\r\nmaster_sync_read_bytes:%llu\r\n"

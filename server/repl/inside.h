@@ -163,6 +163,7 @@ struct link *link_new(struct repl *r);
 void link_free(struct link *k);
 void link_start(struct link *k, const char *host, uint16_t port, bool pair);
 void link_stop(struct link *k);
+void link_hold(struct link *k, bool hold);
 bool link_active(const struct link *k);
 bool link_streaming(const struct link *k);
 void link_ack(struct link *k); /* before the loop sleeps: acknowledges what was applied */

@@ -26,7 +26,8 @@ enum {
     RETRY_MS = 1000,
     PAIR_RETRY_MS = 100,
     PAIR_TIMEOUT_MS = 5000,
-    UNLOGGED_MAX_BYTES = 64 * 1024 * 1024
+    UNLOGGED_MAX_BYTES = 64 * 1024 * 1024,
+    HELD_MAX_BYTES = 16 * 1024 * 1024
 };
 
 struct link {
@@ -55,6 +56,7 @@ struct link {
     struct cmdstream commands;
     uint64_t acked, acked_synced;
     bool ack_now;
+    bool held; /* the stream is read, not applied */
 };
 
 static void link_event(struct link *k, enum link_event ev);
@@ -87,8 +89,14 @@ static void link_close(struct link *k) {
     if (!k->down_since_ns) k->down_since_ns = clock_boot_ns();
 }
 
+/* The pair's slave acknowledges what clients wait for: it is never held. */
+static bool is_held(const struct link *k) {
+    return k->held && !k->pair && k->fsm.state == LINK_STREAM;
+}
+
 static bool may_read(const struct link *k) {
     const struct repl *r = k->r;
+    if (is_held(k) && buf_len(&k->in) >= HELD_MAX_BYTES) return false;
     return k->fsm.state != LINK_LOADING && backlog_end(r->backlog) - r->logged < UNLOGGED_MAX_BYTES;
 }
 
@@ -418,7 +426,7 @@ static bool take_line(struct link *k) {
 static bool take(struct link *k) {
     if (!k->stream || buf_len(&k->in) == 0) return false;
     switch (k->fsm.state) {
-    case LINK_STREAM: return take_stream(k);
+    case LINK_STREAM: return !is_held(k) && take_stream(k);
     case LINK_TRANSFER: return take_copy(k);
     case LINK_LOADING:
     case LINK_CONNECT:
@@ -499,6 +507,7 @@ void link_second(struct link *k, uint64_t now_ns) {
         link_write(k);
         return;
     }
+    if (is_held(k) && !may_read(k)) k->last_io_ns = now_ns; /* it is we who do not listen */
     if (now_ns - k->last_io_ns > limit_ms * NS_PER_MS) {
         complain(k, "nothing was heard for %llu ms", (unsigned long long)limit_ms);
         link_event(k, LINK_EV_LOST);
@@ -547,6 +556,13 @@ void link_stop(struct link *k) {
     link_event(k, LINK_EV_STOP);
 }
 
+void link_hold(struct link *k, bool hold) {
+    k->held = hold;
+    while (take(k)) {
+    }
+    want(k);
+}
+
 bool link_active(const struct link *k) {
     return k->fsm.state != LINK_OFF || k->start_later;
 }
@@ -581,6 +597,7 @@ void link_status(const struct link *k, struct repl_status *s) {
     memcpy(s->last_error, k->error, sizeof s->last_error);
     if (!is_slave(k->r)) return;
     bool streams = link_streaming(k);
+    if (streams) s->read_offset += buf_len(&k->in);
     s->session = streams && k->pair ? k->session : 0;
     s->insync_link = streams && k->pair;
     s->acked = streams ? k->acked : 0;

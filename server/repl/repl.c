@@ -164,6 +164,10 @@ void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair) {
     repl_changed(r);
 }
 
+void repl_hold(struct repl *r, bool hold) {
+    link_hold(r->link, hold);
+}
+
 void repl_change_id(struct repl *r) {
     stream_new_line(r, NULL);
     r->line_count = 0;
@@ -190,7 +194,7 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     memcpy(s->id2, r->line_count ? r->lines[0].id : "0000000000000000000000000000000000000000",
            sizeof s->id2);
     s->second_offset = r->line_count ? (int64_t)r->lines[0].until + 1 : -1;
-    s->offset = backlog_end(r->backlog);
+    s->offset = s->read_offset = backlog_end(r->backlog);
     s->alone = r->alone;
     s->whole = r->whole;
     s->loading = ps.loading;

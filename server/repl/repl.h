@@ -160,6 +160,9 @@ bool repl_master(struct repl *r, char *err, size_t err_size);
  * PSYNC. pair: the master is the pair's other node; writes that it does not have are put aside
  * first (DESIGN.md section 5 rule 7), and acknowledgements go out after each batch. */
 void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair);
+/* CLIENT PAUSE: what the master sends is read (a bounded amount), and applied and acknowledged when the hold ends. A pair's link
+ * is not held. */
+void repl_hold(struct repl *r, bool hold);
 /* A new line by order (DEBUG CHANGE-REPL-ID): new id, and no line before it. */
 void repl_change_id(struct repl *r);
 /* DUET NONE: neither follows nor feeds; data, id and offset stay. */
@@ -191,6 +194,7 @@ struct repl_status {
     enum repl_role role;
     char id[41], id2[41];
     uint64_t offset;
+    uint64_t read_offset;  /* as slave: offset, and what was read but is not applied yet */
     int64_t second_offset; /* -1: none */
     /* the pair */
     uint64_t session; /* the pair link's number, the same on both sides; 0: none */
