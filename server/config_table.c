@@ -208,7 +208,7 @@ const struct config_row config_rows[] = {
     BYTES_ROW("hash-max-listpack-value", "hash-max-ziplist-value", hash_packed_bytes, 0, "64", 0, INT64_MAX, E_GENERAL),
     INT("list-max-listpack-size", "list-max-ziplist-size", list_chunk, 0, "-2", INT_MIN, INT_MAX, E_GENERAL),
     /* Lists stay uncompressed whatever stands here: only memory shows it. */
-    KEPT_INT("list-compress-depth", NULL, 0, "0", 0, INT_MAX),
+    INT("list-compress-depth", NULL, list_compress, 0, "0", 0, INT_MAX, E_GENERAL),
     INT("set-max-intset-entries", NULL, set_packed_entries, 0, "512", 0, INT64_MAX, E_GENERAL),
     INT("zset-max-listpack-entries", "zset-max-ziplist-entries", zset_packed_entries, 0, "128", 0, INT64_MAX, E_GENERAL),
     BYTES_ROW("zset-max-listpack-value", "zset-max-ziplist-value", zset_packed_bytes, 0, "64", 0, INT64_MAX, E_GENERAL),

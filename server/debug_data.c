@@ -32,10 +32,10 @@ static void add_list(const struct entry *e, char *out, size_t size) {
     size_t bytes = 0, chunks = list_chunks(e);
     list_each_chunk(e, add_bytes, &bytes);
     snprintf(out, size,
-             " ql_nodes:%zu ql_avg_node:%.2f ql_listpack_max:%lld ql_compressed:0 "
+             " ql_nodes:%zu ql_avg_node:%.2f ql_listpack_max:%lld ql_compressed:%d "
              "ql_uncompressed_size:%zu",
              chunks, (double)list_len(e) / (double)chunks, (long long)server.config.list_chunk,
-             bytes);
+             server.config.list_compress != 0, bytes);
 }
 
 void debug_object(struct call *c) {

@@ -97,6 +97,7 @@ void server_settle_store(void) {
     set->lfu_log_factor = (unsigned)c->lfu_log_factor;
     set->lfu_decay_min = (unsigned)c->lfu_decay_min;
     list_limits(c->list_chunk, &set->list_chunk_bytes, &set->list_chunk_count);
+    set->list_open_ends = (size_t)c->list_compress;
     set->set_max_packed = (size_t)c->set_packed_entries;
     set->hash_max_packed = (size_t)c->hash_packed_entries;
     set->hash_max_packed_bytes = (size_t)c->hash_packed_bytes;

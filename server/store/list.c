@@ -53,6 +53,7 @@ void list_pack_if_small(struct store *s, struct entry *e) {
             ch.count > s->settings.list_chunk_count)
             return;
         dir_remove(l, dir_first(l));
+        if (chunk_is_closed(&ch)) chunk_unclose(&l->bytes, &ch);
         chunk_tighten(&l->bytes, &ch);
     } else {
         ch = chunk_new(&l->bytes, LP_EMPTY_BYTES);
@@ -72,7 +73,7 @@ size_t list_len(const struct entry *e) {
 static void stand_in(struct list_cursor *c, struct place p) {
     c->leaf = p.leaf;
     c->slot = p.slot;
-    c->pack = chunk_pack(place_chunk(p));
+    c->pack = chunk_look(place_chunk(p), EYE_CURSOR);
 }
 
 bool list_seek(const struct entry *e, size_t index, struct list_cursor *c) {
@@ -89,7 +90,7 @@ bool list_seek(const struct entry *e, size_t index, struct list_cursor *c) {
     }
     struct place p = dir_locate(list_big(e), index, &index);
     stand_in(c, p);
-    c->at = chunk_seek(place_chunk(p), index);
+    c->at = chunk_seek_in(c->pack, place_chunk(p)->count, index);
     return true;
 }
 
@@ -136,7 +137,7 @@ void list_each_chunk(const struct entry *e, list_chunk_fn *fn, void *arg) {
     }
     for (struct place p = dir_first(list_big(e)); p.leaf; p = dir_next(p)) {
         const struct chunk *ch = place_chunk(p);
-        fn(arg, (struct bytes){(const char *)chunk_pack(ch), chunk_total(ch)});
+        fn(arg, (struct bytes){(const char *)chunk_look(ch, EYE_WALK), chunk_total(ch)});
     }
 }
 
@@ -186,9 +187,8 @@ void list_copy(struct store *s, const struct entry *e, struct entry *to) {
     }
     struct list *l = dir_new();
     for (struct place p = dir_first(list_big(e)); p.leaf; p = dir_next(p)) {
-        const struct chunk *ch = place_chunk(p);
-        struct bytes pack = {(const char *)chunk_pack(ch), chunk_total(ch)};
-        dir_insert(l, dir_last(l), chunk_of(&l->bytes, pack, ch->count), true);
+        struct chunk ch = chunk_copy(&l->bytes, place_chunk(p));
+        dir_insert(l, dir_last(l), ch, true);
     }
     s->memory += l->bytes;
     entry_set_pointer(to, l);

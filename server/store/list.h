@@ -5,9 +5,13 @@
  * Everything is named by index: 0 is the head. Both ends are as near as the middle of a chunk is far: pushing and
  * popping move no bytes but the element's.
  *
+ * With list_open_ends set, chunks that are further from both ends than that many are kept closed (LZF), if they shrink.
+ * Who changes a chunk opens it and closes it again; who reads looks at a copy. Another setting holds for what is changed
+ * from then on.
+ *
  * A later walk *inside* a big list (a snapshot of one instant while commands change it): every change of a chunk's
- * bytes goes through the functions of list_chunk.c, and a chunk has a spare word for the walk's number. The walk copies
- * the row of chunks (24 bytes each) when it enters the list and writes from that copy in steps; chunk_open, chunk_split
+ * bytes goes through the functions of list_chunk.c, and a chunk then has a word more for the walk's number. The walk
+ * copies the row of chunks (24 bytes each) when it enters the list and writes from that copy in steps; chunk_open, chunk_split
  * and chunk_join then leave the bytes of a chunk that a walk still needs alone and work on a copy of them, and
  * chunk_free leaves them to the walk. What this keeps beside the list are the chunks touched meanwhile, no more. */
 #ifndef DUET_STORE_LIST_H
@@ -41,7 +45,7 @@ void list_remove(struct store *s, int db, struct entry *e, size_t index, size_t 
 size_t list_remove_equal(struct store *s, int db, struct entry *e, struct bytes value, size_t most,
                          enum list_end from);
 
-/* A place on an element. The list must not change meanwhile. */
+/* A place on an element. The list must not change meanwhile, and no other cursor of the thread may move. */
 struct list_cursor {
     const struct entry *e;
     const void *leaf; /* of the directory; NULL: the list is small */
@@ -58,7 +62,7 @@ bool list_here_is(const struct list_cursor *c, const struct lp_value *value);
 bool list_next(struct list_cursor *c);
 bool list_prev(struct list_cursor *c);
 
-/* The listpacks that the list consists of, in order: RDB's form. */
+/* The listpacks that the list consists of, in order: RDB's form. Their bytes are good within fn. */
 size_t list_chunks(const struct entry *e);
 typedef void list_chunk_fn(void *arg, struct bytes listpack);
 void list_each_chunk(const struct entry *e, list_chunk_fn *fn, void *arg);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/base/log.h"
+#include "server/proto/lzf.h"
 #include "server/store/list_inside.h"
 
 enum { TRIM_BYTES = 256 }; /* smaller rooms are left as they are */
@@ -35,6 +36,17 @@ struct chunk chunk_of(size_t *memory, struct bytes listpack, size_t count) {
     return ch;
 }
 
+struct chunk chunk_copy(size_t *memory, const struct chunk *ch) {
+    struct chunk copy = *ch;
+    const uint8_t *from = chunk_is_closed(ch) ? ch->room : chunk_pack(ch);
+    size_t bytes = chunk_is_closed(ch) ? ch->lzf : chunk_total(ch);
+    copy.room = mem_new(memory, bytes);
+    copy.cap = (uint32_t)mem_class(bytes);
+    if (!chunk_is_closed(ch)) copy.at = 0;
+    memcpy(copy.room, from, bytes);
+    return copy;
+}
+
 void chunk_free(size_t *memory, struct chunk *ch) {
     mem_free(memory, ch->room, ch->cap);
     ch->room = NULL;
@@ -42,7 +54,7 @@ void chunk_free(size_t *memory, struct chunk *ch) {
 
 void chunk_trim(size_t *memory, struct chunk *ch) {
     size_t total = chunk_total(ch);
-    if (mem_class(total) == ch->cap) return;
+    if (mem_class(total) == ch->cap || chunk_is_closed(ch)) return;
     if (ch->at)
         rehouse(memory, ch, total, 0);
     else
@@ -55,12 +67,53 @@ void chunk_tighten(size_t *memory, struct chunk *ch) {
     chunk_trim(memory, ch);
 }
 
-const uint8_t *chunk_seek(const struct chunk *ch, size_t index) {
-    const uint8_t *pack = chunk_pack(ch);
-    must(index <= ch->count, "an element is looked for in its chunk");
-    if (index == ch->count) return pack + lp_total(pack) - 1;
-    if (index <= ch->count / 2) return lp_seek(pack, (int64_t)index);
-    return lp_seek(pack, (int64_t)index - (int64_t)ch->count);
+const uint8_t *chunk_seek_in(const uint8_t *pack, size_t count, size_t index) {
+    must(index <= count, "an element is looked for in its chunk");
+    if (index == count) return pack + lp_total(pack) - 1;
+    if (index <= count / 2) return lp_seek(pack, (int64_t)index);
+    return lp_seek(pack, (int64_t)index - (int64_t)count);
+}
+
+/* ---- Closing --------------------------------------------------------------------------------- */
+
+static void inflate(const struct chunk *ch, uint8_t *to) {
+    size_t n = lzf_decompress(ch->room, ch->lzf, to, ch->at);
+    must(n == ch->at, "a closed chunk opens to what it was");
+}
+
+void chunk_close(size_t *memory, struct chunk *ch) {
+    static _Thread_local uint8_t *lzf;
+    size_t total = lp_total(chunk_pack(ch));
+    if (total < CLOSE_LEAST_BYTES || total > CLOSE_MOST_BYTES) {
+        ch->lzf = CHUNK_STIFF;
+        return;
+    }
+    if (!lzf) lzf = xmalloc(CLOSE_MOST_BYTES);
+    size_t n = lzf_compress(chunk_pack(ch), total, lzf, total - CLOSE_GAIN_BYTES);
+    ch->lzf = n ? (uint32_t)n : CHUNK_STIFF;
+    if (!n) return;
+    mem_free(memory, ch->room, ch->cap);
+    ch->room = mem_new(memory, n);
+    ch->cap = (uint32_t)mem_class(n);
+    ch->at = (uint32_t)total;
+    memcpy(ch->room, lzf, n);
+}
+
+void chunk_unclose(size_t *memory, struct chunk *ch) {
+    uint8_t *room = mem_new(memory, ch->at);
+    inflate(ch, room);
+    mem_free(memory, ch->room, ch->cap);
+    ch->room = room;
+    ch->cap = (uint32_t)mem_class(ch->at);
+    ch->at = 0;
+    ch->lzf = CHUNK_OPEN;
+}
+
+const uint8_t *chunk_look_inside(const struct chunk *ch, enum chunk_eye eye) {
+    static _Thread_local uint8_t *seen[EYE_WALK + 1];
+    if (!seen[eye]) seen[eye] = xmalloc(CLOSE_MOST_BYTES);
+    inflate(ch, seen[eye]);
+    return seen[eye];
 }
 
 /* ---- Making room ----------------------------------------------------------------------------- */
@@ -121,7 +174,8 @@ static bool is_short(const struct chunk *ch, const struct chunk_gap *g, size_t n
 
 uint8_t *chunk_open(size_t *memory, struct chunk *ch, struct chunk_gap gap, enum chunk_room room,
                     size_t most_bytes) {
-    size_t total = chunk_total(ch), new_total = total - gap.old_bytes + gap.new_bytes;
+    size_t total = lp_total(chunk_pack(ch)), new_total = total - gap.old_bytes + gap.new_bytes;
+    must(!chunk_is_closed(ch), "a chunk is open when it is changed");
     must(gap.offset + gap.old_bytes < total, "a gap lies in its chunk");
     if (room == ROOM_TIGHT) {
         open_tight(memory, ch, &gap, total, new_total);
@@ -135,6 +189,7 @@ uint8_t *chunk_open(size_t *memory, struct chunk *ch, struct chunk_gap gap, enum
             move_tail(ch, &gap, total);
     }
     ch->count = (uint32_t)(ch->count - gap.old_count + gap.new_count);
+    ch->lzf = CHUNK_OPEN;
     lp_write_header(chunk_pack(ch), new_total, ch->count);
     if (room != ROOM_TIGHT && new_total < total && ch->cap > TRIM_BYTES && ch->cap / 2 > new_total)
         chunk_trim(memory, ch);

@@ -80,6 +80,20 @@ struct place dir_locate(const struct list *l, size_t index, size_t *within) {
     return (struct place){leaf(n), i};
 }
 
+bool dir_open(struct list *l, struct place p) {
+    if (!chunk_is_closed(place_chunk(p))) return false;
+    chunk_unclose(&l->bytes, place_chunk(p));
+    l->closed--;
+    return true;
+}
+
+bool dir_close(struct list *l, struct place p) {
+    if (place_chunk(p)->lzf) return false;
+    chunk_close(&l->bytes, place_chunk(p));
+    l->closed += chunk_is_closed(place_chunk(p));
+    return chunk_is_closed(place_chunk(p));
+}
+
 /* ---- Counts ---------------------------------------------------------------------------------- */
 
 static size_t node_count(struct list_node *n) {
@@ -210,6 +224,7 @@ struct place dir_insert(struct list *l, struct place p, struct chunk ch, bool af
     lf->chunk[p.slot] = ch;
     lf->node.n++;
     l->chunks++;
+    l->closed += chunk_is_closed(&ch);
     dir_count(l, p, ch.count);
     return p;
 }
@@ -242,6 +257,7 @@ struct place dir_remove(struct list *l, struct place p) {
     struct list_leaf *lf = p.leaf, *next = lf->next;
     dir_count(l, p, -(int64_t)lf->chunk[p.slot].count);
     l->chunks--;
+    l->closed -= chunk_is_closed(&lf->chunk[p.slot]);
     lf->node.n--;
     memmove(lf->chunk + p.slot, lf->chunk + p.slot + 1,
             (lf->node.n - p.slot) * sizeof(struct chunk));
@@ -264,8 +280,19 @@ struct place dir_remove(struct list *l, struct place p) {
 
 struct check {
     const struct list_leaf *last; /* met before */
-    size_t chunks, bytes;
+    size_t chunks, closed, bytes;
 };
+
+static void check_chunk(const struct chunk *ch) {
+    const uint8_t *pack = chunk_look(ch, EYE_WALK);
+    if (chunk_is_closed(ch))
+        must(ch->cap == mem_class(ch->lzf) && ch->lzf + CLOSE_GAIN_BYTES <= ch->at,
+             "a closed chunk lies in a room of its size");
+    else
+        must(ch->at + chunk_total(ch) <= ch->cap, "a chunk's listpack lies in its room");
+    must(lp_valid(pack, chunk_total(ch)), "a chunk is a sound listpack");
+    must(ch->count == lp_count(pack) && ch->count, "a chunk's elements are counted");
+}
 
 static size_t check_leaf(struct check *c, struct list_leaf *lf) {
     size_t sum = 0;
@@ -275,10 +302,9 @@ static size_t check_leaf(struct check *c, struct list_leaf *lf) {
     c->bytes += mem_class(sizeof *lf);
     for (unsigned i = 0; i < lf->node.n; i++) {
         const struct chunk *ch = &lf->chunk[i];
-        must(ch->at + chunk_total(ch) <= ch->cap, "a chunk's listpack lies in its room");
-        must(lp_valid(chunk_pack(ch), chunk_total(ch)), "a chunk is a sound listpack");
-        must(ch->count == lp_count(chunk_pack(ch)) && ch->count, "a chunk's elements are counted");
+        check_chunk(ch);
         c->chunks++;
+        c->closed += chunk_is_closed(ch);
         c->bytes += ch->cap;
         sum += ch->count;
     }
@@ -302,10 +328,11 @@ static size_t check_node(struct check *c, struct list_node *n) {
 }
 
 void dir_verify(const struct list *l) {
-    struct check c = {NULL, 0, mem_class(sizeof *l)};
+    struct check c = {NULL, 0, 0, mem_class(sizeof *l)};
     must(!l->root->parent, "the root is at the top");
     must(l->root->is_leaf || l->root->n > 1, "the tree is no higher than it must be");
     must(check_node(&c, l->root) == l->len, "a list's elements are counted");
     must(c.last == l->last && !l->last->next && !l->first->prev, "the leaves' ends are known");
     must(c.chunks == l->chunks && c.bytes == l->bytes, "chunks and bytes are counted");
+    must(c.closed == l->closed, "and so are the closed ones");
 }

@@ -18,20 +18,24 @@ struct edit {
     struct store *s;
     struct entry *e;
     struct list *l; /* NULL: small */
-    size_t bytes_before;
+    size_t bytes_before, chunks_before;
 };
 
 static struct edit edit_begin(struct store *s, int db, struct entry *e) {
     must(entry_kind(e) == KIND_LIST, "the value is a list");
     store_before_change(s, db, e);
-    struct edit ed = {s, e, list_is_small(e) ? NULL : list_big(e), 0};
-    if (ed.l) ed.bytes_before = ed.l->bytes;
+    struct edit ed = {s, e, list_is_small(e) ? NULL : list_big(e), 0, 0};
+    if (ed.l) {
+        ed.bytes_before = ed.l->bytes;
+        ed.chunks_before = ed.l->chunks;
+    }
     return ed;
 }
 
 static void edit_unpack(struct edit *ed) {
     ed->l = list_unpack(ed->s, ed->e);
     ed->bytes_before = ed->l->bytes;
+    ed->chunks_before = ed->l->chunks;
 }
 
 static void edit_end(struct edit *ed) {
@@ -45,9 +49,16 @@ static uint8_t *small_open(struct edit *ed, struct chunk *ch, struct chunk_gap g
     return at;
 }
 
+/* The chunk at p, to be looked into and changed. */
+static struct chunk *open_at(struct edit *ed, struct place p) {
+    if (chunk_is_closed(place_chunk(p))) dir_open(ed->l, p);
+    return place_chunk(p);
+}
+
 /* Replaces a part of a big list's chunk. */
 static uint8_t *big_open(struct edit *ed, struct place p, struct chunk_gap gap,
                          enum chunk_room room) {
+    open_at(ed, p);
     uint8_t *at = chunk_open(&ed->l->bytes, place_chunk(p), gap, room, limit_of(ed->s));
     dir_count(ed->l, p, (int64_t)gap.new_count - (int64_t)gap.old_count);
     return at;
@@ -60,6 +71,64 @@ static struct chunk_gap gap_before(const struct chunk *ch, const uint8_t *at, si
 static struct chunk_gap gap_at_end(const struct chunk *ch, enum list_end end, size_t bytes) {
     size_t offset = end == LIST_HEAD ? LP_EMPTY_BYTES - 1 : chunk_total(ch) - 1;
     return (struct chunk_gap){offset, 0, 0, bytes, 1};
+}
+
+/* ---- Closed chunks --------------------------------------------------------------------------- */
+
+static size_t open_ends(const struct edit *ed) {
+    enum { MOST = 1024 }; /* so that looking for the ends takes no time to speak of */
+    size_t ends = ed->s->settings.list_open_ends;
+    return ends < MOST ? ends : MOST;
+}
+
+static bool is_near_end(const struct edit *ed, struct place p) {
+    struct place before = p, behind = p;
+    if (ed->l->chunks <= 2 * open_ends(ed)) return true;
+    for (size_t i = 0; i < open_ends(ed); i++) {
+        before = dir_prev(before);
+        behind = dir_next(behind);
+        if (!before.leaf || !behind.leaf) return true;
+    }
+    return false;
+}
+
+static void close_again(struct edit *ed, struct place p) {
+    if (open_ends(ed) && place_chunk(p)->lzf == CHUNK_OPEN && !is_near_end(ed, p))
+        dir_close(ed->l, p);
+}
+
+/* Chunks came or went: those that are near an end now are opened, and the first ones that are not are closed. */
+static void settle_ends(struct edit *ed) {
+    enum { AT_ONCE = 16 }; /* another setting is met in steps */
+    struct list *l = ed->l;
+    bool far = l->chunks > 2 * open_ends(ed);
+    if (!open_ends(ed) || (!far && !l->closed)) return;
+    struct place head = dir_first(l), tail = dir_last(l);
+    size_t opened = 0;
+    for (size_t i = 0; i < open_ends(ed) && head.leaf && tail.leaf; i++) {
+        opened += (size_t)dir_open(l, head) + (size_t)dir_open(l, tail);
+        if (opened >= AT_ONCE) return;
+        head = dir_next(head);
+        tail = dir_prev(tail);
+    }
+    if (!far) return;
+    dir_close(l, head);
+    dir_close(l, tail);
+}
+
+/* A change about the element of that index touched its chunk and the ones beside it. */
+static void settle(struct edit *ed, size_t index) {
+    enum { BESIDE = 2 };
+    size_t within;
+    if (!open_ends(ed)) return;
+    if (ed->l->len) {
+        struct place p = dir_locate(ed->l, index < ed->l->len ? index : ed->l->len - 1, &within);
+        struct place prev = dir_prev(p);
+        int n = BESIDE + 1;
+        for (; prev.leaf && n <= 2 * BESIDE; prev = dir_prev(p), n++) p = prev;
+        for (; p.leaf && n; p = dir_next(p), n--) close_again(ed, p);
+    }
+    if (ed->l->chunks != ed->chunks_before) settle_ends(ed);
 }
 
 /* ---- Ends ------------------------------------------------------------------------------------ */
@@ -87,6 +156,7 @@ static void big_push(struct edit *ed, enum list_end end, const struct lp_value *
     }
     if (p.leaf) chunk_trim(&ed->l->bytes, place_chunk(p));
     chunk_beside(ed, p, end == LIST_TAIL, v, room);
+    settle_ends(ed);
 }
 
 void list_push(struct store *s, int db, struct entry *e, enum list_end end, struct bytes value) {
@@ -127,10 +197,12 @@ bool list_push_packed(struct store *s, int db, struct entry *e, struct bytes lis
         return true;
     }
     if (!ed.l) edit_unpack(&ed);
-    if (fits)
+    if (fits) {
         dir_insert(ed.l, dir_last(ed.l), chunk_of(&ed.l->bytes, listpack, count), true);
-    else
+        settle_ends(&ed);
+    } else {
         push_each(&ed, lp);
+    }
     edit_end(&ed);
     list_pack_if_small(s, e);
     return true;
@@ -173,7 +245,9 @@ static void big_insert(struct edit *ed, size_t index, const struct lp_value *v) 
     size_t within;
     struct place p = dir_locate(ed->l, index, &within);
     struct chunk *ch = place_chunk(p);
-    if (has_room(ed->s, ch, v->size, 1))
+    bool room = has_room(ed->s, ch, v->size, 1);
+    if (room || within) open_at(ed, p);
+    if (room)
         lp_write(big_open(ed, p, gap_before(ch, chunk_seek(ch, within), v->size), ROOM_FIT), v);
     else
         insert_crowded(ed, p, within, v);
@@ -192,6 +266,7 @@ void list_insert(struct store *s, int db, struct entry *e, size_t index, struct 
         edit_unpack(&ed);
     }
     big_insert(&ed, index, &v);
+    settle(&ed, index);
     edit_end(&ed);
 }
 
@@ -212,6 +287,8 @@ static bool join(struct edit *ed, struct place p) {
     if (!next.leaf) return false;
     struct chunk *a = place_chunk(p), b = *place_chunk(next);
     if (!has_room(ed->s, a, chunk_total(&b) - LP_EMPTY_BYTES, b.count)) return false;
+    open_at(ed, p);
+    b = *open_at(ed, next);
     dir_remove(ed->l, next); /* p stays good */
     chunk_join(&ed->l->bytes, a, &b);
     dir_count(ed->l, p, b.count);
@@ -254,7 +331,7 @@ static void big_remove(struct edit *ed, size_t index, size_t count) {
         if (n == ch->count) {
             p = take_chunk(ed, p, &gone);
         } else {
-            big_open(ed, p, gap_of(ch, within, n), ROOM_FIT);
+            big_open(ed, p, gap_of(open_at(ed, p), within, n), ROOM_FIT);
             p = dir_next(p);
         }
         count -= n;
@@ -275,6 +352,7 @@ void list_remove(struct store *s, int db, struct entry *e, size_t index, size_t 
         return;
     }
     big_remove(&ed, index, count);
+    settle(&ed, index);
     edit_end(&ed);
     list_pack_if_small(s, e);
 }
@@ -287,30 +365,41 @@ static size_t skipped(const struct chunk *ch, const struct lp_value *v, size_t m
     return n > most ? n - most : 0;
 }
 
+/* A closed chunk is opened for what is in it only. */
+static bool lacks(const struct chunk *ch, const struct lp_value *v) {
+    return chunk_is_closed(ch) && !lp_find_value(chunk_look(ch, EYE_WALK) + LP_EMPTY_BYTES - 1, v);
+}
+
 static size_t big_remove_equal(struct edit *ed, const struct lp_value *v, size_t most,
                                enum list_end from) {
     struct leavings gone = {NULL, 0};
     size_t removed = 0;
     struct place p = from == LIST_HEAD ? dir_first(ed->l) : dir_last(ed->l), next;
     for (; p.leaf && removed < most; p = next) {
-        struct chunk *ch = place_chunk(p);
         struct place prev = dir_prev(p);
+        next = from == LIST_HEAD ? dir_next(p) : prev;
+        if (lacks(place_chunk(p), v)) continue;
+        struct chunk *ch = open_at(ed, p);
         size_t skip = skipped(ch, v, most - removed, from);
         size_t n = chunk_remove_equal(&ed->l->bytes, ch, v, skip, most - removed, ROOM_FIT);
-        next = from == LIST_HEAD ? dir_next(p) : prev;
         if (!n) continue;
         removed += n;
         dir_count(ed->l, p, -(int64_t)n);
         if (!ch->count) {
             struct place behind = take_chunk(ed, p, &gone);
             if (from == LIST_HEAD) next = behind;
-        } else if (from == LIST_TAIL) {
+            continue;
+        }
+        if (from == LIST_TAIL) {
             join(ed, p);
         } else if (prev.leaf && join(ed, prev)) {
-            next = dir_next(prev);
+            p = prev;
+            next = dir_next(p);
         }
+        close_again(ed, p);
     }
     bury_leavings(ed, &gone);
+    if (ed->l->chunks != ed->chunks_before) settle_ends(ed);
     return removed;
 }
 
@@ -360,12 +449,13 @@ void list_set(struct store *s, int db, struct entry *e, size_t index, struct byt
     }
     size_t within;
     struct place p = dir_locate(ed.l, index, &within);
-    struct chunk_gap gap = gap_for(place_chunk(p), within, v.size);
+    struct chunk_gap gap = gap_for(open_at(&ed, p), within, v.size);
     if (has_room_instead(s, place_chunk(p), gap.old_bytes, v.size)) {
         lp_write(big_open(&ed, p, gap, ROOM_FIT), &v);
     } else {
         big_remove(&ed, index, 1);
         big_insert(&ed, index, &v);
     }
+    settle(&ed, index);
     edit_end(&ed);
 }

@@ -7,21 +7,46 @@
 
 /* ---- Chunks (list_chunk.c) ------------------------------------------------------------------- */
 
-/* A listpack with room at either side, so that elements come and go at both ends without moving the others. */
+/* A listpack with room at either side, so that elements come and go at both ends without moving the others; or a closed
+ * one: nothing but its LZF form, and a listpack's bytes are had by opening it, or by looking at a copy. */
 struct chunk {
     uint8_t *room;
     uint32_t cap; /* bytes of room */
-    uint32_t at;  /* where the listpack begins in it */
+    uint32_t at;  /* where the listpack begins in it; closed: the listpack's bytes */
     uint32_t count;
-    uint32_t spare; /* for a walk's number */
+    uint32_t lzf; /* bytes of the LZF form; or CHUNK_OPEN, CHUNK_STIFF */
 };
+enum {
+    CHUNK_OPEN,
+    CHUNK_STIFF /* open, and closing it as it is would not be worth it */
+};
+
+static inline bool chunk_is_closed(const struct chunk *ch) {
+    return ch->lzf > CHUNK_STIFF;
+}
 
 static inline uint8_t *chunk_pack(const struct chunk *ch) {
     return ch->room + ch->at;
 }
+/* The listpack's bytes, closed or not. */
 static inline size_t chunk_total(const struct chunk *ch) {
-    return lp_total(chunk_pack(ch));
+    return chunk_is_closed(ch) ? ch->at : lp_total(chunk_pack(ch));
 }
+
+/* Closes an open chunk if that is worth it: at least CLOSE_LEAST_BYTES that shrink by CLOSE_GAIN_BYTES. One of more
+ * than CLOSE_MOST_BYTES stays open: no command is to wait for it. */
+enum { CLOSE_LEAST_BYTES = 48, CLOSE_GAIN_BYTES = 8, CLOSE_MOST_BYTES = 256 << 10 };
+void chunk_close(size_t *memory, struct chunk *ch);
+void chunk_unclose(size_t *memory, struct chunk *ch);
+/* The listpack of a chunk, which stays as it is. That of a closed one stands in a buffer of the calling thread until the
+ * next look with the same eye: EYE_CURSOR is the cursors', EYE_WALK whatever may happen between two steps of one. */
+enum chunk_eye { EYE_CURSOR, EYE_WALK };
+const uint8_t *chunk_look_inside(const struct chunk *ch, enum chunk_eye eye);
+static inline const uint8_t *chunk_look(const struct chunk *ch, enum chunk_eye eye) {
+    return chunk_is_closed(ch) ? chunk_look_inside(ch, eye) : chunk_pack(ch);
+}
+
+/* What follows is for open chunks, but for chunk_copy, chunk_free and chunk_trim. */
 
 /* Where more room is made when there is none. */
 enum chunk_room {
@@ -41,13 +66,17 @@ uint8_t *chunk_open(size_t *memory, struct chunk *ch, struct chunk_gap gap, enum
 /* An empty one, with room for that many bytes. */
 struct chunk chunk_new(size_t *memory, size_t bytes);
 struct chunk chunk_of(size_t *memory, struct bytes listpack, size_t count);
+struct chunk chunk_copy(size_t *memory, const struct chunk *ch);
 void chunk_free(size_t *memory, struct chunk *ch);
 /* Gives room back that is not needed. */
 void chunk_trim(size_t *memory, struct chunk *ch);
 /* As ROOM_TIGHT keeps it. */
 void chunk_tighten(size_t *memory, struct chunk *ch);
 /* The element of that index, from whichever end is nearer; the index may be the count. */
-const uint8_t *chunk_seek(const struct chunk *ch, size_t index);
+const uint8_t *chunk_seek_in(const uint8_t *pack, size_t count, size_t index);
+static inline const uint8_t *chunk_seek(const struct chunk *ch, size_t index) {
+    return chunk_seek_in(chunk_pack(ch), ch->count, index);
+}
 /* Moves the elements from the offset on, which are not the first `before` ones, to a new chunk. */
 struct chunk chunk_split(size_t *memory, struct chunk *ch, size_t offset, size_t before);
 /* Appends b's elements to a, and frees b. */
@@ -85,7 +114,7 @@ struct list_leaf {
 struct list {
     struct list_node *root; /* a leaf with no chunk when the list is empty */
     struct list_leaf *first, *last;
-    size_t len, chunks, bytes;
+    size_t len, chunks, closed, bytes;
 };
 
 struct place {
@@ -105,6 +134,9 @@ struct place dir_next(struct place p);
 struct place dir_prev(struct place p);
 /* The chunk of an element that exists, and the element's index in it. */
 struct place dir_locate(const struct list *l, size_t index, size_t *within);
+/* Open and close the chunk at p; false when it was so, or is not worth closing. */
+bool dir_open(struct list *l, struct place p);
+bool dir_close(struct list *l, struct place p);
 /* The chunk gained or lost elements. */
 void dir_count(struct list *l, struct place p, int64_t change);
 /* Puts a chunk beside the one at p (NULL leaf: the first of an empty list); other places are not good any more. */

@@ -37,6 +37,7 @@ struct store_settings {
     bool lfu;                  /* maxmemory-policy is an LFU one: the access bits count, not date */
     unsigned lfu_log_factor, lfu_decay_min;
     size_t list_chunk_bytes, list_chunk_count; /* list_limits of list-max-listpack-size */
+    size_t list_open_ends; /* list-compress-depth: chunks at either end that stay open; 0: all do */
     /* Limits of small forms; 8192 elements and 1 MiB hold whatever stands here. */
     size_t set_max_packed;                         /* set-max-intset-entries */
     size_t hash_max_packed, hash_max_packed_bytes; /* hash-max-listpack-entries, -value */

@@ -1,13 +1,14 @@
 /* link: server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
  * server/store/store.c server/store/string.c server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
  * server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c server/store/hash.c
- * server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c
+ * server/store/list.c server/proto/lzf.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c
  * server/store/set.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/store/packed.c server/store/walk.c server/proto/listpack.c
  * server/proto/intset.c server/base/buf.c server/base/decimal.c server/base/hash.c server/base/log.c server/base/num.c
  * server/base/rand.c server/base/clock.c */
-/* Lists against a plain array: both forms, chunks of all limits, every operation, cursors both ways, copies, and the
- * verifier after each batch. */
+/* Lists against a plain array: both forms, chunks of all limits, open and closed ones, every operation, cursors both
+ * ways, copies, and the verifier after each batch. */
 #include "server/store/list.h"
+#include "server/store/list_forms.h"
 
 #include "tests/unit/tap.h"
 
@@ -23,7 +24,8 @@ struct model {
     struct prng prng;
     uint16_t value[MOST]; /* each names a text */
     size_t len, wrong;
-    unsigned few; /* values in use */
+    size_t closed; /* chunks that were met closed */
+    unsigned few;  /* values in use */
 };
 
 /* Short words, integers of all widths, and now and then something longer than a chunk. */
@@ -113,7 +115,13 @@ static void remove_equal(struct model *m) {
     m->wrong += got != want;
 }
 
+static void any_ends(struct model *m) {
+    static const size_t ends[] = {0, 1, 1, 2, 3, 9, 1000000};
+    store_settings(m->store)->list_open_ends = ends[prng_below(&m->prng, 7)];
+}
+
 static void step(struct model *m, unsigned fill) {
+    if (!prng_below(&m->prng, 400)) any_ends(m);
     bool grow = prng_below(&m->prng, 100) < fill && m->len + 20 < MOST;
     switch (prng_below(&m->prng, 8)) {
     case 0:
@@ -184,6 +192,7 @@ static void pack_over(void *arg, struct bytes listpack) {
 static void compare(struct model *m) {
     if (!m->len) push(m, LIST_TAIL);
     store_verify(m->store);
+    if (!list_is_small(m->e)) m->closed += list_big(m->e)->closed;
     m->wrong += !equal(m, m->e) + !places_are_right(m);
     struct entry *copy = store_copy(m->store, 0, m->e, 0, BYTES("copy"));
     m->wrong += !equal(m, copy);
@@ -213,6 +222,7 @@ static void one_list(struct model *m, size_t round, size_t steps) {
     struct store_settings *settings = store_settings(m->store);
     settings->list_chunk_bytes = bytes[round % 5];
     settings->list_chunk_count = counts[prng_below(&m->prng, 5)];
+    any_ends(m);
     m->few = fews[round % 3];
     m->e = list_new(m->store, 0, BYTES("l"), NO_EXPIRY);
     m->len = 0;
@@ -247,6 +257,58 @@ static bool holds_numbers(const struct entry *e, size_t first, size_t n) {
     return true;
 }
 
+/* How many chunks are closed that should not be, or the other way round though they would shrink. */
+static size_t out_of_place(const struct entry *e, size_t ends) {
+    const struct list *l = list_big(e);
+    size_t i = 0, wrong = 0;
+    for (struct place p = dir_first(l); p.leaf; p = dir_next(p), i++)
+        if (i < ends || i + ends >= l->chunks)
+            wrong += chunk_is_closed(place_chunk(p));
+        else
+            wrong += place_chunk(p)->lzf == CHUNK_OPEN;
+    return wrong;
+}
+
+static void closed(struct store *s, size_t ends) {
+    enum { N = 20000 };
+    store_settings(s)->list_chunk_bytes = 512;
+    store_settings(s)->list_chunk_count = 32767;
+    store_settings(s)->list_open_ends = 0;
+    struct entry *e = numbers(s, "open", N, LIST_TAIL);
+    size_t open_bytes = entry_memory(e);
+    is_int(list_big(e)->closed, 0, "no chunk is closed when none is to be");
+    store_delete(s, 0, e);
+    store_settings(s)->list_open_ends = ends;
+    e = numbers(s, "closed", N, ends % 2 ? LIST_TAIL : LIST_HEAD);
+    ok(list_big(e)->closed == list_big(e)->chunks - 2 * ends && out_of_place(e, ends) == 0 &&
+           holds_numbers(e, 0, N),
+       "%zu chunks at either end are open, all others closed", ends);
+    ok(entry_memory(e) < open_bytes, "which takes less memory");
+    for (size_t i = 500; i < N; i += 500) {
+        list_set(s, 0, e, i, BYTES("1000000"));
+        list_insert(s, 0, e, i, BYTES("12345678"));
+        list_remove(s, 0, e, i - 1, 1);
+    }
+    is_int(out_of_place(e, ends), 0, "so it is after changes inside");
+    list_remove_equal(s, 0, e, BYTES("1000000"), SIZE_MAX, LIST_TAIL);
+    list_remove_equal(s, 0, e, BYTES("12345678"), SIZE_MAX, LIST_HEAD);
+    is_int(out_of_place(e, ends), 0, "after values were removed");
+    list_remove(s, 0, e, 0, 5000);
+    list_remove(s, 0, e, 5000, list_len(e) - 5000);
+    is_int(out_of_place(e, ends), 0, "and after a trim");
+    struct entry *copy = store_copy(s, 0, e, 0, BYTES("copy"));
+    is_int(out_of_place(copy, ends), 0, "a copy is closed where the list was");
+    store_verify(s);
+    while (list_len(e) > 1) list_remove(s, 0, e, list_len(e) % 2 ? 0 : list_len(e) - 1, 1);
+    ok(list_is_small(e), "popping leaves a small list");
+    store_delete(s, 0, e);
+    store_delete(s, 0, copy);
+    while (store_work(s, 100)) {
+    }
+    store_settings(s)->list_open_ends = 0;
+    store_verify(s);
+}
+
 static void big(struct store *s, enum list_end end, size_t chunk_bytes, const char *how) {
     enum { N = 200000 };
     store_settings(s)->list_chunk_bytes = chunk_bytes;
@@ -275,6 +337,8 @@ int main(void) {
     prng_seed(&m->prng, seed);
     for (size_t r = 0; r < rounds; r++) one_list(m, r, tap_full() ? 8000 : 1500);
     is_int(m->wrong, 0, "lists are as the model says after every batch");
+    ok(m->closed > 0, "closed chunks were among them");
+    for (size_t ends = 1; ends < 4; ends++) closed(m->store, ends);
     big(m->store, LIST_TAIL, 64, "tail");
     big(m->store, LIST_HEAD, 64, "head");
     big(m->store, LIST_TAIL, 512, "tail of wider chunks");
