@@ -56,8 +56,8 @@ static struct chunk *open_at(struct edit *ed, struct place p) {
 }
 
 /* Replaces a part of a big list's chunk. */
-static uint8_t *big_open(struct edit *ed, struct place p, struct chunk_gap gap,
-                         enum chunk_room room) {
+static inline uint8_t *big_open(struct edit *ed, struct place p, struct chunk_gap gap,
+                                enum chunk_room room) {
     open_at(ed, p);
     uint8_t *at = chunk_open(&ed->l->bytes, place_chunk(p), gap, room, limit_of(ed->s));
     dir_count(ed->l, p, (int64_t)gap.new_count - (int64_t)gap.old_count);
