@@ -78,7 +78,8 @@ static void read_node(struct cut *c) {
 
 bool rdb_stream_item(struct cut *c) {
     struct rdb_nest *n = &c->r->nest;
-    c->r->a = c->r->b = (struct bytes){"", 0}; /* of those without words: none is left from before */
+    c->r->a = c->r->b =
+        (struct bytes){"", 0};  /* of those without words: none is left from before */
     if (n->next == CONSUMERS) { /* their number stands alone, and is no event */
         n->consumers = rdb_take_len(c, NULL);
         n->next = n->consumers ? CONSUMER : GROUP_END;
