@@ -16,6 +16,15 @@ only for replies that differ. A row: a name, a test of (words, duet's raw reply,
 # - MIGRATE lets other clients go on. A key that one of them changes on its way stays, and the reply is an IOERR; redis-server stands still
 #   instead, for as long as the target takes. Inside EXEC and scripts nothing comes between, for 10 s at most.
 # - PFSELFTEST tries fewer elements: nobody is to wait for seconds.
+# - FUNCTION, FCALL: not there. ACL SETUSER of anybody but `default`, and of what one password cannot hold: refused by a sentence.
+# - A client that subscribed to events of its own commands in RESP3: redis-server puts those of ZPOPMIN, ZPOPMAX, ZMPOP, SPOP with a count and XAUTOCLAIM
+#   into the middle of the reply's array, where no client looks for them; Duet tells them behind the reply.
+# - CLIENT TRACKING with prefixes that overlap: redis-server answers twice, which leaves every later reply one behind; Duet once.
+# - maxmemory: eviction follows writes and time; redis-server evicts before reads as well.
+# - list-compress-depth: the present setting holds for a list as it is changed; redis-server keeps the one of the list's making. Replies are the same.
+# - A password with a NUL byte in it is refused: configuration values are text.
+# - CLIENT PAUSE WRITE on a slave holds all that its master sends; redis-server counts the master's PINGs on.
+# Directives that differ stand in test_config.py's REASONS.
 def _name(words):
     return words[0].upper()
 
