@@ -33,17 +33,8 @@ static bool expire_more;
 /* --- expiry in time --- */
 
 static void drop_expired(void *arg, int db, struct entry *e) {
-    struct bytes key = entry_key(e), words[2] = {BYTES("DEL"), {NULL, 0}};
-    static struct buf name;
-    struct call c = {.store = server.store, .ops = &service_ops, .db = db, .resp = 2};
     (void)arg;
-    buf_clear(&name);
-    buf_add(&name, key.p, key.len);
-    words[1] = (struct bytes){buf_cstr(&name), buf_len(&name)};
-    store_delete(server.store, db, e);
-    repl_feed(server.repl, db, 2, words);
-    service_ops.changed(&c, db, words[1]);
-    call_notify(&c, NOTIFY_EXPIRED, "expired", words[1]);
+    drop_key(db, e, NOTIFY_EXPIRED, "expired");
     server.stats.expired_keys++;
 }
 

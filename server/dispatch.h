@@ -10,6 +10,7 @@
 
 struct batch;
 struct call;
+struct entry;
 struct client;
 struct command;
 struct server;
@@ -63,6 +64,8 @@ bool replay_apply(void *arg, int db, int argc, const struct bytes *argv, char *e
 struct call_ops;
 extern const struct call_ops service_ops; /* clients' commands */
 extern const struct call_ops replay_ops;  /* WATCH and tracking are told, nothing is propagated */
+/* Deletes a key that no command deletes (its time is over, room is needed), and tells everyone of it as `event`. */
+void drop_key(int db, struct entry *e, int notify_class, const char *event);
 
 /* multi.c: MULTI, EXEC, WATCH. */
 void multi_free(struct client *c);

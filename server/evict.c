@@ -40,16 +40,7 @@ static bool may_evict(void) {
 }
 
 static void evict(int db, struct entry *e) {
-    static struct buf name; /* the entry is gone before everyone was told */
-    struct bytes words[2] = {BYTES("DEL"), entry_key(e)};
-    struct call c = {.store = server.store, .ops = &service_ops, .db = db, .resp = 2};
-    buf_clear(&name);
-    buf_add(&name, words[1].p, words[1].len);
-    words[1] = (struct bytes){buf_cstr(&name), buf_len(&name)};
-    store_delete(server.store, db, e);
-    if (server.role == REPL_MASTER) repl_feed(server.repl, db, 2, words);
-    service_ops.changed(&c, db, words[1]);
-    call_notify_db(&c, NOTIFY_EVICTED, "evicted", db, words[1]);
+    drop_key(db, e, NOTIFY_EVICTED, "evicted");
     server.stats.evicted_keys++;
     persist_count_changes(server.persist, 1);
 }

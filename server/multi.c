@@ -199,10 +199,7 @@ static void swapped_one(struct transaction *t, struct watched *w, int old_db, in
     bool is = store_find(server.store, w->db, w->key);
     bool stale = is_expired(w->db, w->key, now_ms);
     if (!was && !is) return;
-    if (was && !w->was_expired)
-        t->touched = true;
-    else if (is && !stale)
-        t->touched = true;
+    if ((was && !w->was_expired) || (is && !stale)) t->touched = true;
     w->was_expired = stale;
 }
 

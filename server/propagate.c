@@ -72,3 +72,16 @@ const struct call_ops replay_ops = {
     .notify = notify_event,
     .ready = blocked_note,
 };
+
+void drop_key(int db, struct entry *e, int notify_class, const char *event) {
+    static struct buf name; /* the entry is gone before everyone was told */
+    struct bytes key = entry_key(e);
+    struct call c = {.store = server.store, .ops = &service_ops, .db = db, .resp = 2};
+    buf_clear(&name);
+    buf_add(&name, key.p, key.len);
+    key.p = buf_cstr(&name);
+    store_delete(server.store, db, e);
+    repl_feed(server.repl, db, 2, (struct bytes[]){BYTES("DEL"), key}); /* a slave feeds nobody */
+    service_ops.changed(&c, db, key);
+    call_notify_db(&c, notify_class, event, db, key);
+}

@@ -366,6 +366,18 @@ def waits(server, *words):
     return w
 
 
+def becomes_slave(other, waiting):
+    """What a waiting client is told when the master becomes a slave, and whether it is hung up on."""
+    other.call("REPLICAOF", "127.0.0.1", "1")
+    reply = waiting.read()[0]
+    try:
+        waiting.read()
+        closed = False
+    except ConnectionError:
+        closed = True
+    return reply, closed, other.call("REPLICAOF", "NO", "ONE")
+
+
 def test_endings():
     """A wait ends by time, by CLIENT UNBLOCK, by a change of role"""
     pair = servers.pair(["--enable-debug-command", "yes"])
@@ -423,15 +435,7 @@ def test_endings():
 
     def role(server):
         w = waits(server, "BLPOP", "k", "0")
-        other = server.wire()
-        other.call("REPLICAOF", "127.0.0.1", "1")
-        reply = w.read()[0]
-        try:
-            w.read()
-            closed = False
-        except ConnectionError:
-            closed = True
-        return reply, closed, other.call("REPLICAOF", "NO", "ONE")
+        return becomes_slave(server.wire(), w)
     both(pair, role, "a master that becomes a slave says so to who waits, and hangs up")
 
 
@@ -444,14 +448,7 @@ def test_wait():
             other = server.wire()
             other.call("XADD", "s", "1", "f", "v")
             w = waits(server, *words)
-            other.call("REPLICAOF", "127.0.0.1", "1")
-            reply = w.read()[0]
-            try:
-                w.read()
-                closed = False
-            except ConnectionError:
-                closed = True
-            return reply, closed, other.call("REPLICAOF", "NO", "ONE")
+            return becomes_slave(other, w)
         return run
     both(pair, role("WAIT", "1", "0"), "WAIT is told that the master became a slave, and hung up on")
     both(pair, role("XREAD", "BLOCK", "0", "STREAMS", "s", "$"), "so is XREAD")
