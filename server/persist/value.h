@@ -1,10 +1,13 @@
-/* Values between the store and RDB. Recipe for a new kind: its cases in value_type and value_save_body, a row for each of its types in
- * kind_load. */
+/* Values between the store and RDB. Recipe for a new kind: its cases in value_type and value_save_body (value_save.c), a row for each of its
+ * types in kind_load (value_load.c). */
 #ifndef DUET_PERSIST_VALUE_H
 #define DUET_PERSIST_VALUE_H
 
 #include "server/proto/rdb.h"
 #include "server/store/store.h"
+
+/* Of a quicklist's piece: an element, a listpack. */
+enum { CONTAINER_PLAIN = 1, CONTAINER_PACKED = 2 };
 
 /* Appends key, stamp and value. */
 void value_save(struct buf *out, const struct entry *e, bool compress);

@@ -1,4 +1,4 @@
-/* Streams between the store and RDB; value.c has the other kinds. */
+/* Streams between the store and RDB; value_save.c and value_load.c have the other kinds. */
 #ifndef DUET_PERSIST_VALUE_STREAM_H
 #define DUET_PERSIST_VALUE_STREAM_H
 

@@ -8,7 +8,7 @@
  * server/proto/resp_write.c server/base/buf.c server/base/decimal.c server/base/glob.c server/base/hash.c
  * server/base/log.c server/base/num.c server/base/rand.c server/base/clock.c
  * server/cmd/zset.c server/cmd/zset_bounds.c server/cmd/zset_combine.c server/cmd/zset_list.c server/cmd/zset_pick.c server/cmd/zset_pop.c server/cmd/zset_block.c server/cmd/stream.c server/cmd/stream_words.c server/cmd/stream_range.c server/cmd/stream_read.c server/cmd/stream_group.c server/cmd/stream_pending.c server/cmd/stream_claim.c server/cmd/stream_info.c server/cmd/zset_range.c server/cmd/zset_remove.c server/cmd/order.c server/cmd/sort.c server/cmd/sort_pattern.c server/cmd/geo.c server/cmd/geo_search.c server/cmd/geohash.c
- * server/cmd/hyperloglog.c server/cmd/dump.c server/proto/hll.c server/proto/hll_wide.c server/persist/payload.c server/persist/value.c server/persist/value_stream.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_write.c server/proto/crc64.c server/proto/lzf.c server/proto/ziplist.c server/proto/zipmap.c */
+ * server/cmd/hyperloglog.c server/cmd/dump.c server/proto/hll.c server/proto/hll_wide.c server/persist/payload.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_write.c server/proto/crc64.c server/proto/lzf.c server/proto/ziplist.c server/proto/zipmap.c */
 /* Any words as commands to the families, on one small store: nothing crashes, every command that runs replies,
  * and the verifier finds every structure sound afterwards. Words stand between spaces, commands between newlines. */
 #include <stdint.h>

@@ -7,7 +7,7 @@
  * server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/hash.c server/store/set.c server/store/packed.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/proto/intset.c server/proto/listpack.c server/store/walk.c
  * server/proto/resp_write.c server/base/buf.c server/base/decimal.c server/base/glob.c server/base/hash.c
  * server/base/log.c server/base/num.c server/base/rand.c server/base/clock.c
- * server/cmd/hyperloglog.c server/cmd/dump.c server/proto/hll.c server/proto/hll_wide.c server/persist/payload.c server/persist/value.c server/persist/value_stream.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_write.c server/proto/crc64.c server/proto/lzf.c server/proto/ziplist.c server/proto/zipmap.c */
+ * server/cmd/hyperloglog.c server/cmd/dump.c server/proto/hll.c server/proto/hll_wide.c server/persist/payload.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_write.c server/proto/crc64.c server/proto/lzf.c server/proto/ziplist.c server/proto/zipmap.c */
 /* The command table: lookup, editions as EDITIONS.md has them, keys; and a call's effects as the log and the
  * slaves see them: what is propagated, in which words and which order, on a master and on a slave. */
 #include "tests/unit/tap.h"
