@@ -1,5 +1,6 @@
 /* The control socket: had steers the server by DUET commands, as an ordinary RESP client. It is
  * answered while loading and without a lease, and never held. */
+#include "server/control.h"
 #include "server/pair.h"
 
 #include "server/base/clock.h"
@@ -14,6 +15,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static int listen_fd = -1;
@@ -56,21 +58,22 @@ void control_close(void) {
 /* What will never be on disk is older than any limit: had hands over. */
 enum { FSYNC_FAILED_AGE_MS = 24 * 3600 * 1000 };
 
-struct fields {
-    struct buf body;
-    size_t count;
-};
-
-static void number(struct fields *f, const char *name, uint64_t v) {
+void answer_number(struct answer *f, const char *name, uint64_t v) {
     resp_bulk_str(&f->body, name);
     resp_bulkf(&f->body, "%llu", (unsigned long long)v);
     f->count += 2;
 }
 
-static void word(struct fields *f, const char *name, const char *v) {
+void answer_word(struct answer *f, const char *name, const char *v) {
     resp_bulk_str(&f->body, name);
     resp_bulk_str(&f->body, v);
     f->count += 2;
+}
+
+void answer_send(struct answer *f, struct buf *out) {
+    resp_array(out, f->count);
+    resp_raw(out, buf_head(&f->body), buf_len(&f->body));
+    buf_free(&f->body);
 }
 
 static uint64_t keys_in_all(void) {
@@ -85,41 +88,39 @@ static uint64_t service_clients(void) {
     return n;
 }
 
-static void link_fields(struct fields *f, const struct repl_status *r) {
+static void link_fields(struct answer *f, const struct repl_status *r) {
     static const char *const roles[] = {
         [REPL_MASTER] = "master", [REPL_SLAVE] = "slave", [REPL_NONE] = "none"};
-    word(f, "role", roles[server.role]);
-    number(f, "epoch", pair_epoch());
-    number(f, "session", r->session);
-    word(f, "replid", r->id);
-    number(f, "offset", r->offset);
-    number(f, "acked", r->acked);
-    number(f, "insync_link", r->insync_link);
-    number(f, "alone", r->alone);
-    number(f, "whole", r->whole);
-    number(f, "rejoin_tail", r->rejoin_tail);
+    answer_word(f, "role", roles[server.role]);
+    answer_number(f, "epoch", pair_epoch());
+    answer_number(f, "session", r->session);
+    answer_word(f, "replid", r->id);
+    answer_number(f, "offset", r->offset);
+    answer_number(f, "acked", r->acked);
+    answer_number(f, "insync_link", r->insync_link);
+    answer_number(f, "alone", r->alone);
+    answer_number(f, "whole", r->whole);
+    answer_number(f, "rejoin_tail", r->rejoin_tail);
 }
 
 static void duet_status(struct call *c) {
     struct repl_status r = {.whole = true};
     struct persist_status p = {0};
-    struct fields f = {BUF_INIT, 0};
+    struct answer f = {BUF_INIT, 0};
     uint64_t oldest = output_oldest_held_ns(), now = clock_boot_ns();
     if (server.repl) repl_status(server.repl, &r);
     if (server.persist) persist_status(server.persist, &p);
     link_fields(&f, &r);
-    number(&f, "held", output_held_count());
-    number(&f, "held_oldest_ms", oldest && now > oldest ? (now - oldest) / NS_PER_MS : 0);
-    number(&f, "loading", server.loading || r.loading);
-    number(&f, "boot_id", server.boot_id);
-    number(&f, "fsync_age_ms", p.failed ? FSYNC_FAILED_AGE_MS : p.fsync_age_ms);
-    number(&f, "fsync_failed", p.failed);
-    number(&f, "log_stuck", p.stuck);
-    number(&f, "clients", service_clients());
-    number(&f, "keys", keys_in_all());
-    resp_array(c->out, f.count);
-    resp_raw(c->out, buf_head(&f.body), buf_len(&f.body));
-    buf_free(&f.body);
+    answer_number(&f, "held", output_held_count());
+    answer_number(&f, "held_oldest_ms", oldest && now > oldest ? (now - oldest) / NS_PER_MS : 0);
+    answer_number(&f, "loading", server.loading || r.loading);
+    answer_number(&f, "boot_id", server.boot_id);
+    answer_number(&f, "fsync_age_ms", p.failed ? FSYNC_FAILED_AGE_MS : p.fsync_age_ms);
+    answer_number(&f, "fsync_failed", p.failed);
+    answer_number(&f, "log_stuck", p.stuck);
+    answer_number(&f, "clients", service_clients());
+    answer_number(&f, "keys", keys_in_all());
+    answer_send(&f, c->out);
 }
 
 /* --- roles --- */
@@ -232,25 +233,28 @@ static void duet_resume(struct call *c) {
 
 struct verb {
     const char *name;
-    int argc;
+    int argc; /* negative: at least */
     void (*fn)(struct call *c);
 };
 
 static const struct verb verbs[] = {
-    {"status", 2, duet_status}, {"master", 3, duet_master}, {"slave", 5, duet_slave},
-    {"none", 2, duet_none},     {"alone", 3, duet_alone},   {"fsync", 2, duet_fsync},
-    {"pause", 3, duet_pause},   {"resume", 2, duet_resume},
+    {"status", 2, duet_status}, {"master", 3, duet_master},      {"slave", 5, duet_slave},
+    {"none", 2, duet_none},     {"alone", 3, duet_alone},        {"fsync", 2, duet_fsync},
+    {"pause", 3, duet_pause},   {"resume", 2, duet_resume},      {"backup", -3, duet_backup},
+    {"log", -3, duet_log},      {"rollback", -3, duet_rollback},
 };
 
 void control_duet(struct call *c) {
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         const struct verb *v = &verbs[i];
         if (!bytes_is(c->argv[1], v->name)) continue;
-        if (c->argc == v->argc)
+        if (v->argc < 0 ? c->argc >= -v->argc : c->argc == v->argc)
             v->fn(c);
         else
-            reply_errorf(c, "ERR DUET %s takes %d words", v->name, v->argc - 2);
+            reply_errorf(c, "ERR DUET %s takes %s%d words", v->name, v->argc < 0 ? "at least " : "",
+                         abs(v->argc) - 2);
         return;
     }
-    reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE or RESUME");
+    reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE, RESUME, "
+                   "BACKUP, LOG or ROLLBACK");
 }

@@ -1,0 +1,48 @@
+/* What the files of the control socket share: control.c (roles and status), control_backup.c (backup sets, the log's
+ * times, rollback). */
+#ifndef DUET_SERVER_CONTROL_H
+#define DUET_SERVER_CONTROL_H
+
+#include "server/base/buf.h"
+
+struct call;
+
+/* A flat array of names and values, all of them bulk strings. Zeroed at first; answer_send appends it and empties it. */
+struct answer {
+    struct buf body;
+    size_t count;
+};
+void answer_number(struct answer *f, const char *name, uint64_t v);
+void answer_word(struct answer *f, const char *name, const char *v);
+void answer_send(struct answer *f, struct buf *out);
+
+/* control_backup.c. Relative paths are refused: the caller's directory is not the server's.
+ *
+ *     DUET BACKUP START ID DIR NAME|- MADE-BY   +OK: queued or running. DIR becomes the set (base/backup_set.h): it is
+ *                                               written as DIR.partial; an old DIR.partial is removed. -ERR when a set is
+ *                                               being made, or DIR is there, or a word is not valid
+ *     DUET BACKUP CANCEL                        +OK, also when there is nothing to cancel; its files are removed
+ *     DUET BACKUP STATUS     state idle|waiting|running|done|failed, id, dir, keys_done, keys_total, raw_bytes, bytes,
+ *                            begin_us, offset, reason. Of the last one that was begun since the server started; reason
+ *                            is "" unless it failed (a cancelled one failed with "cancelled")
+ *     DUET LOG COVER         log on|off, replid, from_us, from_offset, to_us, to_offset, bytes, base_us, base_offset (the
+ *                            oldest base in the log: `DUET ROLLBACK -` reaches no further back), parts, and for each part
+ *                            I from 0: part.I.number, part.I.first_us, part.I.first_offset, part.I.bytes, part.I.base 0|1
+ *                            (there is a base at its begin). Times are wall_us; 0: not known
+ *     DUET LOG AT wall_us    offset, wall_us, replid, lost_bytes, lost_blocks, lost_commands, to_us, to_offset. offset is a
+ *                            place between two units of the stream: behind the last block that was written at or before
+ *                            wall_us. -ERR with the covered range when wall_us lies outside of it
+ *     DUET ROLLBACK DIR|- until_us|0            +OK: begun. DIR: a set (0: the set alone); -: the log's own base, until_us
+ *                                               must be given. -ERR when it cannot be begun
+ *     DUET ROLLBACK STATUS   state idle|running|done|failed, stage verify|copy|wait|load|-, dir, until_us, progress (0 to
+ *                            1000), keys, offset, wall_us, replid, tail (where the log as it was is kept), reason
+ *
+ * A rollback verifies the set and prepares a log beside the one in use while clients are still served; nothing is
+ * thrown away until that is whole. Then service clients get -LOADING until the data is in memory. A failure at any
+ * point leaves the data as it was. In a pair the slave is first counted out (had says DUET ALONE 1), then it copies anew
+ * by itself. Only a master is rolled back. */
+void duet_backup(struct call *c);
+void duet_log(struct call *c);
+void duet_rollback(struct call *c);
+
+#endif
