@@ -81,7 +81,8 @@ static void put_head(struct persist_walk *w, const struct persist_pos *pos) {
 static bool walk_begin(struct persist_walk *w) {
     struct persist *p = w->p;
     struct persist_pos pos = {.db = -1};
-    if (!store_walk_start(p->store, walk_entry, w)) return false;
+    const struct store_walker walker = {.arg = w, .entry = walk_entry};
+    if (!store_walk_start(p->store, &walker)) return false;
     if (p->pos_now) p->pos_now(p->pos_arg, &pos);
     w->running = true;
     w->db = -1;

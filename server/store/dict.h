@@ -79,6 +79,10 @@ uint64_t dict_order(uint64_t hash);
 typedef void dict_each_fn(void *arg, void *elem);
 uint64_t dict_each_in_group(const struct dict *d, uint64_t from, dict_each_fn *fn, void *arg);
 void dict_each(const struct dict *d, dict_each_fn *fn, void *arg);
+/* Whether the group that holds that place begins with it. */
+bool dict_group_begins(const struct dict *d, uint64_t place);
+/* Brings the group's elements into the cache. */
+void dict_prefetch_group(const struct dict *d, uint64_t place);
 /* Any element, NULL when there is none; `random` gives 64 random bits a call. */
 void *dict_random(const struct dict *d, uint64_t (*random)(void *arg), void *arg);
 

@@ -21,6 +21,22 @@ uint64_t dict_each_in_group(const struct dict *d, uint64_t from, dict_each_fn *f
     return (from & ~(range - 1)) + range;
 }
 
+bool dict_group_begins(const struct dict *d, uint64_t place) {
+    if (!d->buckets) return true;
+    struct group g = dict_group(d, dict_reverse64(place));
+    return g.level == 0 ? place == 0 : place << g.level == 0;
+}
+
+void dict_prefetch_group(const struct dict *d, uint64_t place) {
+    if (!d->buckets) return;
+    struct group g = dict_group(d, dict_reverse64(place));
+    for (unsigned i = 0; i < g.size; i++) {
+        const unsigned char *b = dict_bucket(d, dict_bucket_number(g, i));
+        for (unsigned used = bucket_used(b); used; used &= used - 1)
+            __builtin_prefetch(bucket_elem(b, (unsigned)__builtin_ctz(used)));
+    }
+}
+
 static void move_in_bucket(unsigned char *b, dict_move_fn *fn, void *arg) {
     for (; b; b = bucket_chain(b))
         for (unsigned used = bucket_used(b); used; used &= used - 1) {

@@ -27,6 +27,7 @@ struct space {
     enum walk_state walk;
     uint64_t walk_at;   /* the walk's cursor in the dict's order */
     int walk_db;        /* the database's number at the walk's start */
+    size_t attached;    /* keys in it whose big values the walk holds on to (walk_inside.h) */
     bool dead;          /* flushed: taken apart by store_work once the walk has passed */
     size_t bytes;       /* of a deleted value's table and elements */
     size_t objects;     /* keys, or 1 for a value */
@@ -52,11 +53,15 @@ struct ends {
 struct walk {
     bool running;
     bool sweeping; /* given up: only marks are cleared */
-    store_walk_fn *fn;
-    void *arg;
+    struct store_walker to;
     struct space **spaces; /* those with keys at the start, in order */
     int count, at;
     size_t *keys, *expiring; /* at the start, by database */
+    struct value_walk *now;  /* whose turn it is */
+    struct value_walk *row,
+        **row_last; /* those that wait for theirs; where the next one is written */
+    size_t waiting; /* in the row */
+    int64_t left;   /* what the step may still do */
 };
 
 /* An entry and where its reference stands. */

@@ -7,8 +7,8 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/store/dict_inside.h"
-#include "server/store/inside.h"
 #include "server/store/string.h"
+#include "server/store/walk_inside.h"
 
 static struct bytes elem_key(const void *elem) {
     return entry_key(elem);
@@ -39,7 +39,9 @@ struct store *store_new(int databases, uint64_t seed) {
                                           .zset_max_packed_bytes = 64,
                                           .stream_node_bytes = 4096,
                                           .stream_node_entries = 100,
-                                          .hll_sparse_max_bytes = 3000};
+                                          .hll_sparse_max_bytes = 3000,
+                                          .walk_whole_count = 1000,
+                                          .walk_whole_bytes = 64 << 10};
     s->databases = databases;
     s->spaces = xcalloc((size_t)databases, sizeof *s->spaces);
     for (int i = 0; i < databases; i++) s->spaces[i] = space_new(s);
@@ -306,6 +308,7 @@ struct entry *store_move(struct store *s, int db, struct entry *e, int to_db, st
     take_out(s, db, e);
     mem_free(&s->memory, e, entry_own_size(e));
     add(s, s->spaces[to_db], new, dict_hash(to_key));
+    if (s->walk.running) walk_follows(s, new, s->spaces[to_db]);
     return new;
 }
 
@@ -408,10 +411,11 @@ static void step_ruin(struct store *s) {
     s->ruins = r;
 }
 
-/* A flushed table that may go; one that a walk has still to pass lives until then. */
+/* A flushed table that may go; one that a walk has still to pass, or a value of, lives until then. */
 static struct space *next_dead(const struct store *s) {
     struct space *sp = s->dead;
-    while (sp && (sp->walk == WALK_WAITING || sp->walk == WALK_INSIDE)) sp = sp->next;
+    while (sp && (sp->walk == WALK_WAITING || sp->walk == WALK_INSIDE || sp->attached))
+        sp = sp->next;
     return sp;
 }
 
@@ -524,6 +528,8 @@ void store_verify(struct store *s) {
     for (int db = 0; db < s->databases; db++) check_space(&c, s->spaces[db]);
     for (struct space *sp = s->dead; sp; sp = sp->next) check_space(&c, sp);
     for (const struct ruin *r = s->ruins; r; r = r->next) c.memory += r->memory(r->value);
+    c.memory += walk_memory(s);
+    walk_verify(s);
     if (s->grave && store_doomed(s)) return; /* some of it is being freed this moment */
     must(c.memory == store_memory(s), "memory is counted to the byte");
 }

@@ -44,6 +44,8 @@ struct store_settings {
     size_t zset_max_packed, zset_max_packed_bytes; /* zset-max-listpack-entries, -value */
     size_t stream_node_bytes, stream_node_entries; /* stream-node-max-bytes, ...; 0: no limit */
     uint64_t hll_sparse_max_bytes;                 /* hll-sparse-max-bytes */
+    /* A value with more elements or more bytes is handed out by walks in pieces. */
+    size_t walk_whole_count, walk_whole_bytes;
     /* Frees a big value elsewhere: must at some time call free_fn(value), on one other thread, one value
      * after the other. NULL: big values are taken apart in steps of store_work. */
     void (*reclaim)(void *arg, void *value, void (*free_fn)(void *value));
@@ -175,25 +177,81 @@ bool store_compact(struct store *s, struct store_mover *m, size_t limit);
 
 /* ---- Walks (the snapshot walker) ------------------------------------------------------------ */
 
-/* A walk hands out the data of the instant at which it was started, each entry once, in steps
- * between commands. An entry that a command is about to change or delete and that was not passed
- * yet is handed out first, from inside the changing call (before_change true). Keys created after
- * the start are not part of it. Flushed and swapped databases are handed out under the number they
- * had at the start. Expired entries are handed out too. One walk at a time; several readers share
- * it above. fn must copy what it needs and must not change the store. */
-typedef void store_walk_fn(void *arg, int db, const struct entry *e, bool before_change);
-/* False when a walk is running, or the marks of an aborted one are still being swept (store_work
- * does that): try again later. */
-bool store_walk_start(struct store *s, store_walk_fn *fn, void *arg);
-/* Hands out at least `limit` entries (a whole group of buckets at a time, some tens); false when
- * the walk is complete with this step. */
+/* A walk hands out the data of the instant at which it was started, each key once, in steps between
+ * commands. Keys created after the start are not part of it. Flushed and swapped databases are handed
+ * out under the number they had at the start, moved and renamed keys under the name. Expired keys are
+ * handed out too. One walk at a time; several readers share it above.
+ *
+ * A value that is cheap to hand out whole comes by `entry`; one that a command is about to change or
+ * delete and that was not passed yet comes first, from inside the changing call (before_change true).
+ *
+ * A value above walk_whole_count or walk_whole_bytes is a *walked value*, it comes in items:
+ *
+ *     [noted]   [item early]...   begin   item | item early ...   end
+ *
+ *  - noted: it is about to change in any way (an element, its stamp, its key, deletion) before its turn
+ *    came. From now on items may come early, out of order and while another value is between its begin
+ *    and end: what is about to change or go and was not handed out yet. Without this call nothing of it
+ *    comes before begin.
+ *  - begin: its turn. Values take their turns one after the other; those noted come before the cursor
+ *    goes on. Between begin and end no other value's begin or end comes, and no entry(false); an
+ *    entry(true), other values' noted and their early items may.
+ *  - item: each of `count` once, early or in its turn. Lists, strings and streams come in order, never
+ *    early.
+ *  - end: all have come (the sum of the items' counts is `count`); v is gone when it returns.
+ *
+ * A walker must copy what it needs of an item or entry and must not change the store. */
+
+/* One for each big value that was noted or is at its turn. Owned by the store, good from noted or begin
+ * to end. When a walk is given up all are gone at once, without a call: who keeps something in `mine`
+ * has a list of its own. */
+struct walked {
+    /* All of the instant. */
+    int db;
+    enum value_kind kind;
+    struct bytes key; /* good as long as v is */
+    int64_t expiry_ms;
+    size_t count;  /* items: pairs, members, chunks; a string's bytes; of a stream see stream.h */
+    size_t length; /* what HLEN, SCARD, ZCARD, LLEN, XLEN, STRLEN said */
+    void *mine;    /* the walker's own word, NULL at first */
+};
+
+/* Good during the call. */
+struct walk_item {
+    struct bytes
+        name; /* hash: field; set, sorted set: member; list: a chunk's listpack; string: its next bytes */
+    struct bytes value; /* hash: the field's value */
+    double score;       /* sorted set */
+    size_t count;       /* how much of the walked value's count this is: 1, or a string's bytes */
+    const void *more;   /* stream: what stream.h says */
+};
+
+struct store_walker {
+    void *arg;
+    /* A walker that gives no begin (then noted, item and end neither) gets every value whole. */
+    void (*entry)(void *arg, int db, const struct entry *e, bool before_change);
+    void (*noted)(void *arg, struct walked *v);
+    void (*begin)(void *arg, struct walked *v);
+    /* Hash and set: in the order of the table. Sorted set: from the highest down. The rest: in order. */
+    void (*item)(void *arg, struct walked *v, const struct walk_item *i, bool early);
+    void (*end)(void *arg, struct walked *v);
+};
+
+/* The walker is copied. False when a walk is running, or the marks of an aborted one are still being
+ * swept (store_work does that): try again later. */
+bool store_walk_start(struct store *s, const struct store_walker *walker);
+/* Hands out about `limit` items and entries, at least one, and goes past a bounded number of places; each
+ * counts one more for every WALK_COST_BYTES of it. False when the walk is complete with this step. */
+enum { WALK_COST_BYTES = 2048 };
 bool store_walk_step(struct store *s, size_t limit);
-/* Gives the walk up; fn is not called any more. */
+/* Gives the walk up; the walker is not called any more. */
 void store_walk_abort(struct store *s);
 bool store_walking(const struct store *s);
 /* Keys of the database, and those with a stamp, at the walk's start (RDB's RESIZEDB). */
 size_t store_walk_count(const struct store *s, int db);
 size_t store_walk_expiring_count(const struct store *s, int db);
+/* Values that were noted and have not had their turn yet. */
+size_t store_walk_noted(const struct store *s);
 
 /* For the kinds' files and whoever changes a value in place: must come before the first changed
  * byte. Cheap when no walk runs. */

@@ -1,9 +1,9 @@
 /* What the store must know of every kind of value: its name, how it is freed, copied, counted, checked.
  * A new kind adds its cases here; everything else about it is in its own file. */
 #include "server/base/log.h"
-#include "server/store/inside.h"
 #include "server/store/raw.h"
 #include "server/store/string.h"
+#include "server/store/walk_inside.h"
 
 enum {
     RECLAIM_BYTES = 64 * 1024
@@ -59,6 +59,7 @@ static void free_now_or_later(struct store *s, void *p, size_t size) {
 }
 
 void value_free(struct store *s, struct entry *e) {
+    if (s->walk.running && walk_takes(s, e)) return;
     if (entry_form(e) == FORM_RAW) {
         struct raw *raw = entry_pointer(e);
         free_now_or_later(s, raw, raw_size(raw->cap));

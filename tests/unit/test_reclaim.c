@@ -107,7 +107,7 @@ static void test_walk(struct store *s) {
     int seen = 0;
     for (int n = 0; n < 50000; n++)
         store_put_string(s, 0, numbered("new", n), (struct bytes){"v", 1}, NO_EXPIRY);
-    store_walk_start(s, ignore, &seen);
+    store_walk_start(s, &(struct store_walker){.arg = &seen, .entry = ignore});
     store_walk_step(s, 1000);
     store_flush_all(s);
     for (int i = 0; i < 100; i++) store_work(s, 64);

@@ -83,7 +83,8 @@ static void handed(void *arg, int db, const struct entry *e, bool before_change)
 }
 
 static void walk_begin(struct model *m) {
-    if (!store_walk_start(m->store, handed, m)) return;
+    const struct store_walker walker = {.arg = m, .entry = handed};
+    if (!store_walk_start(m->store, &walker)) return;
     for (int db = 0; db < DBS; db++) {
         size_t in_db = 0;
         for (int i = 0; i < KEYS; i++) {

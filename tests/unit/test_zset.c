@@ -384,7 +384,7 @@ static void walks_see_one_instant(struct store *s) {
             char text[32];
             for (int i = 0; i < n; i++)
                 zset_put(s, 0, e, (struct bytes){text, num_format_i64(text, i)}, i);
-            store_walk_start(s, handed_out, &h);
+            store_walk_start(s, &(struct store_walker){.arg = &h, .entry = handed_out});
             change(s, e, how);
             while (store_walk_step(s, 10)) {
             }
