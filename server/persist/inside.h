@@ -88,18 +88,6 @@ void durable_fail(struct persist *p, const char *what, int error);
 void durable_retire(struct persist *p, int old_fd,
                     uint64_t end); /* a part was closed: sync it, then close */
 
-/* load.c */
-struct loader *loader_new(struct persist *p); /* what is on disk at start */
-struct loader *loader_base(struct persist *p, const char *path,
-                           const struct persist_pos *pos); /* one RDB file */
-/* A key that is there already gives way to the file's. */
-void loader_set_merge(struct loader *l, bool merge);
-/* The log is read a second time, beside the one that is being written. */
-void loader_look_only(struct loader *l);
-void loader_free(struct loader *l);
-enum persist_load loader_step(struct loader *l, uint64_t budget_us);
-double loader_progress(const struct loader *l);
-
 /* walk.c */
 void walks_open(struct persist *p);
 void walks_close(struct persist *p);

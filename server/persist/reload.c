@@ -2,6 +2,7 @@
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
+#include "server/persist/load.h"
 #include "server/persist/value.h"
 #include "server/persist/worker.h"
 #include "server/proto/rdb.h"

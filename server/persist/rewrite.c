@@ -11,6 +11,7 @@
 #include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
+#include "server/persist/load.h"
 #include "server/persist/worker.h"
 #include "server/store/store.h"
 
