@@ -2,6 +2,7 @@
  * from the row. */
 #include "hactl/cli.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct verb {
     int min, max; /* words */
     const char *help;
     int (*run)(struct cli *c);
+    bool peer; /* the other node may ask for it (hactl --peer) */
 };
 
 /* ---- reports ---- */
@@ -232,21 +234,23 @@ static int run_version(struct cli *c) {
 static int run_help(struct cli *c);
 
 static const struct verb verbs[] = {
-    {"status", "", 0, 0, "both nodes, paths, takeover, VIP and alarms on one screen", run_status},
-    {"check", "", 0, 0, "can the pair fail over now; if not, named reasons and status 1",
-     run_check},
+    {"status", "", 0, 0, "both nodes, paths, takeover, VIP and alarms on one screen", run_status,
+     true},
+    {"check", "", 0, 0, "can the pair fail over now; if not, named reasons and status 1", run_check,
+     true},
     {"switchover", "[--timeout MS]", 0, 0, "on the master: hand over to the slave, as planned",
-     run_switchover},
-    {"maintenance", "on|off", 1, 1, "no automatic change of roles while it is on", run_maintenance},
-    {"history", "[COUNT]", 0, 1, "the last events since had started", run_history},
-    {"explain", "", 0, 0, "what would happen now, fault by fault", run_explain},
+     run_switchover, true},
+    {"maintenance", "on|off", 1, 1, "no automatic change of roles while it is on", run_maintenance,
+     true},
+    {"history", "[COUNT]", 0, 1, "the last events since had started", run_history, true},
+    {"explain", "", 0, 0, "what would happen now, fault by fault", run_explain, true},
     {"promote", "--force", 0, 0, "become master against the rules; asks for a typed confirmation",
-     run_promote},
+     run_promote, false},
     {"resume", "", 0, 0, "a suspended master serves again; asks for a typed confirmation",
-     run_resume},
-    {"unbench", "", 0, 0, "a node benched after a crash loop may serve again", run_unbench},
-    {"version", "", 0, 0, "the version of this program", run_version},
-    {"help", "[VERB]", 0, 1, "this text", run_help},
+     run_resume, false},
+    {"unbench", "", 0, 0, "a node benched after a crash loop may serve again", run_unbench, true},
+    {"version", "", 0, 0, "the version of this program", run_version, true},
+    {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
 #define VERBS (sizeof verbs / sizeof *verbs)
 
@@ -260,15 +264,17 @@ static void print_help(FILE *to) {
     fprintf(to, "usage: hactl [--root DIR] [--json] VERB [ARGUMENT...]\n\n");
     for (size_t i = 0; i < VERBS; i++)
         fprintf(to, "  %-11s %-15s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
-    fprintf(to, "\n"
-                "  --root DIR       the node below DIR (as `duet node --root DIR` runs it)\n"
-                "  --json           reports as JSON\n"
-                "  --timeout MS     switchover: how long writes may wait for the slave\n"
-                "  --confirm TEXT   the typed confirmation, for scripts\n"
-                "\n"
-                "Exit status: 0 done, or the check found nothing; 1 refused, or the check found\n"
-                "something; 2 the command was not understood; 3 had cannot be reached; 4 had did\n"
-                "not answer in time, the outcome is not known.\n");
+    fprintf(to,
+            "\n"
+            "  --root DIR       the node below DIR (as `duet node --root DIR` runs it)\n"
+            "  --peer           on the other node of the pair, by the cable or the network\n"
+            "  --json           reports as JSON\n"
+            "  --timeout MS     switchover: how long writes may wait for the slave\n"
+            "  --confirm TEXT   the typed confirmation, for scripts\n"
+            "\n"
+            "Exit status: 0 done, or the check found nothing; 1 refused, or the check found\n"
+            "something; 2 the command was not understood; 3 had cannot be reached; 4 had did\n"
+            "not answer in time, the outcome is not known; 5 the other node cannot be reached.\n");
 }
 
 static int run_help(struct cli *c) {
@@ -292,43 +298,77 @@ static int bad_usage(const char *what, const char *word) {
     return CLI_USAGE;
 }
 
+/* A flag is a bool of struct cli, a value a const char * of it. A new option is a row. */
+static const struct option {
+    const char *name;
+    size_t at;
+    bool value;
+} options[] = {
+    {"--json", offsetof(struct cli, json), false},
+    {"--force", offsetof(struct cli, force), false},
+    {"--peer", offsetof(struct cli, peer), false},
+    {"--from-peer", offsetof(struct cli, from_peer), false},
+    {"--root", offsetof(struct cli, root), true},
+    {"--confirm", offsetof(struct cli, confirm), true},
+    {"--timeout", offsetof(struct cli, timeout), true},
+};
+
+static const struct option *option_named(const char *name) {
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (strcmp(options[i].name, name) == 0) return &options[i];
+    return NULL;
+}
+
+/* Where the tools stand is this node's affair: it does not cross, and the other node cannot name it. */
+static bool stays_here(const struct option *o) {
+    return o->at == offsetof(struct cli, root) || o->at == offsetof(struct cli, peer) ||
+           o->at == offsetof(struct cli, from_peer);
+}
+
 /* Takes options out of argv, wherever they stand; the rest is verb and words. */
 static int read_words(struct cli *c, int argc, char **argv, char **words, int *count) {
     *count = 0;
     for (int i = 1; i < argc; i++) {
         char *w = argv[i];
-        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
-        int64_t ms;
-        bool wants = !strcmp(w, "--root") || !strcmp(w, "--timeout") || !strcmp(w, "--confirm");
-        if (wants && !next) return bad_usage("a value is missing after", w);
-        if (!strcmp(w, "--json")) {
-            c->json = true;
-        } else if (!strcmp(w, "--force")) {
-            c->force = true;
-        } else if (!strcmp(w, "--root")) {
-            c->root = next;
-        } else if (!strcmp(w, "--confirm")) {
-            c->confirm = next;
-        } else if (!strcmp(w, "--timeout")) {
-            if (!num_parse_range(next, 1, 600000, &ms))
-                return bad_usage("the timeout must be 1 to 600000 ms, not", next);
-            c->timeout_ms = (long)ms;
-        } else if (!strcmp(w, "--help")) {
-            words[(*count)++] = w + 2; /* "help" */
-        } else if (w[0] == '-' && w[1]) {
+        const struct option *o = option_named(w);
+        if (!o && w[0] == '-' && w[1] && strcmp(w, "--help") != 0)
             return bad_usage("there is no option", w);
+        if (o && o->value && i + 1 == argc) return bad_usage("a value is missing after", w);
+        if (o && c->from_peer && stays_here(o)) return bad_usage("the other node may not say", w);
+        if (!o || !stays_here(o)) c->raw[c->raw_count++] = w;
+        if (!o) {
+            words[(*count)++] = strcmp(w, "--help") == 0 ? w + 2 : w;
+        } else if (o->value) {
+            *(const char **)(void *)((char *)c + o->at) = argv[++i];
+            if (!stays_here(o)) c->raw[c->raw_count++] = argv[i];
         } else {
-            words[(*count)++] = w;
+            *((bool *)(void *)((char *)c + o->at)) = true;
         }
-        i += wants;
     }
+    int64_t ms;
+    if (c->timeout && !num_parse_range(c->timeout, 1, 600000, &ms))
+        return bad_usage("the timeout must be 1 to 600000 ms, not", c->timeout);
+    if (c->timeout) c->timeout_ms = (long)ms;
     return CLI_OK;
+}
+
+static int run_verb(struct cli *c, const struct verb *v, const char *name) {
+    static const struct cli_peer_io all = {.in = STDIN_FILENO};
+    if (!v) return bad_usage("there is no verb", name);
+    if ((c->peer || c->from_peer) && !v->peer)
+        return bad_usage("not by way of the other node:", name);
+    if (c->argc < v->min || c->argc > v->max) {
+        fprintf(stderr, "usage: hactl %s %s\n", v->name, v->args);
+        return CLI_USAGE;
+    }
+    return c->peer ? cli_peer_run(c, c->raw, c->raw_count, &all) : v->run(c);
 }
 
 int hactl_main(int argc, char **argv) {
     char argv_help[] = "help";
     struct cli c = {.root = ""};
     char **words = xcalloc((size_t)argc + 1, sizeof *words);
+    c.raw = xcalloc((size_t)argc + 1, sizeof *c.raw);
     int count, status = read_words(&c, argc, argv, words, &count);
     if (status != CLI_OK) goto end;
     status = CLI_USAGE;
@@ -340,16 +380,11 @@ int hactl_main(int argc, char **argv) {
         words[1] = words[0];
         words[0] = argv_help;
     }
-    const struct verb *v = verb_named(words[0]);
     c.argc = count - 1;
     c.argv = words + 1;
-    if (!v)
-        bad_usage("there is no verb", words[0]);
-    else if (c.argc < v->min || c.argc > v->max)
-        fprintf(stderr, "usage: hactl %s %s\n", v->name, v->args);
-    else
-        status = v->run(&c);
+    status = run_verb(&c, verb_named(words[0]), words[0]);
 end:
     free(words);
+    free(c.raw);
     return status;
 }

@@ -8,11 +8,12 @@
 
 /* Exit statuses; part of the interface (hactl help). */
 enum {
-    CLI_OK = 0,     /* done; a check found nothing */
-    CLI_NO = 1,     /* refused, failed, or a check found something */
-    CLI_USAGE = 2,  /* the command was not understood */
-    CLI_NO_HAD = 3, /* had cannot be reached */
-    CLI_UNKNOWN = 4 /* had did not answer in time: the outcome is not known */
+    CLI_OK = 0,      /* done; a check found nothing */
+    CLI_NO = 1,      /* refused, failed, or a check found something */
+    CLI_USAGE = 2,   /* the command was not understood */
+    CLI_NO_HAD = 3,  /* had cannot be reached */
+    CLI_UNKNOWN = 4, /* no answer in time, or the connection broke: the outcome is not known */
+    CLI_NO_PEER = 5  /* the other node cannot be reached */
 };
 
 struct cli {
@@ -23,6 +24,11 @@ struct cli {
     long timeout_ms; /* 0: not given */
     bool force;
     const char *confirm; /* the typed confirmation, given as an option */
+    bool peer;           /* run it on the other node */
+    bool from_peer;      /* the other node asked for it, through the channel */
+    const char *timeout; /* as written */
+    char **raw;          /* all words and options but --root and --peer: what crosses */
+    int raw_count;
 };
 
 struct cli_answer {
@@ -35,6 +41,20 @@ struct cli_answer {
  * on standard error. */
 int cli_ask(const struct cli *c, const char *request, long timeout_ms, struct cli_answer *out);
 void cli_answer_free(struct cli_answer *a);
+
+/* ---- the other node (cli_peer.c) ---- */
+
+/* Where the other node's bytes go; false ends the run. */
+typedef bool cli_sink(void *arg, const void *p, size_t n);
+struct cli_peer_io {
+    int in;              /* standard input of the verb; -1: it has none */
+    cli_sink *out, *err; /* NULL: this process's own standard output and error */
+    void *arg;
+    bool quiet; /* no complaint when the other node cannot be reached */
+};
+/* Runs `hactl WORDS` on the other node by the channel, over the crossover or else the service network. Its exit
+ * status, or CLI_NO_PEER, or CLI_UNKNOWN when the connection broke on the way. */
+int cli_peer_run(const struct cli *c, char *const *words, int count, const struct cli_peer_io *io);
 
 /* The screen of `hactl status`; pure: fields to text. */
 struct buf;

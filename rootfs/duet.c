@@ -10,6 +10,7 @@
 APPLET(server_main);
 APPLET(had_main);
 APPLET(hactl_main);
+APPLET(steward_main);
 APPLET(netcfg_main);
 APPLET(config_main);
 APPLET(node_main);
@@ -26,6 +27,7 @@ static const struct applet applets[] = {
     {"server", server_main, "a Redis-compatible server"},
     {"had", had_main, "the HA daemon of a node"},
     {"hactl", hactl_main, "status, switchover and all that an operator does"},
+    {"steward", steward_main, "what hactl of the other node reaches here"},
     {"netcfg", netcfg_main, "network configuration: check, plan, apply, show"},
     {"config", config_main, "the configuration kept in a state partition: put, get, check"},
     {"node", node_main, "a whole node as an ordinary process, below a directory"},

@@ -23,6 +23,8 @@
 #define STOP_SERVER_MS  60000 /* it saves */
 #define NETWORK_TOOL_MS 20000
 
+#define STOP_STEWARD_MS 2000
+
 enum { RANK_HAD, RANK_SERVER };
 
 void house_open(struct house *h, const char *root, bool appliance) {
@@ -204,6 +206,18 @@ static void start_had(struct house *h) {
     supervisor_start(h->children, &spec);
 }
 
+/* The other node's tools; it ends first, with had. */
+static void start_steward(struct house *h) {
+    const char *argv[] = {"steward", "--root", *h->root ? h->root : "/", NULL};
+    struct child_spec spec = {
+        .name = "steward",
+        .argv = argv,
+        .stop_rank = RANK_HAD,
+        .stop_limit_ms = STOP_STEWARD_MS,
+    };
+    supervisor_start(h->children, &spec);
+}
+
 static void start_watch(struct house *h) {
     char paths[NODE_INSTANCES][512], tag[2] = {h->conf.letter, 0};
     const char *list[NODE_INSTANCES];
@@ -222,6 +236,7 @@ void house_start(struct house *h, bool with_data) {
         }
     }
     start_had(h);
+    start_steward(h);
     start_watch(h);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hactl/channel.h"
 #include "server/base/num.h"
 
 #define DEFAULT_PORT 6379
@@ -149,6 +150,10 @@ static bool set_port(struct node_instance *i, const struct conf *c, const struct
     if (!num_parse_range(l->argv[1], 1, 65535, &port)) {
         return conf_complain(c, l, err, "'%s' is no port; write a number from 1 to 65535",
                              l->argv[1]);
+    }
+    if (port == CHANNEL_PORT) {
+        return conf_complain(
+            c, l, err, "port %d is the two nodes' own (hactl --peer); take another", CHANNEL_PORT);
     }
     i->port = (uint16_t)port;
     return true;

@@ -145,8 +145,14 @@ class Node:
 
     # ---- what an operator and a client see ----
 
-    def hactl(self, *argv, check=True):
-        p = subprocess.run([tap.DUET, "hactl", "--root", self.root, *argv], capture_output=True, text=True)
+    def hactl(self, *argv, check=True, **kw):
+        """Typed on the node: in its namespace, where the other node can be reached."""
+        kw.setdefault("stdin", subprocess.DEVNULL if "input" not in kw else None)
+        if kw["stdin"] is None:
+            del kw["stdin"]
+        kw.setdefault("text", True)
+        p = subprocess.run(["nsenter", "--net=/run/netns/" + self.lab.names[self.name], tap.DUET, "hactl", "--root", self.root, *argv],
+                           capture_output=True, **kw)
         if check and p.returncode != 0:
             raise RuntimeError("hactl %s on %s: exit %d: %s%s" % (" ".join(argv), self.name, p.returncode, p.stdout, p.stderr))
         return p
