@@ -275,6 +275,12 @@ void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     if (beat_due(f, ev, now)) ha_beat(f, now);
 }
 
+void ha_fsm_instances(struct ha_fsm *f, uint64_t has, uint64_t counts, uint32_t config) {
+    f->inst_has = has;
+    f->inst_counts = counts;
+    f->setup.config = config;
+}
+
 void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha_record *record,
                  uint64_t life, int64_t now) {
     assert(life != 0 && "a life is never 0");
@@ -288,6 +294,7 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     f->started_at = f->heard_at = f->last_tick = f->gap_end = now;
     f->grant_sent = now; /* one may have gone out just before this start */
     f->echo_at = f->gateway_at = f->vip_foreign_at = f->grant_at = HA_NEVER;
+    f->differ_since = HA_NEVER;
     f->suspended_at = f->yielded_at = f->withdrawn_at = f->session_off_since = HA_NEVER;
     f->role_told_at = f->server_at = f->executor_at = f->lease = HA_NEVER;
     f->gateway_since = f->peer_gateway_since = INT64_MAX;

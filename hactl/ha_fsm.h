@@ -122,8 +122,10 @@ struct ha_fsm {
     uint32_t tell_id;
     uint32_t role_tell; /* the steering command (role, path) in flight; 0 none */
     int64_t role_told_at;
-    enum ha_path route;           /* the path that the slave's server was told */
-    uint8_t block[HA_STATES + 1]; /* where each state's rows begin in the table (ha_fsm.c) */
+    enum ha_path route;             /* the path that the slave's server was told */
+    uint64_t inst_has, inst_counts; /* the node's instances; only handed on to the peer */
+    int64_t differ_since;           /* the peer is configured otherwise since; HA_NEVER: alike */
+    uint8_t block[HA_STATES + 1];   /* where each state's rows begin in the table (ha_fsm.c) */
     /* output */
     int64_t next_beat, next_probe, next_announce;
     bool beat_now;
@@ -150,6 +152,10 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
 
 /* One event. Leaves actions in the queue; the caller takes all of them before the next step. */
 void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
+
+/* The node's instances as bits by number (has), those that the server's status speaks of (counts), and the fingerprint of
+ * the configuration with them. No decision rests on them here: the peer's set of instances needs them. */
+void ha_fsm_instances(struct ha_fsm *f, uint64_t has, uint64_t counts, uint32_t config);
 
 /* Take the next action. false: none left. */
 bool ha_fsm_next(struct ha_fsm *f, struct ha_action *out);

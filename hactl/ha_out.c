@@ -196,5 +196,7 @@ void ha_beat(struct ha_fsm *f, int64_t now) {
         .session = f->server_up ? f->server.session : 0,
         .server_boot = f->server_up ? f->server.boot : 0,
         .link_boot = f->sync_boot,
+        .has = f->inst_has,
+        .counts = f->inst_counts,
     };
 }

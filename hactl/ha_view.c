@@ -4,6 +4,8 @@
 
 #include "hactl/ha_core.h"
 
+#define DIFFER_MS 10000
+
 static int64_t age(int64_t now, int64_t at) {
     return at <= HA_NEVER ? INT64_MAX : now - at;
 }
@@ -76,6 +78,17 @@ static const char *path_down(const struct ha_fsm *f, int64_t now) {
     return "";
 }
 
+/* A change made on both nodes reaches one of them first; that alone is no alarm. */
+static bool configured_otherwise(struct ha_fsm *f, int64_t now) {
+    bool differ = ha_peer_fresh(f, now) && f->setup.config && f->peer.config &&
+                  f->setup.config != f->peer.config;
+    if (!differ)
+        f->differ_since = HA_NEVER;
+    else if (f->differ_since == HA_NEVER)
+        f->differ_since = now;
+    return differ && !within(now, f->differ_since, DIFFER_MS);
+}
+
 static void alarm_pair(struct ha_fsm *f, int64_t now) {
     bool serves = f->state == HA_MASTER;
     ha_alarm(f, HA_ALARM_SOLO, serves && !f->in_sync,
@@ -116,10 +129,10 @@ void ha_alarms(struct ha_fsm *f, int64_t now) {
     ha_alarm(f, HA_ALARM_VIP, vip,
              vip ? "another machine answers for the VIP: find it and take the address off it"
                  : "no other machine answers for the VIP");
-    bool differ = ha_peer_fresh(f, now) && f->setup.config && f->peer.config &&
-                  f->setup.config != f->peer.config;
+    bool differ = configured_otherwise(f, now);
     ha_alarm(f, HA_ALARM_CONFIG, differ,
-             differ ? "the two nodes differ in VIP, gateway or times: compare their duet.conf"
+             differ ? "the two nodes differ in instances, VIP, gateway or times: `hactl instance "
+                      "list` shows the instances; else compare their duet.conf"
                     : "the two nodes are configured alike, or the other one is not heard");
     bool care = ha_maintenance(f);
     ha_alarm(f, HA_ALARM_MAINTENANCE, care,

@@ -57,6 +57,8 @@ void had_on_tick(struct loop *l, void *arg);
 /* A command of the operator; the core answers it. A switchover waits up to a second for a slave that
  * is just coming into sync. */
 void had_core_command(struct had *h, const struct ha_event *ev);
+/* The instances of another reading of duet.conf are ours from now on. False with a sentence: nothing changed. */
+bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_size);
 /* A master that is told to end hands over first, when it can. False: there is nothing to wait for;
  * else the loop stops when the outcome is known. */
 bool had_core_leave(struct had *h);

@@ -1,6 +1,7 @@
 #include "hactl/had_conf.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/crc32c.h"
@@ -189,6 +190,11 @@ static struct instance_conf *instance_of(struct had_conf *out, const struct conf
     return made;
 }
 
+static int by_number(const void *a, const void *b) {
+    const struct instance_conf *x = a, *y = b;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
 /* All other lines of an instance are its server's and are checked there. */
 static bool read_instances(struct had_conf *out, const struct conf *c, struct conf_error *err) {
     for (size_t i = 0; i < c->count; i++) {
@@ -196,7 +202,11 @@ static bool read_instances(struct had_conf *out, const struct conf *c, struct co
         if (strcmp(l->section, "instance") != 0) continue;
         struct instance_conf *one = instance_of(out, c, l, err);
         if (!one) return false;
-        if (strcmp(l->argv[0], "port") != 0) continue;
+        if (l->argc == 2 && strcmp(l->argv[0], "name") == 0)
+            snprintf(one->name, sizeof one->name, "%s", l->argv[1]);
+        if (l->argc == 2 && strcmp(l->argv[0], "durability") == 0)
+            one->async = strcmp(l->argv[1], "async") == 0;
+        if (l->argc == 0 || strcmp(l->argv[0], "port") != 0) continue;
         int64_t port;
         if (l->argc != 2) return conf_complain(c, l, err, "'port' wants one number");
         if (!number(c, l, 1, 65535, &port, err)) return false;
@@ -210,6 +220,8 @@ static bool read_instances(struct had_conf *out, const struct conf *c, struct co
         out->instances[0] = (struct instance_conf){.number = 0, .port = 6379};
         out->instance_count = 1;
     }
+    /* In whatever order the files list them, both nodes see the same. */
+    qsort(out->instances, (size_t)out->instance_count, sizeof out->instances[0], by_number);
     return true;
 }
 

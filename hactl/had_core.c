@@ -25,12 +25,14 @@ static void act_lease(struct had *h, int64_t until) {
     if (until_ns) instance_set_lease(h->servers, h->fsm.disk.epoch, until_ns);
 }
 
+static const struct netcfg_iface *peer_of_route(const struct had *h, enum ha_path path) {
+    const struct netcfg_iface *cable = &h->conf.net.crossover;
+    return path == HA_PATH_CROSSOVER && cable->peer.family ? cable : &h->conf.net.service;
+}
+
 static void act_tell(struct had *h, const struct ha_action *a) {
     char host[NETCFG_ADDR_CHARS];
-    const struct netcfg_iface *way =
-        a->tell.path == HA_PATH_CROSSOVER && h->conf.net.crossover.peer.family
-            ? &h->conf.net.crossover
-            : &h->conf.net.service;
+    const struct netcfg_iface *way = peer_of_route(h, a->tell.path);
     struct instance_tell t = {.id = a->tell.id,
                               .what = a->tell.what,
                               .epoch = a->tell.epoch,
@@ -211,11 +213,52 @@ static void on_told(void *arg, uint32_t id, bool ok, uint64_t offset) {
 const struct instance_set_calls had_server_calls = {
     .status = on_server, .died = on_server_died, .told = on_told};
 
+/* ---- instances that come and go ---- */
+
+/* Where the servers that count are, once they are there: those that do not count yet go the same way. */
+static void wish_role(const struct had *h, struct instance_wish *w) {
+    const struct ha_fsm *f = &h->fsm;
+    char host[NETCFG_ADDR_CHARS];
+    bool master = f->state == HA_MASTER && f->server.role == HA_SERVER_MASTER;
+    bool slave = f->state == HA_SLAVE && f->server.role == HA_SERVER_SLAVE && f->route < HA_PATHS;
+    if (!f->server_up || f->server_died || (!master && !slave)) return;
+    w->role = master ? HA_SERVER_MASTER : HA_SERVER_SLAVE;
+    w->epoch = f->server.epoch;
+    w->in_sync = master && f->sync == HA_SYNC_IN && f->switching == HA_SWITCH_NO;
+    w->solo = master && f->sync == HA_SYNC_SOLO;
+    snprintf(w->host, sizeof w->host, "%s",
+             netcfg_addr_text(&peer_of_route(h, f->route)->peer, false, host));
+}
+
+static void wish(struct had *h) {
+    const struct ha_fsm *f = &h->fsm;
+    int64_t now = (int64_t)clock_boot_ns();
+    struct instance_wish w = {.give_up_ns = f->setup.timing.sync_ms * HA_MS,
+                              .peer_has = f->peer.has,
+                              .peer_counts = f->peer.counts};
+    w.peer_fresh = f->peer_known && now - f->heard_at < f->setup.timing.fresh_ms * HA_MS;
+    wish_role(h, &w);
+    instance_set_wish(h->servers, &w);
+    ha_fsm_instances(&h->fsm, instance_set_has(h->servers), instance_set_counts(h->servers),
+                     h->conf.setup.config);
+}
+
+bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_size) {
+    if (!instance_set_take(h->servers, fresh->instances, fresh->instance_count, err, err_size))
+        return false;
+    memcpy(h->conf.instances, fresh->instances, sizeof fresh->instances);
+    h->conf.instance_count = fresh->instance_count;
+    h->conf.setup.config = fresh->setup.config;
+    wish(h);
+    return true;
+}
+
 void had_on_tick(struct loop *l, void *arg) {
     struct had *h = arg;
     (void)l;
     feed_tick(h);
     feed_waiting(h);
+    wish(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
 }

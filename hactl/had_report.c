@@ -89,6 +89,11 @@ static void report_peer(const struct had *h, const struct ha_view *v, struct buf
     truth(out, "peer.maintenance", p->flags & HB_MAINTENANCE);
     number(out, "peer.epoch", (int64_t)ha_epoch_number(p->epoch));
     number(out, "peer.offset", (int64_t)p->data_offset);
+    for (int i = 0, n = 0; i < 64; i++) {
+        if (!(p->has >> i & 1)) continue;
+        number(out, name_of("peer.instances.%d.number", n), i);
+        truth(out, name_of("peer.instances.%d.counts", n++), p->counts >> i & 1);
+    }
     number(out, "peer.gateway_age_ms",
            p->gateway_age_ms == HEARTBEAT_AGE_NEVER ? -1 : p->gateway_age_ms);
 }
@@ -146,7 +151,11 @@ static void report_instances(const struct had *h, struct buf *out) {
         const struct instance_status *s = instance_status(one);
         number(out, name_of("instances.%d.number", i), instance_conf_of(one)->number);
         number(out, name_of("instances.%d.port", i), instance_conf_of(one)->port);
+        text(out, name_of("instances.%d.name", i), instance_conf_of(one)->name);
         truth(out, name_of("instances.%d.up", i), s != NULL);
+        truth(out, name_of("instances.%d.counts", i),
+              instance_set_counts(h->servers) >> instance_conf_of(one)->number & 1);
+        text(out, name_of("instances.%d.waits_for", i), instance_set_waits(h->servers, i));
         text(out, name_of("instances.%d.trouble", i), instance_trouble(one));
         if (!s) continue;
         text(out, name_of("instances.%d.role", i), roles[s->server.role]);

@@ -1,5 +1,6 @@
 /* What hactl asks had: a table of requests. A new request is a row and a function. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hactl/had.h"
@@ -58,8 +59,42 @@ static enum had_verdict on_history(struct request *r) {
     return HAD_YES;
 }
 
+/* What the other node does not have complete would not be served there. */
+static int not_counting(const struct had *h) {
+    for (int i = 0; i < instance_set_count(h->servers); i++)
+        if (*instance_set_waits(h->servers, i))
+            return instance_conf_of(instance_set_at(h->servers, i))->number;
+    return -1;
+}
+
+/* Only the instances are taken anew: all else is fixed at start. */
+static enum had_verdict on_reload(struct request *r) {
+    struct conf_error err;
+    char why[512];
+    struct had_conf *fresh = xcalloc(1, sizeof *fresh);
+    bool good = had_conf_read(fresh, r->had->conf.path, &err);
+    if (!good) buf_add_str(r->sentence, err.text);
+    if (good && !had_core_take(r->had, fresh, why, sizeof why)) {
+        good = false;
+        buf_add_str(r->sentence, why);
+    }
+    free(fresh);
+    if (!good) return HAD_NO;
+    buf_printf(r->sentence, "%d instances", r->had->conf.instance_count);
+    had_events_add(&r->had->events, "operator", "the instances were read anew");
+    return HAD_YES;
+}
+
 static enum had_verdict on_switchover(struct request *r) {
     int64_t ms = 0;
+    int joins = not_counting(r->had);
+    if (joins >= 0 && r->had->fsm.state == HA_MASTER) {
+        buf_printf(r->sentence,
+                   "no switchover: instance %d is not in sync yet, and would not be served there; "
+                   "wait, or delete it; nothing was changed",
+                   joins);
+        return HAD_NO;
+    }
     if (r->argc > 1 && !num_parse_range(r->argv[1], 1, 600000, &ms))
         return refuse(r, "the timeout must be 1 to 600000 ms");
     return command(r, HA_CMD_SWITCHOVER, (uint32_t)ms);
@@ -86,6 +121,7 @@ static const struct row rows[] = {
     {"explain", 0, 0, on_explain},         {"switchover", 0, 1, on_switchover},
     {"maintenance", 1, 1, on_maintenance}, {"promote-force", 0, 0, on_promote},
     {"resume", 0, 0, on_resume},           {"unbench", 0, 0, on_unbench},
+    {"reload", 0, 0, on_reload},
 };
 
 enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv, struct buf *sentence,

@@ -89,6 +89,8 @@ static uint8_t *put_all(uint8_t *p, const struct heartbeat *hb) {
     p = put(p, hb->session, 8);
     p = put(p, hb->server_boot, 8);
     p = put(p, hb->link_boot, 8);
+    p = put(p, hb->has, 8);
+    p = put(p, hb->counts, 8);
     return p;
 }
 
@@ -131,6 +133,8 @@ static const uint8_t *get_all(const uint8_t *p, struct heartbeat *hb) {
     p = get(p, &hb->session, 8);
     p = get(p, &hb->server_boot, 8);
     p = get(p, &hb->link_boot, 8);
+    p = get(p, &hb->has, 8);
+    p = get(p, &hb->counts, 8);
     return p;
 }
 

@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEARTBEAT_VERSION 1
-#define HEARTBEAT_BYTES   188 /* one datagram: 156 bytes of fields, 32 of HMAC */
+#define HEARTBEAT_VERSION 2
+#define HEARTBEAT_BYTES   204 /* one datagram: 172 bytes of fields, 32 of HMAC */
 #define HEARTBEAT_RETIRED 4
 #define HEARTBEAT_KEY     32
 
@@ -89,6 +89,8 @@ struct heartbeat {
     uint64_t session;     /* number of the replication link between the servers; 0 none */
     uint64_t server_boot; /* random, one per start of the sender's server; 0 it is down */
     uint64_t link_boot;   /* server_boot of the receiver that HB_IN_SYNC and HB_GRANT speak of */
+    uint64_t has;         /* the instances the sender has, a bit for each number */
+    uint64_t counts;      /* those of them that offset, session and HB_IN_SYNC speak of */
 };
 
 enum heartbeat_result {

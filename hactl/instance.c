@@ -272,6 +272,14 @@ void instance_free(struct instance *i) {
 const struct instance_status *instance_status(const struct instance *i) {
     return i->known ? &i->status : NULL;
 }
+void instance_set_async(struct instance *i, bool async) {
+    i->conf.async = async;
+}
+bool instance_busy(const struct instance *i) {
+    for (const struct asked *a = i->first; a; a = a->next)
+        if (a->answer != on_status) return true;
+    return false;
+}
 const struct instance_conf *instance_conf_of(const struct instance *i) {
     return &i->conf;
 }

@@ -11,13 +11,18 @@
 #include "hactl/ha_fsm.h"
 
 #define INSTANCE_LIMIT 16
+#define INSTANCE_NAME  31
+/* An instance at durability async holds no replies; a slave that lags by more than this is not in sync. */
+#define INSTANCE_LAG_LIMIT (64ull << 20)
 
 struct loop;
 struct instance;
 
 struct instance_conf {
     int number;
-    uint16_t port; /* where it serves clients and the other node's server */
+    uint16_t port;                /* where it serves clients and the other node's server */
+    char name[INSTANCE_NAME + 1]; /* for people; "" none */
+    bool async; /* durability async: what it lags behind is bounded by INSTANCE_LAG_LIMIT */
 };
 
 /* DUET STATUS as had needs it, and what only status shows. */
@@ -58,6 +63,9 @@ bool instance_tell(struct instance *i, uint32_t id, instance_answer_fn *answer, 
 /* The write lease: until_ns 0 drops it. Only the process that answered the last status gets one. */
 void instance_lease(struct instance *i, uint64_t epoch, uint64_t until_ns);
 
+void instance_set_async(struct instance *i, bool async);
+/* Does a command wait for its answer, other than for the status? */
+bool instance_busy(const struct instance *i);
 /* NULL while the server is not there or has not answered yet. */
 const struct instance_status *instance_status(const struct instance *i);
 /* The liveness counters as moments; 0 when there is no server. */

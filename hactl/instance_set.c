@@ -1,4 +1,4 @@
-#include "hactl/instance_set.h"
+#include "hactl/instance_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/buf.h"
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/base/num.h"
@@ -18,16 +19,6 @@ struct told {
     int waiting;
     bool ok;
     uint64_t offset;
-};
-
-struct instance_set {
-    struct instance_set_calls calls;
-    struct instance *members[INSTANCE_LIMIT];
-    int count;
-    bool fresh[INSTANCE_LIMIT]; /* answered since the last combined status */
-    bool up;
-    struct told *first;        /* under way */
-    struct loop_timer *answer; /* delivers what is complete, outside of _tell */
 };
 
 /* ---- status ---- */
@@ -54,30 +45,108 @@ void instance_set_fold(struct ha_server *all, const struct ha_server *one, int c
     if (one->fsync_age_ns > all->fsync_age_ns) all->fsync_age_ns = one->fsync_age_ns;
 }
 
-static int index_of(const struct instance_set *s, const struct instance *i) {
+struct member *instance_member_of(struct instance_set *s, const struct instance *i) {
     for (int k = 0; k < s->count; k++)
-        if (s->members[k] == i) return k;
+        if (s->members[k].i == i) return &s->members[k];
     bug("an instance of another set");
 }
 
-static void on_status(void *arg, struct instance *i) {
-    struct instance_set *s = arg;
-    struct ha_server all = {0};
-    s->fresh[index_of(s, i)] = true;
+uint64_t instance_bit_of(const struct member *m) {
+    return 1ull << instance_conf_of(m->i)->number;
+}
+
+uint64_t instance_set_counts(const struct instance_set *s) {
+    uint64_t bits = 0;
     for (int k = 0; k < s->count; k++)
-        if (!s->fresh[k] || !instance_status(s->members[k])) return;
-    for (int k = 0; k < s->count; k++) {
-        instance_set_fold(&all, &instance_status(s->members[k])->server, k);
-        s->fresh[k] = false;
+        if (s->members[k].join.counted) bits |= instance_bit_of(&s->members[k]);
+    return bits;
+}
+
+uint64_t instance_set_has(const struct instance_set *s) {
+    uint64_t bits = 0;
+    for (int k = 0; k < s->count; k++)
+        if (!s->members[k].join.leaving) bits |= instance_bit_of(&s->members[k]);
+    return bits;
+}
+
+/* The node's boot changes when a server that counts is another process than before. */
+static void watch_boot(struct instance_set *s, struct member *m, uint64_t boot) {
+    if (m->boot && m->boot != boot) {
+        s->boot = s->boot * 31 + boot;
+        if (s->boot == 0) s->boot = 1;
     }
+    m->boot = boot;
+}
+
+/* At async nothing is held; too long a way behind shows as a reply that is held for as long. */
+static void watch_lag(struct member *m, struct ha_server *one, uint64_t now_ns) {
+    bool lags = instance_conf_of(m->i)->async && one->role == HA_SERVER_MASTER && !one->alone &&
+                one->in_sync_link && one->offset > one->acked + INSTANCE_LAG_LIMIT;
+    if (!lags) m->lag_ns = 0;
+    if (!lags) return;
+    if (!m->lag_ns) m->lag_ns = now_ns;
+    one->held++;
+    if ((int64_t)(now_ns - m->lag_ns) > one->held_oldest_ns)
+        one->held_oldest_ns = (int64_t)(now_ns - m->lag_ns);
+}
+
+/* A master names its links by the instances that its slave counts, as long as those are all that count here: one that
+ * the slave has begun to count, or that is leaving, does not part the two. */
+static uint64_t session_of(const struct instance_set *s) {
+    const struct instance_wish *w = &s->wish;
+    uint64_t mine = instance_set_counts(s), all = 0;
+    bool wider = w->role == HA_SERVER_MASTER && w->peer_fresh && (mine & ~w->peer_counts) == 0;
+    for (int k = 0, n = 0; k < s->count; k++) {
+        const struct instance_status *one = instance_status(s->members[k].i);
+        if (!(instance_bit_of(&s->members[k]) & (wider ? w->peer_counts : mine))) continue;
+        if (!one || !one->server.session) return 0;
+        all = n++ ? all * 31 + one->server.session : one->server.session;
+    }
+    return all;
+}
+
+static void combine(struct instance_set *s) {
+    struct ha_server all = {0}, one;
+    int n = 0;
+    for (int k = 0; k < s->count; k++) {
+        struct member *m = &s->members[k];
+        const struct instance_status *now = instance_status(m->i);
+        if (!m->join.counted) continue;
+        if (!m->fresh || !now) return;
+        n++;
+    }
+    if (!n) return;
+    n = 0;
+    for (int k = 0; k < s->count; k++) {
+        struct member *m = &s->members[k];
+        if (!m->join.counted) continue;
+        one = instance_status(m->i)->server;
+        watch_boot(s, m, one.boot);
+        watch_lag(m, &one, s->now_ns);
+        instance_set_fold(&all, &one, n++);
+        m->fresh = false;
+    }
+    if (!s->boot) s->boot = all.boot;
+    all.boot = s->boot;
+    all.session = session_of(s);
     s->up = true;
     s->calls.status(s->calls.arg, &all);
 }
 
-static void on_died(void *arg, struct instance *i) {
+void instance_set_on_status(void *arg, struct instance *i) {
     struct instance_set *s = arg;
-    s->fresh[index_of(s, i)] = false;
-    if (!s->up) return;
+    struct member *m = instance_member_of(s, i);
+    m->fresh = true;
+    instance_go_on(s, m);
+    combine(s);
+}
+
+void instance_set_on_died(void *arg, struct instance *i) {
+    struct instance_set *s = arg;
+    struct member *m = instance_member_of(s, i);
+    m->fresh = false;
+    instance_join_lost(&m->join);
+    if (!s->up || !m->join.counted) return;
     s->up = false;
     s->calls.died(s->calls.arg);
 }
@@ -115,18 +184,19 @@ static void on_answer(void *arg, struct instance *i, uint32_t id, bool ok, const
                       size_t len) {
     struct told *t = arg;
     (void)id;
-    if (!ok)
+    bool counts = instance_member_of(t->set, i)->join.counted;
+    if (!ok && counts)
         log_warning("server %d refuses a command of had: %.*s", instance_conf_of(i)->number,
                     (int)len, text);
-    if (ok) t->offset += number_in(text, len);
+    if (!counts) ok = true; /* let go meanwhile */
+    if (ok && counts) t->offset += number_in(text, len);
     t->ok = t->ok && ok;
     t->waiting--;
     loop_timer_start(t->set->answer, 0, 0);
 }
 
-/* The words of a command for one server; scratch holds the numbers. */
-static int words_of(const struct instance_tell *t, uint16_t port, const char *argv[5],
-                    char scratch[2][24]) {
+int instance_words_of(const struct instance_tell *t, uint16_t port, const char *argv[5],
+                      char scratch[2][24]) {
     static const char *const verbs[HA_TELLS] = {
         [HA_TELL_NONE] = "NONE",    [HA_TELL_MASTER] = "MASTER", [HA_TELL_SLAVE] = "SLAVE",
         [HA_TELL_ALONE] = "ALONE",  [HA_TELL_FSYNC] = "FSYNC",   [HA_TELL_PAUSE] = "PAUSE",
@@ -160,10 +230,12 @@ void instance_set_tell(struct instance_set *s, const struct instance_tell *t) {
     while (*end) end = &(*end)->next;
     *end = made;
     for (int k = 0; k < s->count; k++) {
+        struct member *m = &s->members[k];
         const char *argv[5];
         char scratch[2][24];
-        int argc = words_of(t, instance_conf_of(s->members[k])->port, argv, scratch);
-        if (instance_tell(s->members[k], t->id, on_answer, made, argc, argv))
+        if (!m->join.counted) continue;
+        int argc = instance_words_of(t, instance_conf_of(m->i)->port, argv, scratch);
+        if (instance_tell(m->i, t->id, on_answer, made, argc, argv))
             made->waiting++;
         else
             made->ok = false;
@@ -173,12 +245,20 @@ void instance_set_tell(struct instance_set *s, const struct instance_tell *t) {
 
 /* ---- the rest ---- */
 
+void instance_set_wish(struct instance_set *s, const struct instance_wish *w) {
+    s->wish = *w;
+}
+
 void instance_set_tick(struct instance_set *s, uint64_t now_ns) {
-    for (int k = 0; k < s->count; k++) instance_tick(s->members[k], now_ns);
+    s->now_ns = now_ns;
+    for (int k = 0; k < s->count; k++) {
+        instance_tick(s->members[k].i, now_ns);
+    }
+    instance_drop_gone(s);
 }
 
 void instance_set_lease(struct instance_set *s, uint64_t epoch, uint64_t until_ns) {
-    for (int k = 0; k < s->count; k++) instance_lease(s->members[k], epoch, until_ns);
+    for (int k = 0; k < s->count; k++) instance_lease(s->members[k].i, epoch, until_ns);
 }
 
 void instance_set_alive(const struct instance_set *s, uint64_t now_ns, uint64_t *server_ns,
@@ -186,7 +266,8 @@ void instance_set_alive(const struct instance_set *s, uint64_t now_ns, uint64_t 
     *server_ns = *executor_ns = UINT64_MAX;
     for (int k = 0; k < s->count; k++) {
         uint64_t server, executor;
-        instance_alive(s->members[k], now_ns, &server, &executor);
+        if (!s->members[k].join.counted) continue;
+        instance_alive(s->members[k].i, now_ns, &server, &executor);
         if (server < *server_ns) *server_ns = server;
         if (executor < *executor_ns) *executor_ns = executor;
     }
@@ -196,7 +277,7 @@ int instance_set_count(const struct instance_set *s) {
     return s->count;
 }
 const struct instance *instance_set_at(const struct instance_set *s, int i) {
-    return s->members[i];
+    return s->members[i].i;
 }
 
 struct instance_set *instance_set_new(struct loop *l, const char *root,
@@ -204,26 +285,22 @@ struct instance_set *instance_set_new(struct loop *l, const char *root,
                                       const struct instance_set_calls *calls, char *err,
                                       size_t err_size) {
     struct instance_set *s = xcalloc(1, sizeof *s);
-    struct instance_calls each = {.arg = s, .status = on_status, .died = on_died};
     must(count > 0 && count <= INSTANCE_LIMIT, "a node has instances");
+    s->loop = l;
     s->calls = *calls;
+    snprintf(s->root, sizeof s->root, "%s", root);
     s->answer = loop_timer_new(l, deliver, s);
     for (int k = 0; k < count; k++) {
-        s->members[k] = instance_new(l, root, &confs[k], &each);
-        if (!s->members[k]) {
-            snprintf(err, err_size, "%s/run/lease-%d: the lease page cannot be made: %s", root,
-                     confs[k].number, strerror(errno));
-            instance_set_free(s);
-            return NULL;
-        }
-        s->count = k + 1;
+        if (instance_add(s, &confs[k], true, err, err_size)) continue;
+        instance_set_free(s);
+        return NULL;
     }
     return s;
 }
 
 void instance_set_free(struct instance_set *s) {
     if (!s) return;
-    for (int k = 0; k < s->count; k++) instance_free(s->members[k]);
+    for (int k = 0; k < s->count; k++) instance_free(s->members[k].i);
     while (s->first) {
         struct told *t = s->first;
         s->first = t->next;

@@ -41,6 +41,8 @@ static struct heartbeat some(void) {
         .session = next(),
         .server_boot = next(),
         .link_boot = next(),
+        .has = next(),
+        .counts = next(),
     };
 }
 
@@ -57,7 +59,7 @@ static void test_round_trip(void) {
     struct heartbeat in = some();
     in.epoch = 0x0102030405060708;
     heartbeat_encode(&in, key, wire);
-    is_mem(wire, 5, "DuHB\001", 5, "it begins with its name and version, big-endian");
+    is_mem(wire, 5, "DuHB\002", 5, "it begins with its name and version, big-endian");
 }
 
 static void test_refused(void) {

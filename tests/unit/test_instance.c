@@ -1,4 +1,5 @@
-/* link: hactl/instance.c hactl/instance_set.c hactl/instance_status.c hactl/reply.c server/base/buf.c
+/* link: hactl/instance.c hactl/instance_set.c hactl/instance_living.c hactl/instance_join.c
+   hactl/instance_status.c hactl/reply.c server/base/buf.c
    server/base/clock.c server/base/lease.c server/base/log.c server/base/loop.c server/base/num.c
    server/base/rand.c server/base/sock.c server/base/stream.c */
 /* had's side of the control socket: replies, the status, several servers as one, and a server that
