@@ -118,6 +118,9 @@ static void duet_status(struct call *c) {
     answer_number(&f, "fsync_age_ms", p.failed ? FSYNC_FAILED_AGE_MS : p.fsync_age_ms);
     answer_number(&f, "fsync_failed", p.failed);
     answer_number(&f, "log_stuck", p.stuck);
+    answer_number(&f, "fsync_delayed", p.delayed_fsyncs);
+    answer_number(&f, "disk_free_bytes", p.disk_free_bytes);
+    answer_number(&f, "disk_low", p.disk_low);
     answer_number(&f, "clients", service_clients());
     answer_number(&f, "keys", keys_in_all());
     answer_send(&f, c->out);

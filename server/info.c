@@ -107,9 +107,12 @@ static void section_persistence(struct buf *out) {
     if (!s.log_on) return;
     buf_printf(out,
                "aof_current_size:%llu\r\naof_base_size:%llu\r\naof_pending_rewrite:0\r\n"
-               "aof_buffer_length:0\r\naof_pending_bio_fsync:%d\r\naof_delayed_fsync:0\r\n"
-               "aof_fsync_age_ms:%llu\r\n",
-               (ull)s.log_bytes, (ull)s.log_base_bytes, s.fsync_age_ms > 0, (ull)s.fsync_age_ms);
+               "aof_buffer_length:0\r\naof_pending_bio_fsync:%d\r\naof_delayed_fsync:%llu\r\n"
+               "aof_fsync_age_ms:%llu\r\naof_kept_size:%llu\r\n"
+               "disk_free_bytes:%llu\r\ndisk_total_bytes:%llu\r\ndisk_low:%d\r\n",
+               (ull)s.log_bytes, (ull)s.log_base_bytes, s.fsync_age_ms > 0, (ull)s.delayed_fsyncs,
+               (ull)s.fsync_age_ms, (ull)s.kept_bytes, (ull)s.disk_free_bytes, (ull)s.disk_bytes,
+               s.disk_low);
 }
 
 /* Every payload is looked at to its end before it becomes a value. */

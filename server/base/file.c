@@ -94,6 +94,19 @@ bool file_sync(int fd) {
     return !faulty('s', fd) && fdatasync(fd) == 0;
 }
 
+bool file_allocate(int fd, off_t at, off_t n) {
+    if (faulty('a', fd)) return false;
+    while (fallocate(fd, FALLOC_FL_KEEP_SIZE, at, n) != 0)
+        if (errno != EINTR) return false;
+    return true;
+}
+
+bool file_truncate(int fd, off_t size) {
+    while (ftruncate(fd, size) != 0)
+        if (errno != EINTR) return false;
+    return true;
+}
+
 bool file_sync_dir(const char *dir) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return false;

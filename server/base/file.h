@@ -21,6 +21,10 @@ bool file_pwrite_all(int fd, const void *p, size_t n, off_t at);
 /* Reads exactly n bytes; EIO when the file ends before. */
 bool file_pread_all(int fd, void *p, size_t n, off_t at);
 bool file_sync(int fd); /* fdatasync */
+/* Takes blocks of the disk for n bytes at `at` without changing the file's size or bytes. */
+bool file_allocate(int fd, off_t at, off_t n);
+/* Cuts the file to this size; blocks taken behind it are given back. */
+bool file_truncate(int fd, off_t size);
 bool file_sync_dir(const char *dir);
 /* mkdir -p; an existing directory is fine. */
 bool file_make_dirs(const char *path, mode_t mode);
@@ -28,7 +32,8 @@ bool file_exists(const char *path);
 /* Writes the decimal pid of this process; used for ROOT/run/NAME.pid. */
 bool file_write_pid(const char *path);
 
-/* Test seam: fn(op, fd) is asked before each write ('w') and sync ('s'); non-zero becomes errno. */
+/* Test seam: fn(op, fd) is asked before each write ('w'), sync ('s') and file_allocate ('a'); non-zero becomes
+ * errno. */
 void file_set_fault(int (*fn)(char op, int fd));
 
 #endif

@@ -14,6 +14,7 @@
 
 enum {
     AOF_MARK_BYTES = 256 * 1024,
+    LOOK_BYTES = 64 * 1024,
     TOGETHER_BYTES = 64 * 1024 /* header and payload up to this size go out in one write */
 };
 
@@ -33,6 +34,7 @@ void aof_reset(struct aof *a) {
     a->parts = NULL;
     a->part_count = 0;
     a->torn = a->fresh = false;
+    a->ahead = 0;
     a->read_offset = 0;
 }
 
@@ -72,11 +74,12 @@ bool aof_new_part(struct aof *a, uint64_t first_offset, int *old_fd) {
     *old_fd = -1;
     int fd = open_part(a, a->next, O_RDWR | O_CREAT | O_TRUNC);
     if (fd < 0) return false;
-    if (a->torn && ftruncate(a->fd, (off_t)a->parts[a->part_count - 1].bytes) == 0) a->torn = false;
+    if (a->torn && file_truncate(a->fd, (off_t)a->parts[a->part_count - 1].bytes)) a->torn = false;
     *old_fd = a->fd;
     a->fd = fd;
     a->torn = false;
     a->fresh = true;
+    a->ahead = 0;
     a->written = first_offset;
     aof_add_part(a, a->next, first_offset, 0);
     return true;
@@ -86,7 +89,36 @@ bool aof_open_last(struct aof *a) {
     must(a->part_count > 0 && a->fd < 0, "there is a part, and it is not open yet");
     const struct aof_part *p = &a->parts[a->part_count - 1];
     a->fd = open_part(a, p->number, O_RDWR);
-    return a->fd >= 0 && ftruncate(a->fd, (off_t)p->bytes) == 0;
+    a->ahead = 0;
+    return a->fd >= 0 && file_truncate(a->fd, (off_t)p->bytes);
+}
+
+bool aof_give_back(struct aof *a) {
+    a->ahead = 0;
+    return file_truncate(a->fd, (off_t)a->parts[a->part_count - 1].bytes);
+}
+
+int aof_open_again(const struct aof *a) {
+    return open_part(a, a->parts[a->part_count - 1].number, O_WRONLY);
+}
+
+uint64_t aof_end_of_data(const char *path, uint64_t from, uint64_t size) {
+    char *look = xmalloc(LOOK_BYTES);
+    uint64_t end = from;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (uint64_t at = size; at > from && end == from;) {
+        uint64_t n = at - from < LOOK_BYTES ? at - from : LOOK_BYTES;
+        at -= n;
+        if (fd < 0 || !file_pread_all(fd, look, n, (off_t)at)) {
+            end = at + n; /* what cannot be read is not taken for zeros */
+            break;
+        }
+        while (n && look[n - 1] == 0) n--;
+        if (n) end = at + n;
+    }
+    if (fd >= 0) close(fd);
+    free(look);
+    return end;
 }
 
 void aof_forget_below(struct aof *a, unsigned number) {
@@ -133,12 +165,13 @@ bool aof_append(struct aof *a, const struct persist_pos *at, uint64_t synced,
     char header[LOGBLOCK_HEADER_BYTES];
     logblock_put(header, &b);
     if (a->torn) {
-        if (ftruncate(a->fd, (off_t)p->bytes) != 0) return false;
+        if (!file_truncate(a->fd, (off_t)p->bytes)) return false;
         a->torn = false;
     }
     if (!write_block(a->fd, p->bytes, header, iov, count, len)) {
         int saved = errno;
-        a->torn = ftruncate(a->fd, (off_t)p->bytes) != 0;
+        a->torn = !file_truncate(a->fd, (off_t)p->bytes);
+        a->ahead = 0;
         errno = saved;
         return false;
     }

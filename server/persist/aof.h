@@ -30,6 +30,8 @@ struct aof {
     int fd;           /* of the last part, -1: none is open */
     bool fresh;       /* the last part's name is not on disk yet: its directory needs an fsync */
     bool torn;        /* a failed write left bytes behind the good ones */
+    uint64_t ahead;   /* the last part's bytes that have blocks on the disk already (room.h) */
+    bool ahead_zeros; /* and are written: an fsync of bytes there changes no metadata */
     unsigned next;    /* the next part's number */
     uint64_t written; /* stream offset behind the last block */
     uint64_t base_bytes;
@@ -48,6 +50,12 @@ struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_off
 /* Notes where a block begins; blocks must come in order. */
 void aof_mark(struct aof_part *p, uint64_t offset, uint64_t at);
 bool aof_new_part(struct aof *a, uint64_t first_offset, int *old_fd);
+/* Gives back the room behind the last part's good bytes. */
+bool aof_give_back(struct aof *a);
+/* Another descriptor of the last part, to write it; -1 with errno. */
+int aof_open_again(const struct aof *a);
+/* Where the last byte that is not zero ends, from `from` on; `from`: zeros only (room.h). */
+uint64_t aof_end_of_data(const char *path, uint64_t from, uint64_t size);
 /* Opens the last part for writing behind its good bytes, cutting off what stands there. False
  * with errno. */
 bool aof_open_last(struct aof *a);

@@ -1,19 +1,28 @@
 /* When the log is on disk. Appends are in the kernel at once; the sync worker makes them
  * durable: one fsync serves everybody who waits (`always`, DUET FSYNC), and the next begins when
  * it ends. An fsync that fails is never repeated: the kernel may have dropped the pages, so a
- * second one that succeeds would prove nothing. */
+ * second one that succeeds would prove nothing.
+ *
+ * Group commit: clients whose writes one fsync has served come back together. If the next fsync
+ * began with the first of them, the others would wait for two; so on a slow disk it waits until
+ * about as many bytes have come again, for half of an fsync's time at most. Where they do not
+ * come that soon (or the disk is as fast as they are) it is not tried any more for a while. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/file.h"
 #include "server/base/log.h"
+#include "server/persist/room.h"
 #include "server/persist/worker.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 struct waiter {
@@ -23,12 +32,23 @@ struct waiter {
     void *arg;
 };
 
+enum {
+    GATHER_MAX_NS = 2000000,
+    GATHER_MISSES = 2, /* so many in a row, and it is left alone */
+    GATHER_AGAIN = 64, /* for so many fsyncs */
+    SLOW_SYNC_S = 1,
+    DIRTY_MAX_NS = 500000000 /* everysec: the age at which bytes are sent to the disk */
+};
+
 struct sync_job {
     struct persist *p;
     int fd;
     bool close_it, sync_dir;
+    uint64_t used; /* of the part that is closed */
     uint64_t target;
-    uint64_t took_us;
+    uint64_t gather_until_ns;
+    bool gathered; /* what was waited for came */
+    uint64_t took_ns;
 };
 
 void durable_fail(struct persist *p, const char *what, int error) {
@@ -42,7 +62,7 @@ void durable_fail(struct persist *p, const char *what, int error) {
     d->failed = true;
 }
 
-static bool at_once(const struct persist *p) {
+bool durable_at_once(const struct persist *p) {
     return p->eager || p->o.fsync == PERSIST_FSYNC_ALWAYS;
 }
 
@@ -59,21 +79,75 @@ static void answer_waiters(struct persist *p) {
     }
 }
 
+/* ---- on the worker ------------------------------------------------------------------------- */
+
+/* The time in ns from now on, as pthread_cond_timedwait wants it. */
+static struct timespec after_ns(uint64_t ns) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    ns += (uint64_t)t.tv_nsec;
+    t.tv_sec += (time_t)(ns / NS_PER_S);
+    t.tv_nsec = (long)(ns % NS_PER_S);
+    return t;
+}
+
+static void gather(struct sync_job *j) {
+    static _Thread_local bool exact;
+    struct durable *d = &j->p->sync;
+    uint64_t now = clock_boot_ns();
+    if (!exact) prctl(PR_SET_TIMERSLACK, 1UL);
+    exact = true;
+    struct timespec until = after_ns(j->gather_until_ns > now ? j->gather_until_ns - now : 0);
+    pthread_mutex_lock(&d->lock);
+    while (d->kernel < d->enough && pthread_cond_timedwait(&d->came, &d->lock, &until) != ETIMEDOUT)
+        continue;
+    j->gathered = d->kernel >= d->enough;
+    d->enough = 0;
+    if (d->kernel_fd == j->fd) j->target = d->kernel;
+    pthread_mutex_unlock(&d->lock);
+}
+
 static int sync_work(void *arg) {
     struct sync_job *j = arg;
+    int error = 0;
+    if (j->gather_until_ns) gather(j);
     uint64_t start = clock_boot_ns();
-    int error = file_sync(j->fd) ? 0 : errno;
+    if (j->close_it && !file_truncate(j->fd, (off_t)j->used)) error = errno;
+    if (!error && !file_sync(j->fd)) error = errno;
     if (!error && j->sync_dir && !file_sync_dir(j->p->log_dir)) error = errno;
     if (j->close_it) close(j->fd);
-    j->took_us = (clock_boot_ns() - start) / 1000;
+    j->took_ns = clock_boot_ns() - start;
     return error;
+}
+
+/* ---- on the loop's thread ------------------------------------------------------------------ */
+
+/* What the next fsync may wait for: as many bytes as this one served, beside those that came
+ * meanwhile. */
+static void plan_gathering(struct durable *d, const struct sync_job *j, uint64_t served,
+                           uint64_t written) {
+    d->took_ns = d->took_ns ? (7 * d->took_ns + j->took_ns) / 8 : j->took_ns;
+    if (j->gather_until_ns) d->misses = j->gathered ? 0 : d->misses + 1;
+    d->plan = 0;
+    if (d->misses >= GATHER_MISSES) {
+        d->misses = 0;
+        d->leave_alone = GATHER_AGAIN;
+    }
+    if (d->leave_alone) {
+        d->leave_alone--;
+        return;
+    }
+    uint64_t limit = d->took_ns / 2;
+    d->plan = written + served - served / 8;
+    d->plan_until_ns = clock_boot_ns() + (limit < GATHER_MAX_NS ? limit : GATHER_MAX_NS);
 }
 
 static void sync_done(void *arg, int error) {
     struct sync_job *j = arg;
     struct persist *p = j->p;
     struct durable *d = &p->sync;
-    d->last_us = j->took_us;
+    uint64_t before = d->synced;
+    d->last_us = j->took_ns / 1000;
     if (error)
         durable_fail(p, "fsync of the log", error);
     else if (j->target > d->synced)
@@ -81,53 +155,113 @@ static void sync_done(void *arg, int error) {
     if (!j->close_it) {
         d->running = false;
         d->dirty_since_ns = d->synced < p->aof.written ? d->begun_dirty_ns : 0;
+        if (d->told_slow) log_notice("persistence: fsyncs of the log end again");
+        d->told_slow = false;
+        if (!error) plan_gathering(d, j, d->synced - before, p->aof.written);
     }
     free(j);
     answer_waiters(p);
-    if (!d->running && !d->failed && (d->waiters || at_once(p))) durable_start(p);
+    if (!d->running && !d->failed && (d->waiters || durable_at_once(p))) durable_start(p);
     persist_changed(p);
 }
 
-static void post(struct persist *p, int fd, bool close_it, uint64_t target) {
+static struct sync_job *job_for(struct persist *p, int fd, uint64_t target) {
     struct sync_job *j = xcalloc(1, sizeof *j);
-    *j = (struct sync_job){
-        .p = p, .fd = fd, .close_it = close_it, .sync_dir = p->aof.fresh, .target = target};
-    p->aof.fresh = false;
-    worker_post(p->sync_worker, sync_work, sync_done, j);
+    *j = (struct sync_job){.p = p, .fd = fd, .target = target};
+    return j;
 }
 
 void durable_start(struct persist *p) {
     struct durable *d = &p->sync;
     if (d->running || d->failed || p->aof.fd < 0 || d->synced >= p->aof.written) return;
     d->running = true;
-    d->target = p->aof.written;
     d->started_ns = d->begun_dirty_ns = clock_boot_ns();
-    post(p, p->aof.fd, false, d->target);
+    struct sync_job *j = job_for(p, p->aof.fd, p->aof.written);
+    j->sync_dir = p->aof.fresh;
+    p->aof.fresh = false;
+    if (durable_at_once(p) && !d->waiters && d->plan > p->aof.written) {
+        j->gather_until_ns = d->plan_until_ns;
+        pthread_mutex_lock(&d->lock);
+        d->enough = d->plan;
+        d->kernel = p->aof.written;
+        d->kernel_fd = p->aof.fd;
+        pthread_mutex_unlock(&d->lock);
+    }
+    d->plan = 0;
+    worker_post(p->sync_worker, sync_work, sync_done, j);
 }
 
-void durable_retire(struct persist *p, int old_fd, uint64_t end) {
+/* The fsync that gathers takes what is written by then. */
+static void tell_gatherer(struct persist *p, bool enough) {
+    struct durable *d = &p->sync;
+    pthread_mutex_lock(&d->lock);
+    if (d->enough && d->kernel_fd == p->aof.fd) d->kernel = p->aof.written;
+    if (d->enough && enough) d->enough = 1;
+    bool wake = d->enough && d->kernel >= d->enough;
+    pthread_mutex_unlock(&d->lock);
+    if (wake) pthread_cond_signal(&d->came);
+}
+
+void durable_retire(struct persist *p, int old_fd, uint64_t end, uint64_t used) {
     if (old_fd < 0) return;
     /* The worker takes jobs in order, so an fsync of old_fd that is under way ends before this
      * closes it. */
-    bool fresh = p->aof.fresh;
-    post(p, old_fd, true, end);
-    p->aof.fresh = fresh;
+    tell_gatherer(p, true);
+    struct sync_job *j = job_for(p, old_fd, end);
+    j->close_it = true;
+    j->used = used;
+    worker_post(p->sync_worker, sync_work, sync_done, j);
 }
 
 void durable_wrote(struct persist *p) {
     struct durable *d = &p->sync;
     if (!d->dirty_since_ns) d->dirty_since_ns = clock_boot_ns();
-    if (at_once(p)) durable_start(p);
+    if (!durable_at_once(p)) return;
+    if (d->running)
+        tell_gatherer(p, false);
+    else
+        durable_start(p);
 }
 
-void durable_second(struct persist *p) {
-    if (p->o.fsync != PERSIST_FSYNC_NO) durable_start(p);
+/* An fsync that does not end: everysec promises a second. */
+static void note_slow(struct persist *p, uint64_t now_ns) {
+    struct durable *d = &p->sync;
+    if (!d->running || now_ns - d->started_ns < SLOW_SYNC_S * NS_PER_S || d->failed) return;
+    if (!d->told_slow) {
+        d->delayed++;
+        log_warning("persistence: an fsync of the log takes longer than a second; a power cut now "
+                    "would lose what was written since it began");
+    }
+    d->told_slow = true;
+}
+
+void durable_tick(struct persist *p) {
+    struct durable *d = &p->sync;
+    uint64_t now = clock_boot_ns();
+    note_slow(p, now);
+    if (p->o.fsync == PERSIST_FSYNC_NO || !d->dirty_since_ns) return;
+    if (durable_at_once(p) || now - d->dirty_since_ns >= DIRTY_MAX_NS) durable_start(p);
+}
+
+void durable_open(struct persist *p) {
+    struct durable *d = &p->sync;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->came, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&d->lock, NULL);
+}
+
+void durable_close(struct persist *p) {
+    pthread_cond_destroy(&p->sync.came);
+    pthread_mutex_destroy(&p->sync.lock);
 }
 
 void durable_restart(struct persist *p, uint64_t synced) {
     worker_wait(p->sync_worker);
     p->sync.synced = synced;
-    p->sync.dirty_since_ns = 0;
+    p->sync.dirty_since_ns = p->sync.plan = 0;
     answer_waiters(p);
 }
 
@@ -141,6 +275,10 @@ void persist_sync(struct persist *p, persist_sync_fn *fn, void *arg) {
     *w = (struct waiter){.next = d->waiters, .target = p->aof.written, .fn = fn, .arg = arg};
     d->waiters = w;
     durable_start(p);
+}
+
+static bool full_disk(int error) {
+    return error == ENOSPC || error == EDQUOT;
 }
 
 /* The first part behind a base, or of a log that begins empty. */
@@ -157,25 +295,43 @@ static bool start_log(struct persist *p, uint64_t offset) {
     return true;
 }
 
+static void stuck(struct persist *p, int error) {
+    struct durable *d = &p->sync;
+    if (!full_disk(error)) {
+        durable_fail(p, "writing the log", error);
+        d->dead = true;
+    } else if (!d->stuck) {
+        snprintf(d->failure, sizeof d->failure, "writing the log in %s: %s", p->log_dir,
+                 strerror(error));
+        log_error("persistence: %s; writes are refused until it can be written again", d->failure);
+        d->stuck = true;
+    } else {
+        return;
+    }
+    persist_changed(p);
+}
+
 bool persist_append(struct persist *p, const struct persist_pos *at, const struct iovec *iov,
                     int count) {
     struct durable *d = &p->sync;
+    size_t len = LOGBLOCK_HEADER_BYTES;
     if (!log_active(p)) return true;
-    if (p->aof.fd < 0 && !start_log(p, at->offset)) goto failed;
-    if (!aof_append(&p->aof, at, d->synced, LOGBLOCK_DATA, iov, count)) goto failed;
-    if (d->stuck) log_notice("persistence: the log can be written again");
-    d->stuck = false;
-    durable_wrote(p);
-    return true;
-failed:
-    if (!d->stuck) {
-        snprintf(d->failure, sizeof d->failure, "writing the log in %s: %s", p->log_dir,
-                 strerror(errno));
-        log_error("persistence: %s; writes are refused until it can be written again", d->failure);
-        d->stuck = true;
+    if (d->dead) return false; /* what the kernel dropped once is not written behind its back */
+    for (int i = 0; i < count; i++) len += iov[i].iov_len;
+    if (p->aof.part_count) room_clear(p->room, p->aof.parts[p->aof.part_count - 1].bytes + len);
+    if ((p->aof.fd < 0 && !start_log(p, at->offset)) ||
+        !aof_append(&p->aof, at, d->synced, LOGBLOCK_DATA, iov, count)) {
+        stuck(p, errno);
+        return false;
+    }
+    if (d->stuck) {
+        log_notice("persistence: the log can be written again");
+        d->stuck = false;
         persist_changed(p);
     }
-    return false;
+    durable_wrote(p);
+    room_want(p->room);
+    return true;
 }
 
 uint64_t persist_written_offset(const struct persist *p) {

@@ -5,24 +5,37 @@
 #include "server/persist/aof.h"
 #include "server/persist/persist.h"
 
+#include <pthread.h>
+
 struct loop;
 struct loop_timer;
 struct loader;
+struct room;
 struct worker;
 
 /* Fsyncs of the log (durable.c). One is under way at a time. */
 struct durable {
     bool running;
     uint64_t synced; /* stream offset on disk */
-    uint64_t target; /* what the running fsync will prove */
     uint64_t started_ns;
-    uint64_t dirty_since_ns; /* when the oldest unsynced byte was written; 0: none */
-    uint64_t begun_dirty_ns; /* what dirty_since_ns becomes when the running one ends */
-    uint64_t last_us;
+    uint64_t dirty_since_ns;   /* when the oldest unsynced byte was written; 0: none */
+    uint64_t begun_dirty_ns;   /* what dirty_since_ns becomes when the running one ends */
+    uint64_t last_us, took_ns; /* the last one; about the usual one */
+    uint64_t delayed;          /* how often one took longer than a second */
+    bool told_slow;
     struct waiter *waiters;
-    bool failed; /* sticky */
-    bool stuck;  /* the last write failed */
+    bool failed; /* sticky: an fsync or a write failed for another reason than a full disk */
+    bool dead;   /* it was a write: nothing is written any more */
+    bool stuck;  /* the last write found the disk full */
     char failure[160];
+    /* Group commit: the offset to wait for, and until when. */
+    uint64_t plan, plan_until_ns;
+    unsigned misses, leave_alone;
+    pthread_mutex_t lock; /* what follows */
+    pthread_cond_t came;
+    uint64_t enough; /* the running fsync waits until the kernel has this offset; 0: it does not */
+    uint64_t kernel;
+    int kernel_fd;
 };
 
 struct persist {
@@ -38,7 +51,9 @@ struct persist {
     struct persist_pos last_pos; /* when the source went away */
     struct worker *sync_worker;  /* fsyncs of the log: nothing slow stands before them */
     struct worker *bulk_worker;  /* snapshots' bytes, unlinks */
-    struct loop_timer *second;   /* everysec, save points, growth */
+    struct room *room;
+    struct loop_timer *second; /* save points, growth */
+    struct loop_timer *tick;   /* everysec */
     struct loop_timer *walk_timer;
 
     struct aof aof;
@@ -80,13 +95,16 @@ static inline bool log_active(const struct persist *p) {
 }
 
 /* durable.c */
-void durable_wrote(struct persist *p);  /* bytes were appended: fsync as the policy says */
-void durable_second(struct persist *p); /* everysec */
-void durable_start(struct persist *p);  /* fsync now, if anything is unsynced and none runs */
+void durable_wrote(struct persist *p);         /* bytes were appended: fsync as the policy says */
+void durable_tick(struct persist *p);          /* some times a second: everysec */
+bool durable_at_once(const struct persist *p); /* every write is fsynced */
+void durable_open(struct persist *p);
+void durable_close(struct persist *p);
+void durable_start(struct persist *p); /* fsync now, if anything is unsynced and none runs */
 void durable_restart(struct persist *p, uint64_t synced); /* the log begins anew at this offset */
 void durable_fail(struct persist *p, const char *what, int error);
-void durable_retire(struct persist *p, int old_fd,
-                    uint64_t end); /* a part was closed: sync it, then close */
+/* A part of `used` bytes up to stream offset `end` was closed: cut off its room, sync it, close. */
+void durable_retire(struct persist *p, int old_fd, uint64_t end, uint64_t used);
 
 /* walk.c */
 void walks_open(struct persist *p);

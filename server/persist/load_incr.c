@@ -53,7 +53,7 @@ static bool vouched(struct loader *l, uint64_t from, uint64_t offset) {
 static void cut_tail(struct loader *l) {
     struct persist_loaded *r = &l->p->loaded;
     char path[512];
-    r->cut_bytes = l->bytes.size - l->bytes.at;
+    r->cut_bytes = aof_end_of_data(l->path, l->bytes.at, l->bytes.size) - l->bytes.at;
     l->stopped = true;
     if (!l->part) return; /* it is being written, or belongs to somebody else */
     l->part->bytes = l->bytes.at;
@@ -70,6 +70,10 @@ static void cut_tail(struct loader *l) {
 
 static enum persist_load bad_block(struct loader *l, const char *what) {
     if (l->bytes.error[0]) return load_damaged(l, l->bytes.at, l->bytes.error);
+    if (aof_end_of_data(l->path, l->bytes.at, l->bytes.size) == l->bytes.at) {
+        if (l->part) l->part->bytes = l->bytes.at; /* room that was made ahead: the part's end */
+        return PERSIST_LOADED;
+    }
     if (vouched(l, l->bytes.at + 1, l->pos.offset)) return load_damaged(l, l->bytes.at, what);
     cut_tail(l);
     return PERSIST_LOADED;

@@ -6,6 +6,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/persist/load.h"
+#include "server/persist/room.h"
 #include "server/persist/value.h"
 #include "server/persist/worker.h"
 #include "server/store/store.h"
@@ -19,6 +20,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { TICK_NS = 200000000 };
 
 void persist_defaults(struct persist_options *o) {
     *o = (struct persist_options){.dir = ".",
@@ -35,9 +38,14 @@ void persist_defaults(struct persist_options *o) {
 static void second(struct loop *l, void *arg) {
     (void)l;
     struct persist *p = arg;
-    durable_second(p);
     save_second(p);
     rewrite_second(p);
+    room_second(p->room);
+}
+
+static void tick(struct loop *l, void *arg) {
+    (void)l;
+    durable_tick(arg);
 }
 
 static bool is_file(int fd, const char *path) {
@@ -97,6 +105,7 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     p->last_save_s = clock_wall_ms() / 1000;
     p->lock_fd = -1;
     aof_init(&p->aof, p->log_dir);
+    durable_open(p);
     if (!file_make_dirs(o->log_on ? p->log_dir : p->dir, 0750)) {
         snprintf(err, err_size, "%s: %s; the data directory must exist and be writable", p->log_dir,
                  strerror(errno));
@@ -109,11 +118,14 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     }
     p->sync_worker = worker_new(loop);
     p->bulk_worker = worker_new(loop);
+    p->room = room_new(p, loop);
     p->loading = true;
     walks_open(p);
     rewrite_open(p);
     p->second = loop_timer_new(loop, second, p);
     loop_timer_start(p->second, NS_PER_S, NS_PER_S);
+    p->tick = loop_timer_new(loop, tick, p);
+    loop_timer_start(p->tick, TICK_NS, TICK_NS);
     return p;
 }
 
@@ -122,8 +134,11 @@ void persist_close(struct persist *p) {
     if (p->walk_timer) walks_close(p);
     worker_free(p->bulk_worker);
     worker_free(p->sync_worker);
+    room_free(p->room);
+    durable_close(p);
     rewrite_close(p);
     loop_timer_free(p->second);
+    loop_timer_free(p->tick);
     loader_free(p->loader);
     aof_free(&p->aof);
     unlock_dir(p);
@@ -144,9 +159,11 @@ bool persist_stop(struct persist *p, char *err, size_t err_size) {
         ok = p->aof.written == pos.offset || !p->aof.part_count;
         if (ok && p->aof.fd < 0) ok = persist_append(p, &pos, NULL, 0);
         worker_wait(p->sync_worker);
+        room_clear(p->room, UINT64_MAX);
+        room_wait(p->room);
         ok = ok && file_sync(p->aof.fd) &&
              aof_append(&p->aof, &pos, pos.offset, LOGBLOCK_CLEAN_END, NULL, 0) &&
-             file_sync(p->aof.fd) && file_sync_dir(p->log_dir);
+             aof_give_back(&p->aof) && file_sync(p->aof.fd) && file_sync_dir(p->log_dir);
         if (!ok)
             snprintf(err, err_size, "the log in %s could not be ended cleanly: %s", p->log_dir,
                      strerror(errno));
@@ -295,6 +312,7 @@ bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size) 
     if (p->pos_now) p->pos_now(p->pos_arg, &pos);
     worker_wait(p->sync_worker);
     worker_wait(p->bulk_worker);
+    room_clear(p->room, UINT64_MAX);
     struct manifest m = p->aof.m;
     m.base = m.first =
         0; /* what is there is not continued: it must not be loaded as the whole some day */
@@ -324,7 +342,7 @@ void persist_set_rdb(struct persist *p, const char *dir, const char *name, bool 
 
 void persist_set_fsync(struct persist *p, enum persist_fsync f) {
     p->o.fsync = f;
-    durable_second(p);
+    if (f != PERSIST_FSYNC_NO) durable_start(p);
 }
 
 void persist_set_eager(struct persist *p, bool on) {
@@ -350,6 +368,7 @@ void persist_count_changes(struct persist *p, uint64_t n) {
 
 void persist_status(const struct persist *p, struct persist_status *s) {
     const struct durable *d = &p->sync;
+    struct room_disk disk = room_disk(p->room);
     *s = (struct persist_status){
         .loading = p->loading,
         .log_on = p->o.log_on,
@@ -357,8 +376,12 @@ void persist_status(const struct persist *p, struct persist_status *s) {
         .written_offset = p->aof.written,
         .synced_offset = d->synced,
         .fsync_last_us = d->last_us,
+        .delayed_fsyncs = d->delayed,
         .failed = d->failed,
-        .stuck = d->stuck,
+        .stuck = d->stuck || room_is_short(p->room),
+        .disk_free_bytes = disk.free_bytes,
+        .disk_bytes = disk.all_bytes,
+        .disk_low = disk.low,
         .saving = p->saving != NULL,
         .rewriting = p->committing || (p->rewriting && file_walk_running(p->rewriting)),
         .rewrite_scheduled = p->rewriting && !file_walk_running(p->rewriting),
@@ -375,6 +398,9 @@ void persist_status(const struct persist *p, struct persist_status *s) {
         .saves = p->saves,
         .rewrites = p->rewrites};
     if (d->dirty_since_ns) s->fsync_age_ms = (clock_boot_ns() - d->dirty_since_ns) / NS_PER_MS;
-    if (d->failed || d->stuck) snprintf(s->failure, sizeof s->failure, "%s", d->failure);
+    if (d->failed || d->stuck)
+        snprintf(s->failure, sizeof s->failure, "%s", d->failure);
+    else if (s->stuck)
+        snprintf(s->failure, sizeof s->failure, "the disk is full: %s", strerror(ENOSPC));
     walks_progress(p, &s->walk_keys_done, &s->walk_keys_total);
 }

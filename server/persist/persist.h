@@ -233,10 +233,13 @@ struct persist_status {
     uint64_t written_offset, synced_offset;
     uint64_t fsync_age_ms; /* how long the oldest unsynced byte has waited; 0: all is on disk */
     uint64_t fsync_last_us;
-    bool failed; /* an fsync failed: sticky until restart, fatal for mastership */
-    bool
-        stuck; /* the last write failed (disk full, EIO): writes must be refused, heals by itself */
-    char failure[160]; /* the sentence for either */
+    uint64_t delayed_fsyncs; /* how often one took longer than a second */
+    bool failed;   /* an fsync failed, or a write by anything but a full disk: sticky until restart,
+                    fatal for mastership */
+    bool stuck;    /* no room on the disk for the log: writes must be refused, heals by itself */
+    bool disk_low; /* little room is left, or less than a rewrite needs */
+    uint64_t disk_free_bytes, disk_bytes; /* of the data directory's file system; 0: not known */
+    char failure[160];                    /* the sentence for either */
     bool saving, rewriting, rewrite_scheduled;
     bool last_save_ok, last_rewrite_ok;
     int64_t last_save_s;                           /* LASTSAVE, wall seconds */

@@ -12,6 +12,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/persist/load.h"
+#include "server/persist/room.h"
 #include "server/persist/worker.h"
 #include "server/store/store.h"
 
@@ -126,8 +127,10 @@ static bool rewrite_begins(struct persist *p, const struct persist_pos *pos) {
         errno = EAGAIN; /* bytes wait that could not be written: the log is stuck */
         return false;
     }
+    room_clear(p->room, UINT64_MAX);
+    uint64_t used = p->aof.part_count ? p->aof.parts[p->aof.part_count - 1].bytes : 0;
     if (!aof_new_part(&p->aof, pos->offset, &old)) return false;
-    durable_retire(p, old, end);
+    durable_retire(p, old, end, used);
     p->rewrite_pos = *pos;
     p->rewrite_number = p->aof.parts[p->aof.part_count - 1].number;
     return true;
@@ -259,6 +262,7 @@ static void replace_committed(void *arg, int error) {
         replaced(p, false, strerror(error));
         return;
     }
+    room_clear(p->room, UINT64_MAX);
     aof_reset(&p->aof);
     p->aof.m = c->m;
     p->aof.written = c->m.base_pos.offset;
