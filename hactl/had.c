@@ -167,7 +167,7 @@ static bool open_servers(struct had *h) {
                                   &calls, err, sizeof err);
     if (!h->servers) return complain(err);
     snprintf(path, sizeof path, "%s/run/had.sock", h->root);
-    h->sock = had_sock_new(h->loop, path, had_on_request, h, &sock_err);
+    h->sock = request_sock_new(h->loop, path, had_on_request, h, &sock_err);
     return h->sock || complain(sock_err.text);
 }
 
@@ -182,7 +182,7 @@ static void on_end(struct loop *l, void *arg, int signo) {
 
 static void tear_down(struct had *h) {
     if (h->servers) instance_set_lease(h->servers, 0, 0);
-    had_sock_free(h->sock);
+    request_sock_free(h->sock);
     instance_set_free(h->servers);
     vip_free(h->vip);
     guard_free(h->guard);

@@ -6,7 +6,7 @@
 #include "hactl/guard.h"
 #include "hactl/had_conf.h"
 #include "hactl/had_events.h"
-#include "hactl/had_sock.h"
+#include "hactl/request_sock.h"
 #include "hactl/instance_set.h"
 #include "hactl/peer.h"
 #include "hactl/vip.h"
@@ -32,7 +32,7 @@ struct had {
     struct guard *guard;
     struct peer *peer;
     struct vip *vip;
-    struct had_sock *sock;
+    struct request_sock *sock;
     struct had_events events;
     struct had_alarm alarms[HA_ALARMS];
     uint8_t foreign_mac[6];  /* of the last machine that claimed the VIP */
@@ -64,8 +64,8 @@ bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_
 bool had_core_leave(struct had *h);
 
 /* ---- had_request.c: what hactl asks ---- */
-enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv, struct buf *sentence,
-                                struct buf *fields);
+enum request_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
+                                    struct buf *sentence, struct buf *fields);
 
 /* ---- had_report.c: the state as fields ---- */
 void had_report_status(const struct had *h, struct buf *out);

@@ -71,7 +71,7 @@ static void act_answer(struct had *h, const struct ha_action *a) {
     log_notice("operator: %s", a->text);
     had_events_add(&h->events, "operator", a->text);
     if (h->leaving && a->answer.id == LEAVE_ID) loop_stop(h->loop);
-    had_sock_answer(h->sock, a->answer.id, a->answer.ok, a->text);
+    request_sock_answer(h->sock, a->answer.id, a->answer.ok, a->text);
 }
 
 static void act(struct had *h, const struct ha_action *a) {

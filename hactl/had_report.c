@@ -1,4 +1,4 @@
-/* The state of a node as fields "name value" (had_sock.h says how they are written). hactl makes
+/* The state of a node as fields "name value" (request_sock.h says how they are written). hactl makes
  * screens and JSON of them; a field added here shows in both. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -21,16 +21,16 @@ struct request {
 struct row {
     const char *name;
     int min, max; /* words after the name */
-    enum had_verdict (*fn)(struct request *r);
+    enum request_verdict (*fn)(struct request *r);
 };
 
-static enum had_verdict refuse(struct request *r, const char *why) {
+static enum request_verdict refuse(struct request *r, const char *why) {
     buf_add_str(r->sentence, why);
-    return HAD_NO;
+    return REQUEST_NO;
 }
 
 /* An operator's command goes through the decision core, which answers it. */
-static enum had_verdict command(struct request *r, enum ha_command what, uint32_t timeout_ms) {
+static enum request_verdict command(struct request *r, enum ha_command what, uint32_t timeout_ms) {
     struct ha_event ev = {.kind = HA_EV_OPERATOR,
                           .op = {.command = what, .id = r->id, .timeout_ms = timeout_ms}};
     char line[HA_TEXT];
@@ -38,25 +38,25 @@ static enum had_verdict command(struct request *r, enum ha_command what, uint32_
     log_notice("%s", line);
     had_events_add(&r->had->events, "operator", line);
     had_core_command(r->had, &ev);
-    return HAD_LATER;
+    return REQUEST_LATER;
 }
 
-static enum had_verdict on_status(struct request *r) {
+static enum request_verdict on_status(struct request *r) {
     had_report_status(r->had, r->fields);
-    return HAD_YES;
+    return REQUEST_YES;
 }
 
-static enum had_verdict on_explain(struct request *r) {
+static enum request_verdict on_explain(struct request *r) {
     had_report_explain(r->had, r->fields);
-    return HAD_YES;
+    return REQUEST_YES;
 }
 
-static enum had_verdict on_history(struct request *r) {
+static enum request_verdict on_history(struct request *r) {
     int64_t n = HISTORY_DEFAULT;
     if (r->argc > 1 && !num_parse_range(r->argv[1], 1, HAD_EVENTS, &n))
         return refuse(r, "history wants a number of events from 1 to 256");
     had_report_history(r->had, (uint64_t)n, r->fields);
-    return HAD_YES;
+    return REQUEST_YES;
 }
 
 /* What the other node does not have complete would not be served there. */
@@ -68,7 +68,7 @@ static int not_counting(const struct had *h) {
 }
 
 /* Only the instances are taken anew: all else is fixed at start. */
-static enum had_verdict on_reload(struct request *r) {
+static enum request_verdict on_reload(struct request *r) {
     struct conf_error err;
     char why[512];
     struct had_conf *fresh = xcalloc(1, sizeof *fresh);
@@ -79,13 +79,13 @@ static enum had_verdict on_reload(struct request *r) {
         buf_add_str(r->sentence, why);
     }
     free(fresh);
-    if (!good) return HAD_NO;
+    if (!good) return REQUEST_NO;
     buf_printf(r->sentence, "%d instances", r->had->conf.instance_count);
     had_events_add(&r->had->events, "operator", "the instances were read anew");
-    return HAD_YES;
+    return REQUEST_YES;
 }
 
-static enum had_verdict on_switchover(struct request *r) {
+static enum request_verdict on_switchover(struct request *r) {
     int64_t ms = 0;
     int joins = not_counting(r->had);
     if (joins >= 0 && r->had->fsm.state == HA_MASTER) {
@@ -93,26 +93,26 @@ static enum had_verdict on_switchover(struct request *r) {
                    "no switchover: instance %d is not in sync yet, and would not be served there; "
                    "wait, or delete it; nothing was changed",
                    joins);
-        return HAD_NO;
+        return REQUEST_NO;
     }
     if (r->argc > 1 && !num_parse_range(r->argv[1], 1, 600000, &ms))
         return refuse(r, "the timeout must be 1 to 600000 ms");
     return command(r, HA_CMD_SWITCHOVER, (uint32_t)ms);
 }
 
-static enum had_verdict on_maintenance(struct request *r) {
+static enum request_verdict on_maintenance(struct request *r) {
     if (strcmp(r->argv[1], "on") == 0) return command(r, HA_CMD_MAINTENANCE_ON, 0);
     if (strcmp(r->argv[1], "off") == 0) return command(r, HA_CMD_MAINTENANCE_OFF, 0);
     return refuse(r, "maintenance is 'on' or 'off'");
 }
 
-static enum had_verdict on_promote(struct request *r) {
+static enum request_verdict on_promote(struct request *r) {
     return command(r, HA_CMD_FORCE, 0);
 }
-static enum had_verdict on_resume(struct request *r) {
+static enum request_verdict on_resume(struct request *r) {
     return command(r, HA_CMD_RESUME, 0);
 }
-static enum had_verdict on_unbench(struct request *r) {
+static enum request_verdict on_unbench(struct request *r) {
     return command(r, HA_CMD_UNBENCH, 0);
 }
 
@@ -124,8 +124,8 @@ static const struct row rows[] = {
     {"reload", 0, 0, on_reload},
 };
 
-enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv, struct buf *sentence,
-                                struct buf *fields) {
+enum request_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
+                                    struct buf *sentence, struct buf *fields) {
     struct request r = {arg, id, argc, argv, sentence, fields};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(rows[i].name, argv[0]) != 0) continue;
@@ -136,5 +136,5 @@ enum had_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv, s
     buf_printf(sentence,
                "had does not know the request '%s'; hactl and had are of different versions?",
                argv[0]);
-    return HAD_NO;
+    return REQUEST_NO;
 }

@@ -10,22 +10,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "rootfs/house_inside.h"
 #include "rootfs/logs.h"
 #include "rootfs/supervise.h"
 #include "rootfs/vip_watch.h"
 #include "server/base/file.h"
-#include "server/base/lease.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
 
 #define HAD_PRIORITY    50
 #define STOP_HAD_MS     5000
-#define STOP_SERVER_MS  60000 /* it saves */
 #define NETWORK_TOOL_MS 20000
 
 #define STOP_STEWARD_MS 2000
-
-enum { RANK_HAD, RANK_SERVER };
 
 void house_open(struct house *h, const char *root, bool appliance) {
     memset(h, 0, sizeof *h);
@@ -61,7 +58,7 @@ bool house_read_conf(struct house *h, struct conf_error *err) {
 
 /* ---- folders ---- */
 
-static bool make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid) {
+bool house_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid) {
     if (!file_make_dirs(path, mode) || chmod(path, mode) != 0) {
         log_error("cannot make %s: %s", path, strerror(errno));
         return false;
@@ -93,7 +90,7 @@ bool house_make_dirs(struct house *h) {
     /* The server makes its control socket in run; the sticky bit keeps it from others' files. */
     gid_t gid = h->appliance ? HOUSE_SERVER_GID : 0;
     const char *run = house_path(h, "run");
-    if (!make_dir(run, gid ? 01775 : 0755, 0, 0)) return false;
+    if (!house_make_dir(run, gid ? 01775 : 0755, 0, 0)) return false;
     if (gid && chown(run, 0, gid) != 0) log_error("cannot change the group of %s", run);
     clean_run(run);
     return true;
@@ -144,55 +141,6 @@ bool house_apply_network(struct house *h) {
 
 /* ---- children ---- */
 
-/* The server's own file: what [instance N] says. The password stays out of the process list. */
-static bool write_server_conf(struct house *h, const struct node_instance *i, const char *path) {
-    struct buf text = BUF_INIT;
-    buf_add(&text, buf_head(&i->directives), buf_len(&i->directives));
-    buf_printf(&text, "port %d\n", i->port);
-    bool done = file_replace(path, buf_head(&text), buf_len(&text), 0600) &&
-                (!h->appliance || chown(path, HOUSE_SERVER_UID, HOUSE_SERVER_GID) == 0);
-    if (!done) log_error("cannot write %s: %s", path, strerror(errno));
-    buf_free(&text);
-    return done;
-}
-
-/* The lease is made here, so that server and had, which have different users, both may open it. */
-static void make_lease(struct house *h, const char *path) {
-    struct lease_page *p = lease_open(path);
-    if (!p) {
-        log_error("cannot make %s: %s", path, strerror(errno));
-        return;
-    }
-    lease_close(p);
-    if (h->appliance && (chown(path, HOUSE_SERVER_UID, 0) != 0 || chmod(path, 0600) != 0)) {
-        log_error("cannot give %s to the server: %s", path, strerror(errno));
-    }
-}
-
-static void start_server(struct house *h, const struct node_instance *i) {
-    char name[32], conf[512], dir[512], lease[512], control[512];
-    uid_t uid = h->appliance ? HOUSE_SERVER_UID : 0;
-    snprintf(name, sizeof name, "server-%d", i->number);
-    snprintf(conf, sizeof conf, "%s", house_path(h, "run/instance-%d.conf", i->number));
-    snprintf(dir, sizeof dir, "%s", house_path(h, "data/instance-%d", i->number));
-    snprintf(lease, sizeof lease, "%s", house_path(h, "run/lease-%d", i->number));
-    snprintf(control, sizeof control, "%s", house_path(h, "run/control-%d.sock", i->number));
-    if (!make_dir(dir, 0750, uid, HOUSE_SERVER_GID) || !write_server_conf(h, i, conf)) return;
-    make_lease(h, lease);
-    const char letter[2] = {h->conf.letter, 0};
-    const char *argv[] = {"server", conf,          "--dir", dir, "--pair-lease", lease, "--control",
-                          control,  "--pair-node", letter,  NULL};
-    struct child_spec spec = {
-        .name = name,
-        .argv = argv,
-        .uid = uid,
-        .gid = uid ? HOUSE_SERVER_GID : 0,
-        .stop_rank = RANK_SERVER,
-        .stop_limit_ms = STOP_SERVER_MS,
-    };
-    supervisor_start(h->children, &spec);
-}
-
 static void start_had(struct house *h) {
     const char *argv[] = {"had", "--root", *h->root ? h->root : "/", NULL};
     struct child_spec spec = {
@@ -200,7 +148,7 @@ static void start_had(struct house *h) {
         .argv = argv,
         .realtime_priority = HAD_PRIORITY,
         .oom_score_adj = -1000,
-        .stop_rank = RANK_HAD,
+        .stop_rank = HOUSE_RANK_HAD,
         .stop_limit_ms = STOP_HAD_MS,
     };
     supervisor_start(h->children, &spec);
@@ -212,13 +160,13 @@ static void start_steward(struct house *h) {
     struct child_spec spec = {
         .name = "steward",
         .argv = argv,
-        .stop_rank = RANK_HAD,
+        .stop_rank = HOUSE_RANK_HAD,
         .stop_limit_ms = STOP_STEWARD_MS,
     };
     supervisor_start(h->children, &spec);
 }
 
-static void start_watch(struct house *h) {
+void house_watch_vip(struct house *h) {
     char paths[NODE_INSTANCES][512], tag[2] = {h->conf.letter, 0};
     const char *list[NODE_INSTANCES];
     for (size_t i = 0; i < h->conf.instance_count; i++) {
@@ -226,18 +174,23 @@ static void start_watch(struct house *h) {
                  house_path(h, "run/lease-%d", h->conf.instances[i].number));
         list[i] = paths[i];
     }
+    vip_watch_free(h->watch, false);
     h->watch = vip_watch_new(h->loop, &h->net, tag, list, h->conf.instance_count);
 }
 
 void house_start(struct house *h, bool with_data) {
+    struct sock_error err;
     if (with_data) {
         for (size_t i = 0; i < h->conf.instance_count; i++) {
-            start_server(h, &h->conf.instances[i]);
+            house_start_server(h, &h->conf.instances[i]);
         }
     }
     start_had(h);
     start_steward(h);
-    start_watch(h);
+    house_watch_vip(h);
+    h->with_data = with_data;
+    h->sock = request_sock_new(h->loop, house_path(h, "run/node.sock"), house_on_request, h, &err);
+    if (!h->sock) log_error("instances cannot be changed while the node runs: %s", err.text);
 }
 
 static void stopped(void *arg) {
@@ -248,10 +201,13 @@ static void stopped(void *arg) {
 }
 
 void house_stop(struct house *h) {
+    request_sock_free(h->sock);
+    h->sock = NULL;
     supervisor_stop(h->children, stopped, h);
 }
 
 void house_close(struct house *h) {
+    request_sock_free(h->sock);
     vip_watch_free(h->watch, false);
     supervisor_free(h->children);
     log_set_sink(NULL, NULL);

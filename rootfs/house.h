@@ -8,6 +8,7 @@
 
 struct loop;
 struct logs;
+struct request_sock;
 struct supervisor;
 struct vip_watch;
 
@@ -15,6 +16,7 @@ struct house {
     char root[256];  /* "" on the appliance */
     bool appliance;  /* PID 1: servers get a user of their own */
     bool configured; /* conf and net are filled in */
+    bool with_data;  /* servers were started */
     struct node_conf conf;
     struct netcfg_conf net;
     struct loop *loop;
@@ -22,6 +24,7 @@ struct house {
     struct buf early; /* own lines from before there were logs */
     struct supervisor *children;
     struct vip_watch *watch;
+    struct request_sock *sock; /* ROOT/run/node.sock */
 };
 
 /* Loop and supervisor; root is copied. */

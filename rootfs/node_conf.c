@@ -221,6 +221,22 @@ static bool set_durability(struct node_instance *i, const struct conf *c, const 
     return true;
 }
 
+static bool set_instance_name(struct node_instance *i, const struct conf *c,
+                              const struct conf_line *l, struct conf_error *err) {
+    const char *name = l->argc > 1 ? l->argv[1] : "";
+    bool good = isalpha((unsigned char)*name) && strlen(name) <= NODE_INSTANCE_NAME;
+    if (!one_word(c, l, err)) return false;
+    for (const char *p = name; *p; p++)
+        good &= isalnum((unsigned char)*p) || *p == '-' || *p == '_' || *p == '.';
+    if (!good)
+        return conf_complain(c, l, err,
+                             "'%s' cannot be an instance's name; take a letter, then letters, "
+                             "digits, '-', '_' and '.', at most %d",
+                             name, NODE_INSTANCE_NAME);
+    snprintf(i->name, sizeof i->name, "%s", name);
+    return true;
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct node_instance *i, const struct conf *c, const struct conf_line *l,
@@ -228,7 +244,7 @@ static const struct {
 } instance_rows[] = {
     {"port", set_port},         {"memory", set_memory},
     {"password", set_password}, {"durability", set_durability},
-    {"edition", set_edition},
+    {"edition", set_edition},   {"name", set_instance_name},
 };
 
 static bool instance_line(struct node_conf *n, const struct conf *c, const struct conf_line *l,
@@ -269,6 +285,13 @@ static bool read_instances(struct node_conf *n, const struct conf *c, struct con
     if (n->instance_count == 0) instance_of(n, "0");
     for (size_t i = 0; i < n->instance_count; i++) {
         for (size_t k = 0; k < i; k++) {
+            if (*n->instances[i].name && !strcmp(n->instances[i].name, n->instances[k].name)) {
+                snprintf(err->text, sizeof err->text,
+                         "%s: instances %d and %d have the same name %s; give one of them another",
+                         c->path, n->instances[k].number, n->instances[i].number,
+                         n->instances[i].name);
+                return false;
+            }
             if (n->instances[i].port != n->instances[k].port) continue;
             snprintf(err->text, sizeof err->text,
                      "%s: instances %d and %d have the same port %d; give one of them another",

@@ -11,12 +11,14 @@
 #include "server/base/conf.h"
 #include "server/base/edition.h"
 
-#define NODE_INSTANCES  64
-#define NODE_SSH_KEYS   64
-#define NODE_NAME_LIMIT 63
+#define NODE_INSTANCES     64
+#define NODE_SSH_KEYS      64
+#define NODE_NAME_LIMIT    63
+#define NODE_INSTANCE_NAME 31
 
 struct node_instance {
     int number;
+    char name[NODE_INSTANCE_NAME + 1]; /* for people; "" none */
     uint16_t port;
     struct buf
         directives; /* the server's configuration file; each directive stands in the line that

@@ -32,6 +32,10 @@ struct child {
     struct loop_io *io;
     struct loop_timer *timer; /* the next start, or the limit of its end */
     bool stopping;
+    bool leaving; /* it ends for good: */
+    void (*gone)(void *arg, const char *name);
+    void *gone_arg;
+    char last_end[96]; /* "": it has not ended yet */
 };
 
 struct supervisor {
@@ -81,6 +85,38 @@ static void read_output(struct loop *l, void *arg, int revents) {
     }
 }
 
+/* ---- what a child is ---- */
+
+static char *copy_or_null(const char *s) {
+    return s ? xstrdup(s) : NULL;
+}
+
+static void copy_spec(struct child_spec *to, const struct child_spec *from) {
+    size_t n = 0;
+    *to = *from;
+    while (from->argv[n]) n++;
+    const char **argv = xcalloc(n + 1, sizeof *argv);
+    for (size_t i = 0; i < n; i++) argv[i] = xstrdup(from->argv[i]);
+    to->argv = argv;
+    to->name = xstrdup(from->name);
+    to->program = copy_or_null(from->program);
+    to->tty = copy_or_null(from->tty);
+    to->term = copy_or_null(from->term);
+}
+
+static void free_const(const char *s) {
+    free((char *)(uintptr_t)s);
+}
+
+static void free_spec(struct child_spec *spec) {
+    for (size_t i = 0; spec->argv[i]; i++) free_const(spec->argv[i]);
+    free((void *)(uintptr_t)spec->argv);
+    free_const(spec->name);
+    free_const(spec->program);
+    free_const(spec->tty);
+    free_const(spec->term);
+}
+
 /* ---- start and end ---- */
 
 static char *pid_path(const struct child *c) {
@@ -115,6 +151,28 @@ static void start(struct child *c) {
     log_info("%s runs as process %d", c->spec.name, (int)c->pid);
 }
 
+static void unmake(struct child *c) {
+    close_output(c);
+    loop_timer_free(c->timer);
+    free_spec(&c->spec);
+    free(c);
+}
+
+/* One that was to end has ended. */
+static void forget(struct child *c) {
+    struct supervisor *s = c->s;
+    void (*gone)(void *arg, const char *name) = c->gone;
+    void *arg = c->gone_arg;
+    char name[64];
+    size_t i = 0;
+    snprintf(name, sizeof name, "%s", c->spec.name);
+    while (s->children[i] != c) i++;
+    s->count--;
+    memmove(&s->children[i], &s->children[i + 1], (s->count - i) * sizeof s->children[0]);
+    unmake(c);
+    if (gone) gone(arg, name);
+}
+
 static void on_timer(struct loop *l, void *arg) {
     struct child *c = arg;
     (void)l;
@@ -122,6 +180,8 @@ static void on_timer(struct loop *l, void *arg) {
         log_warning("%s has not ended within %d ms; it is killed", c->spec.name,
                     c->spec.stop_limit_ms);
         kill(c->pid, SIGKILL);
+    } else if (c->pid == 0 && c->leaving && !c->s->stopping) {
+        forget(c);
     } else if (c->pid == 0 && !c->s->stopping) {
         start(c);
     }
@@ -130,7 +190,7 @@ static void on_timer(struct loop *l, void *arg) {
 static void stop_next_rank(struct supervisor *s);
 
 static void on_end(struct child *c, int status) {
-    char how[64];
+    char how[sizeof c->last_end];
     uint64_t now = clock_boot_ns();
     if (c->io) read_output(c->s->loop, c, LOOP_READ);
     if (WIFSIGNALED(status)) {
@@ -140,6 +200,7 @@ static void on_end(struct child *c, int status) {
         snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
     }
     pid_t pid = c->pid;
+    snprintf(c->last_end, sizeof c->last_end, "%s", how);
     c->pid = 0;
     c->ended_ns = now;
     char *path = pid_path(c);
@@ -149,6 +210,11 @@ static void on_end(struct child *c, int status) {
         loop_timer_stop(c->timer);
         log_info("%s %s", c->spec.name, how);
         stop_next_rank(c->s);
+        return;
+    }
+    if (c->leaving) {
+        log_info("%s %s; it is not started again", c->spec.name, how);
+        forget(c);
         return;
     }
     uint64_t wait_ms = backoff_ended(&c->backoff, c->started_ns, now);
@@ -184,45 +250,9 @@ struct supervisor *supervisor_new(struct loop *l, struct logs *logs, const char 
     return s;
 }
 
-static char *copy_or_null(const char *s) {
-    return s ? xstrdup(s) : NULL;
-}
-
-static void copy_spec(struct child_spec *to, const struct child_spec *from) {
-    size_t n = 0;
-    *to = *from;
-    while (from->argv[n]) n++;
-    const char **argv = xcalloc(n + 1, sizeof *argv);
-    for (size_t i = 0; i < n; i++) argv[i] = xstrdup(from->argv[i]);
-    to->argv = argv;
-    to->name = xstrdup(from->name);
-    to->program = copy_or_null(from->program);
-    to->tty = copy_or_null(from->tty);
-    to->term = copy_or_null(from->term);
-}
-
-static void free_const(const char *s) {
-    free((char *)(uintptr_t)s);
-}
-
-static void free_spec(struct child_spec *spec) {
-    for (size_t i = 0; spec->argv[i]; i++) free_const(spec->argv[i]);
-    free((void *)(uintptr_t)spec->argv);
-    free_const(spec->name);
-    free_const(spec->program);
-    free_const(spec->tty);
-    free_const(spec->term);
-}
-
 void supervisor_free(struct supervisor *s) {
     if (!s) return;
-    for (size_t i = 0; i < s->count; i++) {
-        struct child *c = s->children[i];
-        close_output(c);
-        loop_timer_free(c->timer);
-        free_spec(&c->spec);
-        free(c);
-    }
+    for (size_t i = 0; i < s->count; i++) unmake(s->children[i]);
     loop_child_free(s->reaper);
     free(s->run_dir);
     free(s);
@@ -260,7 +290,40 @@ uint64_t supervisor_age_ms(const struct supervisor *s, const char *name) {
     return c && c->pid > 0 ? (clock_boot_ns() - c->started_ns) / NS_PER_MS : 0;
 }
 
+bool supervisor_has(const struct supervisor *s, const char *name) {
+    return find(s, name) != NULL;
+}
+
+const char *supervisor_last_end(const struct supervisor *s, const char *name, uint64_t *restarts) {
+    const struct child *c = find(s, name);
+    if (restarts) *restarts = c ? c->backoff.restarts : 0;
+    return c && *c->last_end ? c->last_end : NULL;
+}
+
 /* ---- the end ---- */
+
+static void tell_to_end(struct child *c) {
+    kill(c->pid, SIGTERM);
+    kill(c->pid, SIGCONT); /* one that was stopped must run to end */
+    c->stopping = true;
+    loop_timer_start(c->timer, (uint64_t)c->spec.stop_limit_ms * NS_PER_MS, 0);
+}
+
+bool supervisor_end(struct supervisor *s, const char *name,
+                    void (*done)(void *arg, const char *name), void *arg) {
+    size_t i = 0;
+    while (i < s->count && strcmp(s->children[i]->spec.name, name) != 0) i++;
+    if (i == s->count || s->children[i]->leaving || s->stopping) return false;
+    struct child *c = s->children[i];
+    c->leaving = true;
+    c->gone = done;
+    c->gone_arg = arg;
+    if (c->pid > 0)
+        tell_to_end(c);
+    else
+        loop_timer_start(c->timer, 0, 0);
+    return true;
+}
 
 /* The lowest rank that still runs is told to end; when none runs, done. */
 static void stop_next_rank(struct supervisor *s) {
@@ -281,10 +344,7 @@ static void stop_next_rank(struct supervisor *s) {
     for (size_t i = 0; i < s->count; i++) {
         struct child *c = s->children[i];
         if (c->pid == 0 || c->spec.stop_rank != rank || c->stopping) continue;
-        c->stopping = true;
-        kill(c->pid, SIGTERM);
-        kill(c->pid, SIGCONT); /* one that was stopped must run to end */
-        loop_timer_start(c->timer, (uint64_t)c->spec.stop_limit_ms * NS_PER_MS, 0);
+        tell_to_end(c);
     }
 }
 

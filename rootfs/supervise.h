@@ -41,6 +41,16 @@ pid_t supervisor_pid(const struct supervisor *s, const char *name);
 /* For how long it has been running; 0 when it does not. */
 uint64_t supervisor_age_ms(const struct supervisor *s, const char *name);
 
+/* Ends one child for good and forgets it, then calls done(arg, name) on the loop. False: there is no such child, or it is
+ * being ended already. */
+bool supervisor_end(struct supervisor *s, const char *name,
+                    void (*done)(void *arg, const char *name), void *arg);
+/* How its last run ended ("was killed by signal 9 (Killed)"), NULL when it has not ended yet; and how often it was
+ * started again. */
+const char *supervisor_last_end(const struct supervisor *s, const char *name, uint64_t *restarts);
+/* There is a child of the name, running or not. */
+bool supervisor_has(const struct supervisor *s, const char *name);
+
 /* SIGTERM by rank, SIGKILL after each one's limit; then done(arg) is called on the loop. Nothing is started any more. */
 void supervisor_stop(struct supervisor *s, void (*done)(void *arg), void *arg);
 

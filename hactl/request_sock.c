@@ -1,4 +1,4 @@
-#include "hactl/had_sock.h"
+#include "hactl/request_sock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,21 +14,21 @@
 #define REQUEST_LIMIT 4096 /* bytes of a request's line */
 
 struct client {
-    struct had_sock *sock; /* NULL: the slot is free */
+    struct request_sock *sock; /* NULL: the slot is free */
     uint32_t id;
     struct stream *stream;
     struct loop_io *io;
-    bool waiting;  /* for had_sock_answer */
+    bool waiting;  /* for request_sock_answer */
     bool answered; /* close when all is written */
     struct buf in, out;
 };
 
-struct had_sock {
+struct request_sock {
     struct loop *loop;
     char path[256];
     int fd;
     struct loop_io *io;
-    had_request_fn *fn;
+    request_sock_fn *fn;
     void *arg;
     uint32_t ids;
     struct client clients[CLIENT_LIMIT];
@@ -78,10 +78,10 @@ static void request(struct client *c, const char *line, size_t len) {
         if (argc == 0) conf_words_free(argv, lens, argc);
         return;
     }
-    c->waiting = true; /* had_sock_answer may come before the function returns, and end c */
-    enum had_verdict v = c->sock->fn(c->sock->arg, c->id, argc, argv, &sentence, &fields);
+    c->waiting = true; /* request_sock_answer may come before the function returns, and end c */
+    enum request_verdict v = c->sock->fn(c->sock->arg, c->id, argc, argv, &sentence, &fields);
     conf_words_free(argv, lens, argc);
-    if (v != HAD_LATER) answer(c, v == HAD_YES, buf_cstr(&sentence), &fields);
+    if (v != REQUEST_LATER) answer(c, v == REQUEST_YES, buf_cstr(&sentence), &fields);
     buf_free(&sentence);
     buf_free(&fields);
 }
@@ -107,7 +107,7 @@ static void on_client(struct loop *l, void *arg, int revents) {
 }
 
 static void on_accept(struct loop *l, void *arg, int revents) {
-    struct had_sock *s = arg;
+    struct request_sock *s = arg;
     int fd = sock_accept(s->fd);
     (void)revents;
     if (fd < 0) return;
@@ -125,17 +125,17 @@ static void on_accept(struct loop *l, void *arg, int revents) {
     close(fd); /* too many at once */
 }
 
-void had_sock_answer(struct had_sock *s, uint32_t id, bool ok, const char *sentence) {
+void request_sock_answer(struct request_sock *s, uint32_t id, bool ok, const char *sentence) {
     for (int i = 0; i < CLIENT_LIMIT; i++)
         if (s->clients[i].sock && s->clients[i].waiting && s->clients[i].id == id)
             answer(&s->clients[i], ok, sentence, NULL);
 }
 
-struct had_sock *had_sock_new(struct loop *l, const char *path, had_request_fn *fn, void *arg,
-                              struct sock_error *err) {
+struct request_sock *request_sock_new(struct loop *l, const char *path, request_sock_fn *fn,
+                                      void *arg, struct sock_error *err) {
     int fd = sock_listen_unix(path, 0600, 16, err);
     if (fd < 0) return NULL;
-    struct had_sock *s = xcalloc(1, sizeof *s);
+    struct request_sock *s = xcalloc(1, sizeof *s);
     s->loop = l;
     s->fd = fd;
     s->fn = fn;
@@ -146,7 +146,7 @@ struct had_sock *had_sock_new(struct loop *l, const char *path, had_request_fn *
     return s;
 }
 
-void had_sock_free(struct had_sock *s) {
+void request_sock_free(struct request_sock *s) {
     if (!s) return;
     for (int i = 0; i < CLIENT_LIMIT; i++)
         if (s->clients[i].sock) client_end(&s->clients[i]);
