@@ -51,7 +51,7 @@ def compare(ours, theirs, what):
         types = {n: (mine[n], wanted[n]) for n in wanted if n in mine and kind(n, mine[n]) != kind(n, wanted[n])}
         tap.equal(types, {}, "%s, %s: values of the same type" % (what, section))
         more = [n for n in mine if n not in wanted and not n.startswith("duet_") and section not in ("Commandstats", "Latencystats", "Errorstats", "Keyspace")]
-        allowed = {"edition", "aof_fsync_age_ms", "aof_kept_size", "disk_", "client_output_buffer_limit_disconnections", "tls_"}
+        allowed = {"edition", "aof_fsync_age_ms", "aof_kept_size", "disk_free_bytes", "disk_total_bytes", "disk_low", "client_output_buffer_limit_disconnections", "tls_"}
         tap.equal([n for n in more if n not in allowed and not n.startswith("tls_")], [], "%s, %s: and no other but Duet's own" % (what, section))
         order = [n for n in mine if n in wanted]
         tap.equal(order, [n for n in wanted if n in mine], "%s, %s: in the same order" % (what, section)) if section not in ("Commandstats", "Latencystats") else None
