@@ -12,6 +12,7 @@ struct loop_timer;
 struct loader;
 struct room;
 struct worker;
+struct backup;
 
 /* Fsyncs of the log (durable.c). One is under way at a time. */
 struct durable {
@@ -51,6 +52,8 @@ struct persist {
     struct persist_pos last_pos; /* when the source went away */
     struct worker *sync_worker;  /* fsyncs of the log: nothing slow stands before them */
     struct worker *bulk_worker;  /* snapshots' bytes, unlinks */
+    struct worker *aside_worker; /* backup sets, rollback: the log does not wait for it; or NULL */
+    struct backup *backup;       /* the last one */
     struct room *room;
     struct loop_timer *second; /* save points, growth */
     struct loop_timer *tick;   /* everysec */
@@ -125,6 +128,12 @@ struct file_walk *file_walk_start(struct persist *p, const char *path,
                                   void (*done)(struct persist *p, int error, const char *reason));
 bool file_walk_running(const struct file_walk *f); /* else it is queued */
 void file_walk_cancel(struct file_walk *f);
+
+/* persist.c: makes the aside worker if it is not there yet */
+void persist_open_aside(struct persist *p);
+
+/* backup.c */
+void backup_close(struct persist *p);
 
 /* save.c */
 void save_second(struct persist *p);

@@ -129,9 +129,15 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     return p;
 }
 
+void persist_open_aside(struct persist *p) {
+    if (!p->aside_worker) p->aside_worker = worker_new(p->loop);
+}
+
 void persist_close(struct persist *p) {
     if (!p) return;
+    backup_close(p);
     if (p->walk_timer) walks_close(p);
+    worker_free(p->aside_worker);
     worker_free(p->bulk_worker);
     worker_free(p->sync_worker);
     room_free(p->room);
