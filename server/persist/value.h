@@ -20,6 +20,9 @@ static inline bool value_has_form(enum value_kind kind, int version) {
     return kind != KIND_STREAM || version >= RDB_VERSION;
 }
 
+/* A sentence that says so of a key. */
+void value_no_form(enum value_kind kind, struct bytes key, int version, char *why, size_t why_size);
+
 /* Appends key, stamp and value. */
 void value_save(struct buf *out, const struct entry *e, const struct value_style *style);
 /* The value alone, and what type it has in that form. */

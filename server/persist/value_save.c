@@ -8,6 +8,8 @@
 #include "server/store/set.h"
 #include "server/store/zset.h"
 
+#include <stdio.h>
+
 struct saving {
     struct buf *out;
     const struct value_style *style;
@@ -115,6 +117,12 @@ enum rdb_type value_type(const struct entry *e, int version) {
     return type_in_items(kind, version);
 }
 
+void value_no_form(enum value_kind kind, struct bytes key, int version, char *why,
+                   size_t why_size) {
+    snprintf(why, why_size, "the key \"%.*s\" is a %s, and RDB version %d has no form for that",
+             (int)(key.len < 64 ? key.len : 64), key.p, kind_name(kind), version);
+}
+
 void value_save_body(struct buf *out, const struct entry *e, const struct value_style *style) {
     struct saving s = {out, style};
     struct digits d;
@@ -133,4 +141,25 @@ void value_save_body(struct buf *out, const struct entry *e, const struct value_
 void value_save(struct buf *out, const struct entry *e, const struct value_style *style) {
     rdb_put_key(out, value_type(e, style->version), entry_key(e), entry_expiry(e), style->compress);
     value_save_body(out, e, style);
+}
+
+/* ---- In items -------------------------------------------------------------------------------- */
+
+void value_save_begin(struct buf *out, const struct walked *v, const struct value_style *style) {
+    rdb_put_key(out, type_in_items(v->kind, style->version), v->key, v->expiry_ms, style->compress);
+    /* A list's items are chunks, an old file's are its elements. */
+    rdb_put_len(out, v->kind == KIND_LIST && is_old(style) ? v->length : v->count);
+}
+
+void value_save_item(struct buf *out, const struct walked *v, const struct walk_item *i,
+                     const struct value_style *style) {
+    struct saving s = {out, style};
+    switch (v->kind) {
+    case KIND_STRING: buf_add(out, i->name.p, i->name.len); return;
+    case KIND_LIST: save_chunk(&s, i->name); return;
+    case KIND_HASH: save_pair(&s, i->name, i->value); return;
+    case KIND_SET: put(&s, i->name); return;
+    case KIND_ZSET: save_scored(&s, i->name, i->score); return;
+    default: bug("values of kind %s are not saved in items", kind_name(v->kind));
+    }
 }

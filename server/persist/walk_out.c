@@ -2,7 +2,6 @@
 
 #include "server/base/log.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { LONG_READY_BYTES = 1 << 20 };
@@ -65,10 +64,7 @@ static void select_db(struct buf *out, int *selected, int db) {
 
 static bool has_form(struct walk_out *o, enum value_kind kind, struct bytes key) {
     if (value_has_form(kind, o->style.version)) return true;
-    if (!o->failure[0])
-        snprintf(o->failure, sizeof o->failure,
-                 "the key \"%.*s\" is a %s, and RDB version %d has no form for that",
-                 (int)(key.len < 64 ? key.len : 64), key.p, kind_name(kind), o->style.version);
+    if (!o->failure[0]) value_no_form(kind, key, o->style.version, o->failure, sizeof o->failure);
     return false;
 }
 
