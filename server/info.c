@@ -79,13 +79,15 @@ static void section_clients(struct buf *out) {
 
 /* The snapshot that runs: what stands aside (changed before its turn) is in memory or in a file. */
 static void info_walks(struct buf *out, const struct persist_walk_status *w) {
-    buf_printf(out,
-               "walk_running:%s\r\nwalks_waiting:%zu\r\nwalk_time_ms:%llu\r\nwalk_bytes:%llu\r\n"
-               "walk_values_aside:%zu\r\nwalk_aside_memory:%zu\r\nwalk_aside_file:%llu\r\n"
-               "walk_spilled_bytes:%llu\r\nwalk_longest_step_us:%llu\r\n",
-               w->running ? persist_walk_kind_name(w->kind) : "none", w->waiting, (ull)w->took_ms,
-               (ull)w->bytes, w->values_aside, w->aside_memory, (ull)w->aside_file,
-               (ull)w->aside_file_total, (ull)w->longest_step_us);
+    buf_printf(
+        out,
+        "duet_walk_running:%s\r\nduet_walks_waiting:%zu\r\nduet_walk_time_ms:%llu\r\nduet_walk_"
+        "bytes:%llu\r\n"
+        "duet_walk_values_aside:%zu\r\nduet_walk_aside_memory:%zu\r\nduet_walk_aside_file:%llu\r\n"
+        "duet_walk_spilled_bytes:%llu\r\nduet_walk_longest_step_us:%llu\r\n",
+        w->running ? persist_walk_kind_name(w->kind) : "none", w->waiting, (ull)w->took_ms,
+        (ull)w->bytes, w->values_aside, w->aside_memory, (ull)w->aside_file,
+        (ull)w->aside_file_total, (ull)w->longest_step_us);
 }
 
 static void section_persistence(struct buf *out) {

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 enum {
-    RDB_VERSION = 10,     /* what is written: Redis 7.0's */
-    RDB_VERSION_3_2 = 7,  /* and on request */
+    RDB_VERSION = 10,    /* what is written: Redis 7.0's */
+    RDB_VERSION_3_2 = 7, /* and on request */
     RDB_VERSION_2_8 = 6,
     RDB_VERSION_MAX = 11, /* what is read: Redis 7.2's */
     RDB_MAGIC_BYTES = 9,

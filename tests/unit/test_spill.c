@@ -71,8 +71,7 @@ static void many_queues(const char *dir) {
         bounded &= spill_memory(pool) <= most;
     }
     ok(bounded, "the memory of all queues together stays within the bound");
-    ok(spill_written_bytes(pool) > 1 << 20,
-       "the rest went to a file");
+    ok(spill_written_bytes(pool) > 1 << 20, "the rest went to a file");
     for (int q = 0; q < QUEUES - 1; q++) {
         while (!spill_empty(&s[q])) same &= take_bytes(&s[q], q, &got[q]);
         same &= got[q] == put[q];
