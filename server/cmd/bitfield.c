@@ -189,14 +189,16 @@ static void change_all(struct call *c, const struct field *fields, int n, size_t
         call_created(c, c->db, key, e);
     }
     if (needed > len) len = needed;
-    char *data = string_edit(c->store, c->db, &e, len);
+    char *data = string_edit_part(c->store, c->db, &e, len, 0, 0);
     reply_array(c, (size_t)n);
     for (int i = 0; i < n; i++) {
-        if (fields[i].op != FIELD_GET)
+        if (fields[i].op != FIELD_GET) {
+            string_edit_here(e, (size_t)(fields[i].offset >> 3), fields[i].bits / 8 + 2);
             changed |= field_change(c, &fields[i], data, len);
-        else
+        } else {
             reply_int(c, (int64_t)field_number(&fields[i],
                                                field_read((struct bytes){data, len}, &fields[i])));
+        }
     }
     if (!changed) return;
     call_changed(c, key);

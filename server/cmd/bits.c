@@ -38,7 +38,8 @@ void cmd_setbit(struct call *c) {
         store_touch(c->store, e, c->now_ms);
         call_created(c, c->db, key, e);
     }
-    char *data = string_edit(c->store, c->db, &e, len > old_len ? len : old_len);
+    size_t new_len = len > old_len ? len : old_len;
+    char *data = string_edit_part(c->store, c->db, &e, new_len, (size_t)(offset >> 3), 1);
     bool was = bit_at((struct bytes){data, len}, offset);
     if (created || len > old_len || was != (on == 1)) {
         unsigned mask = 1u << (7 - (offset & 7));

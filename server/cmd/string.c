@@ -132,7 +132,7 @@ void cmd_append(struct call *c) {
         size_t old = string_len(e);
         if (!string_may_be(c, old, more.len)) return;
         len += old;
-        memcpy(string_edit(c->store, c->db, &e, len) + old, more.p, more.len);
+        memcpy(string_edit_part(c->store, c->db, &e, len, old, more.len) + old, more.p, more.len);
     }
     call_changed(c, c->argv[1]);
     call_notify(c, NOTIFY_STRING, "append", c->argv[1]);
@@ -161,7 +161,8 @@ void cmd_setrange(struct call *c) {
         call_created(c, c->db, c->argv[1], e);
     }
     if (len < old) len = old;
-    memcpy(string_edit(c->store, c->db, &e, len) + offset, value.p, value.len);
+    size_t from = (size_t)offset;
+    memcpy(string_edit_part(c->store, c->db, &e, len, from, value.len) + from, value.p, value.len);
     call_changed(c, c->argv[1]);
     call_notify(c, NOTIFY_STRING, "setrange", c->argv[1]);
     reply_int(c, (int64_t)len);

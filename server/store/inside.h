@@ -134,6 +134,8 @@ static inline struct dict *store_dict(const struct store *s, int db) {
 }
 /* Frees the value's own allocations, by the reclaimer when they are big. The entry itself stays. */
 void value_free(struct store *s, struct entry *e);
+/* Frees one allocation, by the reclaimer when it is big; counts nothing. */
+void store_give_back(struct store *s, void *p, size_t size);
 /* Bytes of the value's own allocations. */
 size_t value_memory(const struct entry *e);
 /* A copy of the value for `to`, an entry of the same kind and form whose value is not written yet. */

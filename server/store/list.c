@@ -46,7 +46,7 @@ void list_pack_if_small(struct store *s, struct entry *e) {
     struct list *l = list_big(e);
     struct chunk ch;
     size_t before = l->bytes;
-    if (l->chunks > 1) return;
+    if (l->chunks > 1 || l->walked) return;
     if (l->chunks) {
         ch = *place_chunk(dir_first(l));
         if (chunk_total(&ch) > s->settings.list_chunk_bytes / 2 ||

@@ -9,11 +9,7 @@
  * Who changes a chunk opens it and closes it again; who reads looks at a copy. Another setting holds for what is changed
  * from then on.
  *
- * A later walk *inside* a big list (a snapshot of one instant while commands change it): every change of a chunk's
- * bytes goes through the functions of list_chunk.c, and a chunk then has a word more for the walk's number. The walk
- * copies the row of chunks (24 bytes each) when it enters the list and writes from that copy in steps; chunk_open, chunk_split
- * and chunk_join then leave the bytes of a chunk that a walk still needs alone and work on a copy of them, and
- * chunk_free leaves them to the walk. What this keeps beside the list are the chunks touched meanwhile, no more. */
+ * A walk takes the list of one instant out of it while it changes: see list_walk.c. */
 #ifndef DUET_STORE_LIST_H
 #define DUET_STORE_LIST_H
 

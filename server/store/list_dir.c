@@ -17,8 +17,9 @@ static struct list_leaf *leaf(struct list_node *n) {
 
 static struct list_leaf *leaf_new(struct list *l) {
     struct list_leaf *new = mem_new(&l->bytes, sizeof *new);
-    new->node = (struct list_node){.is_leaf = true};
+    new->node = (struct list_node){.is_leaf = true, .seen = l->seen};
     new->prev = new->next = NULL;
+    new->ghosts = NULL;
     return new;
 }
 
@@ -82,6 +83,7 @@ struct place dir_locate(const struct list *l, size_t index, size_t *within) {
 
 bool dir_open(struct list *l, struct place p) {
     if (!chunk_is_closed(place_chunk(p))) return false;
+    if (l->walked) list_unshare(l, place_chunk(p));
     chunk_unclose(&l->bytes, place_chunk(p));
     l->closed--;
     return true;
@@ -89,9 +91,15 @@ bool dir_open(struct list *l, struct place p) {
 
 bool dir_close(struct list *l, struct place p) {
     if (place_chunk(p)->lzf) return false;
+    if (l->walked) list_unshare(l, place_chunk(p));
     chunk_close(&l->bytes, place_chunk(p));
     l->closed += chunk_is_closed(place_chunk(p));
     return chunk_is_closed(place_chunk(p));
+}
+
+void dir_trim(struct list *l, struct place p) {
+    if (l->walked && list_shares(l, place_chunk(p))) return;
+    chunk_trim(&l->bytes, place_chunk(p));
 }
 
 /* ---- Counts ---------------------------------------------------------------------------------- */
@@ -218,6 +226,7 @@ struct place dir_insert(struct list *l, struct place p, struct chunk ch, bool af
     else
         p.slot += after;
     if (p.leaf->node.n == LEAF_CHUNKS) p = room_beside(p);
+    list_keep(l, p.leaf);
     if (p.leaf->node.n == LEAF_CHUNKS) p = leaf_split(l, p);
     struct list_leaf *lf = p.leaf;
     memmove(lf->chunk + p.slot + 1, lf->chunk + p.slot, (lf->node.n - p.slot) * sizeof ch);
@@ -255,6 +264,7 @@ static void lower_root(struct list *l) {
 
 struct place dir_remove(struct list *l, struct place p) {
     struct list_leaf *lf = p.leaf, *next = lf->next;
+    list_keep(l, lf);
     dir_count(l, p, -(int64_t)lf->chunk[p.slot].count);
     l->chunks--;
     l->closed -= chunk_is_closed(&lf->chunk[p.slot]);
@@ -271,6 +281,7 @@ struct place dir_remove(struct list *l, struct place p) {
         next->prev = lf->prev;
     else
         l->last = lf->prev;
+    if (l->walked) list_keep_order(l, lf, next);
     drop_node(l, &lf->node);
     lower_root(l);
     return (struct place){next, 0};
@@ -279,6 +290,7 @@ struct place dir_remove(struct list *l, struct place p) {
 /* ---- Checks ---------------------------------------------------------------------------------- */
 
 struct check {
+    const struct list *l;
     const struct list_leaf *last; /* met before */
     size_t chunks, closed, bytes;
 };
@@ -300,6 +312,7 @@ static size_t check_leaf(struct check *c, struct list_leaf *lf) {
     must(!c->last || c->last->next == lf, "in both directions");
     c->last = lf;
     c->bytes += mem_class(sizeof *lf);
+    must(c->l->walked || (lf->node.seen == c->l->seen && !lf->ghosts), "no mark outlives its walk");
     for (unsigned i = 0; i < lf->node.n; i++) {
         const struct chunk *ch = &lf->chunk[i];
         check_chunk(ch);
@@ -328,7 +341,7 @@ static size_t check_node(struct check *c, struct list_node *n) {
 }
 
 void dir_verify(const struct list *l) {
-    struct check c = {NULL, 0, 0, mem_class(sizeof *l)};
+    struct check c = {l, NULL, 0, 0, mem_class(sizeof *l)};
     must(!l->root->parent, "the root is at the top");
     must(l->root->is_leaf || l->root->n > 1, "the tree is no higher than it must be");
     must(check_node(&c, l->root) == l->len, "a list's elements are counted");

@@ -13,6 +13,17 @@ static bool has_room(const struct store *s, const struct chunk *ch, size_t bytes
            chunk_total(ch) + bytes <= limit_of(s);
 }
 
+/* A small list is one allocation, and handed out by walks at once: one that is longer than this is a big one, though
+ * it has one chunk. */
+static bool fits_small(size_t bytes) {
+    enum { SMALL_BYTES = 64 << 10 };
+    return bytes <= SMALL_BYTES;
+}
+
+static bool has_room_small(const struct store *s, const struct chunk *ch, size_t bytes) {
+    return ch->count ? has_room(s, ch, bytes, 1) : fits_small(LP_EMPTY_BYTES + bytes);
+}
+
 /* What every change begins and ends with; the list's bytes are part of the store's. */
 struct edit {
     struct store *s;
@@ -52,6 +63,10 @@ static uint8_t *small_open(struct edit *ed, struct chunk *ch, struct chunk_gap g
 /* The chunk at p, to be looked into and changed. */
 static struct chunk *open_at(struct edit *ed, struct place p) {
     if (chunk_is_closed(place_chunk(p))) dir_open(ed->l, p);
+    if (ed->l->walked) {
+        list_keep(ed->l, p.leaf);
+        list_unshare(ed->l, place_chunk(p));
+    }
     return place_chunk(p);
 }
 
@@ -154,7 +169,7 @@ static void big_push(struct edit *ed, enum list_end end, const struct lp_value *
         lp_write(big_open(ed, p, gap_at_end(place_chunk(p), end, v->size), room), v);
         return;
     }
-    if (p.leaf) chunk_trim(&ed->l->bytes, place_chunk(p));
+    if (p.leaf) dir_trim(ed->l, p);
     chunk_beside(ed, p, end == LIST_TAIL, v, room);
     settle_ends(ed);
 }
@@ -165,7 +180,7 @@ void list_push(struct store *s, int db, struct entry *e, enum list_end end, stru
     must(value.len <= LIST_ELEMENT_MAX, "an element is not too long");
     if (!ed.l) {
         struct chunk ch = list_small(e);
-        if (!ch.count || has_room(s, &ch, v.size, 1)) {
+        if (has_room_small(s, &ch, v.size)) {
             lp_write(small_open(&ed, &ch, gap_at_end(&ch, end, v.size)), &v);
             return;
         }
@@ -191,7 +206,7 @@ bool list_push_packed(struct store *s, int db, struct entry *e, struct bytes lis
     bool fits =
         count == 1 || (listpack.len <= limit_of(s) && count <= s->settings.list_chunk_count);
     struct edit ed = edit_begin(s, db, e);
-    if (fits && !list_len(e)) {
+    if (fits && fits_small(listpack.len) && !list_len(e)) {
         packed_free(s, entry_pointer(e)); /* an empty list is a small one */
         entry_set_pointer(e, packed_copy(s, lp));
         return true;
@@ -259,7 +274,7 @@ void list_insert(struct store *s, int db, struct entry *e, size_t index, struct 
     must(value.len <= LIST_ELEMENT_MAX && index <= list_len(e), "an element and its place fit");
     if (!ed.l) {
         struct chunk ch = list_small(e);
-        if (!ch.count || has_room(s, &ch, v.size, 1)) {
+        if (has_room_small(s, &ch, v.size)) {
             lp_write(small_open(&ed, &ch, gap_before(&ch, chunk_seek(&ch, index), v.size)), &v);
             return;
         }
@@ -304,6 +319,10 @@ struct leavings {
 static struct place take_chunk(struct edit *ed, struct place p, struct leavings *gone) {
     struct chunk ch = *place_chunk(p);
     p = dir_remove(ed->l, p);
+    if (ed->l->walked && list_gives(ed->l, &ch)) {
+        ed->l->bytes -= ch.cap;
+        return p;
+    }
     if (gone->freed++ < LIST_AT_ONCE) {
         chunk_free(&ed->l->bytes, &ch);
         return p;
@@ -365,9 +384,10 @@ static size_t skipped(const struct chunk *ch, const struct lp_value *v, size_t m
     return n > most ? n - most : 0;
 }
 
-/* A closed chunk is opened for what is in it only. */
-static bool lacks(const struct chunk *ch, const struct lp_value *v) {
-    return chunk_is_closed(ch) && !lp_find_value(chunk_look(ch, EYE_WALK) + LP_EMPTY_BYTES - 1, v);
+/* A closed chunk is opened for what is in it only, and one that a walk needs is copied for that only. */
+static bool lacks(const struct list *l, const struct chunk *ch, const struct lp_value *v) {
+    return (chunk_is_closed(ch) || l->walked) &&
+           !lp_find_value(chunk_look(ch, EYE_WALK) + LP_EMPTY_BYTES - 1, v);
 }
 
 static size_t big_remove_equal(struct edit *ed, const struct lp_value *v, size_t most,
@@ -378,7 +398,13 @@ static size_t big_remove_equal(struct edit *ed, const struct lp_value *v, size_t
     for (; p.leaf && removed < most; p = next) {
         struct place prev = dir_prev(p);
         next = from == LIST_HEAD ? dir_next(p) : prev;
-        if (lacks(place_chunk(p), v)) continue;
+        if (lacks(ed->l, place_chunk(p), v)) continue;
+        if (ed->l->walked && place_chunk(p)->count == 1) { /* it may be huge: not to be copied */
+            struct place behind = take_chunk(ed, p, &gone);
+            if (from == LIST_HEAD) next = behind;
+            removed++;
+            continue;
+        }
         struct chunk *ch = open_at(ed, p);
         size_t skip = skipped(ch, v, most - removed, from);
         size_t n = chunk_remove_equal(&ed->l->bytes, ch, v, skip, most - removed, ROOM_FIT);
@@ -434,6 +460,17 @@ static struct chunk_gap gap_for(const struct chunk *ch, size_t within, size_t by
     return gap;
 }
 
+/* Another chunk in the place of one of one element, so that its bytes need not be copied for a walk. */
+static void replace_chunk(struct edit *ed, struct place p, const struct lp_value *v) {
+    struct chunk *ch = place_chunk(p), new = chunk_new(&ed->l->bytes, LP_EMPTY_BYTES + v->size);
+    struct chunk_gap gap = gap_at_end(&new, LIST_TAIL, v->size);
+    lp_write(chunk_open(&ed->l->bytes, &new, gap, ROOM_FIT, 0), v);
+    list_keep(ed->l, p.leaf);
+    ed->l->closed -= chunk_is_closed(ch);
+    list_drop_chunk(ed->l, ch);
+    *ch = new;
+}
+
 void list_set(struct store *s, int db, struct entry *e, size_t index, struct bytes value) {
     struct lp_value v = lp_value_of(value);
     struct edit ed = edit_begin(s, db, e);
@@ -441,7 +478,8 @@ void list_set(struct store *s, int db, struct entry *e, size_t index, struct byt
     if (!ed.l) {
         struct chunk ch = list_small(e);
         struct chunk_gap gap = gap_for(&ch, index, v.size);
-        if (has_room_instead(s, &ch, gap.old_bytes, v.size)) {
+        size_t total = chunk_total(&ch) - gap.old_bytes + v.size;
+        if (has_room_instead(s, &ch, gap.old_bytes, v.size) && fits_small(total)) {
             lp_write(small_open(&ed, &ch, gap), &v);
             return;
         }
@@ -449,6 +487,12 @@ void list_set(struct store *s, int db, struct entry *e, size_t index, struct byt
     }
     size_t within;
     struct place p = dir_locate(ed.l, index, &within);
+    if (ed.l->walked && place_chunk(p)->count == 1) {
+        replace_chunk(&ed, p, &v);
+        settle(&ed, index);
+        edit_end(&ed);
+        return;
+    }
     struct chunk_gap gap = gap_for(open_at(&ed, p), within, v.size);
     if (has_room_instead(s, place_chunk(p), gap.old_bytes, v.size)) {
         lp_write(big_open(&ed, p, gap, ROOM_FIT), &v);

@@ -90,7 +90,7 @@ size_t chunk_count_equal(const struct chunk *ch, const struct lp_value *value);
 /* ---- The directory (list_dir.c) -------------------------------------------------------------- */
 
 /* A tree whose leaves hold chunks in order, and whose inner nodes count the elements below each child. */
-enum { LEAF_CHUNKS = 16, INNER_CHILDREN = 31 };
+enum { LEAF_CHUNKS = 17, INNER_CHILDREN = 31 };
 
 struct list_inner;
 struct list_node {
@@ -98,15 +98,19 @@ struct list_node {
     uint16_t slot; /* in the parent */
     uint16_t n;
     bool is_leaf;
+    bool seen; /* of a leaf, as the list's: no walk has to come to what stands in it */
 };
 struct list_inner {
     struct list_node node;
     size_t count[INNER_CHILDREN];
     struct list_node *child[INNER_CHILDREN];
 };
+struct list_ghost;
 struct list_leaf {
     struct list_node node;
     struct list_leaf *prev, *next;
+    struct list_ghost *
+        ghosts; /* the last of a ring: rows that a walk comes to before this leaf's own; NULL: none */
     struct chunk chunk[LEAF_CHUNKS];
 };
 
@@ -115,6 +119,8 @@ struct list {
     struct list_node *root; /* a leaf with no chunk when the list is empty */
     struct list_leaf *first, *last;
     size_t len, chunks, closed, bytes;
+    struct value_walk *walked; /* a walk that has not handed out all of it; NULL: none */
+    bool seen;                 /* turned round when a walk begins: then no leaf is seen */
 };
 
 struct place {
@@ -143,6 +149,31 @@ void dir_count(struct list *l, struct place p, int64_t change);
 struct place dir_insert(struct list *l, struct place p, struct chunk ch, bool after);
 /* Takes the chunk out; it is the caller's then. Returns the place of the one behind it. Places of earlier chunks stay good. */
 struct place dir_remove(struct list *l, struct place p);
+/* The room of the chunk at p is given back if there is much to give. */
+void dir_trim(struct list *l, struct place p);
 void dir_verify(const struct list *l);
+
+/* ---- What a walk needs (list_walk.c) --------------------------------------------------------- */
+
+/* Keeps the leaf's row as it is for the walk: it is about to change, and the walk has not come to it. */
+void list_keep_row(struct list *l, struct list_leaf *lf);
+static inline void list_keep(struct list *l, struct list_leaf *lf) {
+    if (lf->node.seen != l->seen) list_keep_row(l, lf);
+}
+/* The leaf goes; next (or NULL) comes behind it. */
+void list_keep_order(struct list *l, struct list_leaf *lf, struct list_leaf *next);
+/* Whether a row that was kept has the chunk's room too: then its bytes must stay. Ask only while the list is walked. */
+bool list_shares(const struct list *l, const struct chunk *ch);
+/* Gives a shared room up to the walk; false: it is the list's alone. The list's bytes are the caller's to count. */
+bool list_gives(struct list *l, const struct chunk *ch);
+/* Gives the chunk a room that is the list's alone. */
+void list_unshare(struct list *l, struct chunk *ch);
+/* Frees the chunk's room, or leaves it to the walk. */
+static inline void list_drop_chunk(struct list *l, struct chunk *ch) {
+    if (l->walked && list_gives(l, ch))
+        l->bytes -= ch->cap;
+    else
+        chunk_free(&l->bytes, ch);
+}
 
 #endif

@@ -223,7 +223,10 @@ struct walk_item {
     struct bytes value; /* hash: the field's value */
     double score;       /* sorted set */
     size_t count;       /* how much of the walked value's count this is: 1, or a string's bytes */
-    const void *more;   /* stream: what stream.h says */
+    /* List, string, stream: bytes of more than 64 KB come in pieces, one after the other. name is the piece of `whole`
+     * bytes that begins `at`; a chunk or node counts with its last piece. */
+    size_t whole, at;
+    const struct xstream_item *stream; /* stream: what stream.h says */
 };
 
 struct store_walker {

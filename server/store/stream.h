@@ -115,4 +115,36 @@ void xstream_each_node(const struct entry *e, xstream_node_fn *fn, void *arg);
 const char *xstream_load_node(struct store *s, int db, struct entry *e, struct xid id,
                               struct bytes listpack);
 
+/* ---- A walk's items (store.h) ----------------------------------------------------------------- */
+
+/* All of a stream in the order of RDB's form, type 19:
+ *
+ *     NODE ...  FACTS  [GROUP  PENDING ...  CONSUMERS  [CONSUMER  OWNED ...] ...] ...
+ *
+ * The walked value's count is the nodes at the instant, and a node's last piece counts for one: the rest counts
+ * nothing. Runs of what is pending are of any length up to XPART_RUN. */
+enum xstream_part {
+    XPART_NODE,    /* id; the item's name is the next piece of its listpack, as whole and at say */
+    XPART_FACTS,   /* facts, length; count: of groups */
+    XPART_GROUP,   /* (the item's) name, id: last_id, entries_read; count: of pending entries */
+    XPART_PENDING, /* run: count of them: id, time_ms, delivered */
+    XPART_CONSUMERS, /* count: of consumers */
+    XPART_CONSUMER,  /* name, seen_ms; count: of pending entries */
+    XPART_OWNED      /* run: count of them: id */
+};
+enum { XPART_RUN = 64 };
+struct xstream_pending_item {
+    struct xid id;
+    int64_t time_ms;
+    uint64_t delivered;
+};
+struct xstream_item {
+    enum xstream_part part;
+    struct xid id;
+    struct xstream_facts facts;
+    uint64_t length, count;
+    int64_t entries_read, seen_ms;
+    const struct xstream_pending_item *run;
+};
+
 #endif

@@ -101,6 +101,7 @@ static struct raw *raw_with_room(struct store *s, struct entry *e, size_t len) {
     raw = xrealloc(raw, mem_class(raw_size(cap)));
     s->memory += mem_class(raw_size(cap)) - old_size;
     raw->cap = cap;
+    if (raw->walked) string_moved(raw);
     entry_set_pointer(e, raw);
     return raw;
 }
@@ -117,6 +118,11 @@ static struct entry *int_to_bytes(struct store *s, int db, struct entry *e) {
 }
 
 char *string_edit(struct store *s, int db, struct entry **ep, size_t new_len) {
+    return string_edit_part(s, db, ep, new_len, 0, SIZE_MAX);
+}
+
+char *string_edit_part(struct store *s, int db, struct entry **ep, size_t new_len, size_t from,
+                       size_t n) {
     struct entry *e = *ep;
     must(entry_kind(e) == KIND_STRING, "the value is a string");
     store_before_change(s, db, e);
@@ -126,6 +132,8 @@ char *string_edit(struct store *s, int db, struct entry **ep, size_t new_len) {
     char *data;
     if (entry_form(e) == FORM_RAW) {
         struct raw *raw = raw_with_room(s, e, new_len);
+        string_keep(raw, from, n);
+        if (new_len > old_len) string_keep(raw, old_len, new_len - old_len);
         raw->len = new_len;
         data = raw->data;
     } else {
@@ -138,4 +146,8 @@ char *string_edit(struct store *s, int db, struct entry **ep, size_t new_len) {
     e->flags |= ENTRY_EDITED;
     *ep = e;
     return data;
+}
+
+void string_edit_here(struct entry *e, size_t from, size_t n) {
+    if (entry_form(e) == FORM_RAW) string_keep(entry_pointer(e), from, n);
 }

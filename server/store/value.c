@@ -50,8 +50,7 @@ const char *entry_encoding(const struct entry *e) {
     bug("an entry's form is known");
 }
 
-static void free_now_or_later(struct store *s, void *p, size_t size) {
-    s->memory -= mem_class(size);
+void store_give_back(struct store *s, void *p, size_t size) {
     if (size >= RECLAIM_BYTES && s->settings.reclaim)
         s->settings.reclaim(s->settings.reclaim_arg, p, free);
     else
@@ -62,7 +61,8 @@ void value_free(struct store *s, struct entry *e) {
     if (s->walk.running && walk_takes(s, e)) return;
     if (entry_form(e) == FORM_RAW) {
         struct raw *raw = entry_pointer(e);
-        free_now_or_later(s, raw, raw_size(raw->cap));
+        s->memory -= mem_class(raw_size(raw->cap));
+        store_give_back(s, raw, raw_size(raw->cap));
     } else if (collection(e)) {
         collection(e)->free(s, e);
     }

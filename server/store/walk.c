@@ -14,7 +14,10 @@
 #include "server/store/walk_inside.h"
 
 static const struct walk_kind *walk_kind_of(const struct entry *e) {
-    static const struct walk_kind *const kinds[KIND_COUNT] = {NULL};
+    static const struct walk_kind *const kinds[KIND_COUNT] = {
+        [KIND_STRING] = &string_walk,
+        [KIND_LIST] = &list_walk,
+    };
     return kinds[entry_kind(e)];
 }
 
@@ -123,7 +126,7 @@ static void value_end(struct store *s, struct value_walk *v) {
 }
 
 static void value_step(struct store *s, struct value_walk *v) {
-    bool no_use = s->walk.sweeping && !v->space;
+    bool no_use = s->walk.sweeping && !v->space && !v->of->keeps;
     walk_spend(s, 1);
     if (no_use || !v->of->step(s, v)) value_end(s, v);
 }

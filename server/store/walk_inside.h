@@ -56,9 +56,14 @@ struct walk_kind {
     void (*free)(struct store *s, struct value_walk *v);
     /* For the verifier: bytes kept beside the object and counted in s->memory; with_object: and the object's (not `kept`'s). */
     size_t (*memory)(const struct value_walk *v, bool with_object);
+    bool
+        keeps; /* a silent walk takes steps of orphans too: what is kept of them is given back in these */
 };
 
-extern const struct walk_kind hash_walk, set_walk, zset_walk;
+/* Longer bytes come in pieces. */
+enum { WALK_PIECE_BYTES = 64 << 10 };
+
+extern const struct walk_kind hash_walk, set_walk, zset_walk, string_walk, list_walk, xstream_walk;
 
 /* Gives an item to the walker. From step it takes from what the step may do. */
 void walk_hand_out(struct store *s, struct value_walk *v, const struct walk_item *i, bool early);

@@ -1,0 +1,3 @@
+/* A stream under a walk: see stream_inside.h. */
+#include "server/store/stream_inside.h"
+#include "server/store/walk_inside.h"
