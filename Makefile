@@ -44,28 +44,29 @@ HOT := $(addprefix server/, \
 # build/deps/musl/NAME and build/deps/host/NAME are links to finished builds in the cache:
 # static archives in lib/, headers in include/, programs in bin/.
 
-MUSL_LIBS := libev bearssl lua jemalloc
-HOST_LIBS := libev bearssl lua
+MUSL_LIBS := libev bearssl lua jemalloc zstd
+HOST_LIBS := libev bearssl lua zstd
 
 LIBEV_A := build/deps/musl/libev/lib/libev.a
 LIBBEARSSL_A := build/deps/musl/bearssl/lib/libbearssl.a
 LIBLUA_A := build/deps/musl/lua/lib/liblua.a
 LIBJEMALLOC_A := build/deps/musl/jemalloc/lib/libjemalloc.a
+LIBZSTD_A := build/deps/musl/zstd/lib/libzstd.a
 
-MUSL_A := $(LIBEV_A) $(LIBBEARSSL_A) $(LIBLUA_A) $(LIBJEMALLOC_A)
+MUSL_A := $(LIBEV_A) $(LIBBEARSSL_A) $(LIBLUA_A) $(LIBJEMALLOC_A) $(LIBZSTD_A)
 MUSL_INC := $(MUSL_LIBS:%=-isystem build/deps/musl/%/include)
 HOST_A := \
 	build/deps/host/libev/lib/libev.a \
 	build/deps/host/bearssl/lib/libbearssl.a \
-	build/deps/host/lua/lib/liblua.a
+	build/deps/host/lua/lib/liblua.a \
+	build/deps/host/zstd/lib/libzstd.a
 HOST_INC := $(HOST_LIBS:%=-isystem build/deps/host/%/include)
 
 # For image/image.mk: depend on these stamps, and take the programs from build/deps.
-PROGRAMS := dropbear e2fsprogs zstd chrony smartmontools
+PROGRAMS := dropbear e2fsprogs chrony smartmontools
 PROGRAMS_READY := $(PROGRAMS:%=build/stamp/musl-%)
 DROPBEAR := build/deps/musl/dropbear/bin/dropbearmulti
 E2FSPROGS := build/deps/musl/e2fsprogs/sbin
-ZSTD := build/deps/musl/zstd/bin/zstd
 CHRONY := build/deps/musl/chrony
 SMARTCTL := build/deps/musl/smartmontools/sbin/smartctl
 GRUB_READY := build/stamp/debs-grub

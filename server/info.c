@@ -77,6 +77,19 @@ static void section_clients(struct buf *out) {
                tracking_count, blocked_timed_count());
 }
 
+/* The snapshot that runs: what stands aside (changed before its turn) is in memory or in a file. */
+static void info_walks(struct buf *out, const struct persist_walk_status *w) {
+    buf_printf(
+        out,
+        "duet_walk_running:%s\r\nduet_walks_waiting:%zu\r\nduet_walk_time_ms:%llu\r\nduet_walk_"
+        "bytes:%llu\r\n"
+        "duet_walk_values_aside:%zu\r\nduet_walk_aside_memory:%zu\r\nduet_walk_aside_file:%llu\r\n"
+        "duet_walk_spilled_bytes:%llu\r\nduet_walk_longest_step_us:%llu\r\n",
+        w->running ? persist_walk_kind_name(w->kind) : "none", w->waiting, (ull)w->took_ms,
+        (ull)w->bytes, w->values_aside, w->aside_memory, (ull)w->aside_file,
+        (ull)w->aside_file_total, (ull)w->longest_step_us);
+}
+
 static void section_persistence(struct buf *out) {
     struct persist_status s;
     persist_status(server.persist, &s);
@@ -86,24 +99,25 @@ static void section_persistence(struct buf *out) {
                "current_save_keys_processed:%lld\r\ncurrent_save_keys_total:%lld\r\n"
                "rdb_changes_since_last_save:%llu\r\nrdb_bgsave_in_progress:%d\r\n"
                "rdb_last_save_time:%lld\r\nrdb_last_bgsave_status:%s\r\n"
-               "rdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:-1\r\n"
+               "rdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:%lld\r\n"
                "rdb_saves:%llu\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"
                "rdb_last_load_keys_loaded:%llu\r\n",
-               s.loading || server.loading, (long long)s.walk_keys_done,
-               (long long)s.walk_keys_total, (ull)s.changes_since_save, s.saving,
+               s.loading || server.loading, (long long)s.walk.keys_done,
+               (long long)s.walk.keys_total, (ull)s.changes_since_save, s.saving,
                (long long)s.last_save_s, s.last_save_ok ? "ok" : "err",
-               (long long)s.last_save_took_s, (ull)s.saves,
+               (long long)s.last_save_took_s, (long long)s.save_runs_s, (ull)s.saves,
                server.loading ? 0ULL : (ull)persist_loaded(server.persist)->keys);
     buf_printf(
         out,
         "aof_enabled:%d\r\naof_rewrite_in_progress:%d\r\naof_rewrite_scheduled:%d\r\n"
-        "aof_last_rewrite_time_sec:%lld\r\naof_current_rewrite_time_sec:-1\r\n"
+        "aof_last_rewrite_time_sec:%lld\r\naof_current_rewrite_time_sec:%lld\r\n"
         "aof_last_bgrewrite_status:%s\r\naof_rewrites:%llu\r\n"
         "aof_rewrites_consecutive_failures:0\r\naof_last_write_status:%s\r\n"
         "aof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n",
         s.log_on, s.rewriting, s.rewrite_scheduled || server_rewrite_wanted(),
-        (long long)s.last_rewrite_took_s, s.last_rewrite_ok ? "ok" : "err", (ull)s.rewrites,
-        s.failed || s.stuck ? "err" : "ok");
+        (long long)s.last_rewrite_took_s, (long long)s.rewrite_runs_s,
+        s.last_rewrite_ok ? "ok" : "err", (ull)s.rewrites, s.failed || s.stuck ? "err" : "ok");
+    info_walks(out, &s.walk);
     if (!s.log_on) return;
     buf_printf(out,
                "aof_current_size:%llu\r\naof_base_size:%llu\r\naof_pending_rewrite:0\r\n"

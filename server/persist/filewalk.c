@@ -26,7 +26,7 @@ struct file_walk {
     size_t in_flight;
     uint64_t unsynced; /* the worker's */
     int error;         /* the first one; set on the loop's thread */
-    const char *reason;
+    char *reason;      /* NULL: none but the error's */
     bool (*begin)(struct persist *p, const struct persist_pos *pos);
     void (*done)(struct persist *p, int error, const char *reason);
 };
@@ -41,6 +41,7 @@ static void file_walk_free(struct file_walk *f) {
     if (f->fd >= 0) close(f->fd);
     free(f->path);
     free(f->tmp);
+    free(f->reason);
     free(f);
 }
 
@@ -122,19 +123,21 @@ static size_t sink_room(void *arg) {
 static void sink_end(void *arg, bool ok, const char *reason) {
     struct file_walk *f = arg;
     f->walk = NULL;
-    f->reason = reason;
+    f->reason = reason ? xstrdup(reason) : NULL;
     if (!ok && !f->error) f->error = ECANCELED;
     worker_post(f->p->bulk_worker, close_work, close_done, f);
 }
 
-struct file_walk *file_walk_start(struct persist *p, const char *path,
+struct file_walk *file_walk_start(struct persist *p, const char *path, enum persist_walk_kind kind,
+                                  int rdb_version,
                                   bool (*begin)(struct persist *p, const struct persist_pos *pos),
                                   void (*done)(struct persist *p, int error, const char *reason)) {
     struct file_walk *f = xcalloc(1, sizeof *f);
     *f = (struct file_walk){.p = p, .fd = -1, .begin = begin, .done = done};
     f->path = xstrdup(path);
     f->tmp = xasprintf("%s.tmp", path);
-    struct persist_sink sink = {f, sink_begin, sink_bytes, sink_room, sink_end, false};
+    struct persist_sink sink = {f,        sink_begin, sink_bytes, sink_room,
+                                sink_end, false,      kind,       rdb_version};
     f->walk = persist_walk_start(p, &sink);
     return f;
 }

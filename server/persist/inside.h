@@ -12,6 +12,7 @@ struct loop_timer;
 struct loader;
 struct room;
 struct worker;
+struct backup;
 
 /* Fsyncs of the log (durable.c). One is under way at a time. */
 struct durable {
@@ -51,6 +52,8 @@ struct persist {
     struct persist_pos last_pos; /* when the source went away */
     struct worker *sync_worker;  /* fsyncs of the log: nothing slow stands before them */
     struct worker *bulk_worker;  /* snapshots' bytes, unlinks */
+    struct worker *aside_worker; /* backup sets, rollback: the log does not wait for it; or NULL */
+    struct backup *backup;       /* the last one */
     struct room *room;
     struct loop_timer *second; /* save points, growth */
     struct loop_timer *tick;   /* everysec */
@@ -71,6 +74,7 @@ struct persist {
 
     struct persist_walk *walks; /* in order; the first one runs */
     bool walks_full;            /* its sink has no room */
+    uint64_t walk_longest_us;   /* the longest step of any so far */
 
     struct file_walk *saving, *rewriting;
     bool committing; /* the rewrite's manifest is on its way */
@@ -113,18 +117,28 @@ void walks_close(struct persist *p);
 bool walks_tick(struct persist *p);
 /* Ends the walks whose sinks stand still while the loop does. */
 void walks_give_up_sockets(struct persist *p);
-void walks_progress(const struct persist *p, int64_t *done, int64_t *total);
+void walks_status(const struct persist *p, struct persist_walk_status *s);
+/* Whether a file of this RDB version can hold the first `limit` keys; false: why names one that it cannot. */
+bool walks_can_write(const struct persist *p, int version, size_t limit, char *why,
+                     size_t why_size);
 
 /* filewalk.c: a walk into a file */
 struct file_walk;
 /* Begins (or queues) a walk into path + ".tmp"; when all is written and fsynced done is called
  * on the loop's thread with 0, or an errno (the file is gone then). reason: a sentence, or NULL.
  * begin may be NULL; false gives up. */
-struct file_walk *file_walk_start(struct persist *p, const char *path,
+struct file_walk *file_walk_start(struct persist *p, const char *path, enum persist_walk_kind kind,
+                                  int rdb_version,
                                   bool (*begin)(struct persist *p, const struct persist_pos *pos),
                                   void (*done)(struct persist *p, int error, const char *reason));
 bool file_walk_running(const struct file_walk *f); /* else it is queued */
 void file_walk_cancel(struct file_walk *f);
+
+/* persist.c: makes the aside worker if it is not there yet */
+void persist_open_aside(struct persist *p);
+
+/* backup.c */
+void backup_close(struct persist *p);
 
 /* save.c */
 void save_second(struct persist *p);

@@ -12,9 +12,10 @@ enum { VERSION_BYTES = 2, CRC_BYTES = 8, FOOTER_BYTES = VERSION_BYTES + CRC_BYTE
 
 void persist_dump(struct buf *out, const struct entry *e) {
     size_t before = buf_len(out);
-    char type = (char)value_type(e), version[VERSION_BYTES] = {RDB_VERSION, 0};
+    struct value_style style = {RDB_VERSION, true};
+    char type = (char)value_type(e, RDB_VERSION), version[VERSION_BYTES] = {RDB_VERSION, 0};
     buf_add(out, &type, 1);
-    value_save_body(out, e, true);
+    value_save_body(out, e, &style);
     buf_add(out, version, sizeof version);
     uint64_t crc = crc64(0, buf_head(out) + before, buf_len(out) - before);
     buf_add(out, &crc, sizeof crc);

@@ -30,6 +30,7 @@ void persist_defaults(struct persist_options *o) {
                                   .fsync = PERSIST_FSYNC_EVERYSEC,
                                   .rdb_compression = true,
                                   .rdb_checksum = true,
+                                  .rdb_version = RDB_VERSION,
                                   .rewrite_percent = 100,
                                   .rewrite_min_bytes = 64ULL << 20,
                                   .keep_bytes = 64ULL << 20};
@@ -129,9 +130,15 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     return p;
 }
 
+void persist_open_aside(struct persist *p) {
+    if (!p->aside_worker) p->aside_worker = worker_new(p->loop);
+}
+
 void persist_close(struct persist *p) {
     if (!p) return;
+    backup_close(p);
     if (p->walk_timer) walks_close(p);
+    worker_free(p->aside_worker);
     worker_free(p->bulk_worker);
     worker_free(p->sync_worker);
     room_free(p->room);
@@ -340,6 +347,10 @@ void persist_set_rdb(struct persist *p, const char *dir, const char *name, bool 
     p->o.rdb_compression = compression;
 }
 
+void persist_set_rdb_version(struct persist *p, int version) {
+    p->o.rdb_version = version;
+}
+
 void persist_set_fsync(struct persist *p, enum persist_fsync f) {
     p->o.fsync = f;
     if (f != PERSIST_FSYNC_NO) durable_start(p);
@@ -402,5 +413,7 @@ void persist_status(const struct persist *p, struct persist_status *s) {
         snprintf(s->failure, sizeof s->failure, "%s", d->failure);
     else if (s->stuck)
         snprintf(s->failure, sizeof s->failure, "the disk is full: %s", strerror(ENOSPC));
-    walks_progress(p, &s->walk_keys_done, &s->walk_keys_total);
+    s->save_runs_s = s->saving ? clock_wall_ms() / 1000 - p->last_try_s : -1;
+    s->rewrite_runs_s = s->rewriting ? (int64_t)((clock_boot_ns() - p->rewrite_ns) / NS_PER_S) : -1;
+    walks_status(p, &s->walk);
 }

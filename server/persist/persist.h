@@ -67,6 +67,7 @@ struct persist_options {
     bool log_on;          /* appendonly */
     enum persist_fsync fsync;
     bool rdb_compression, rdb_checksum;
+    int rdb_version;            /* of dump.rdb: 10, 7 or 6 */
     unsigned rewrite_percent;   /* auto-aof-rewrite-percentage, 0: never by growth */
     uint64_t rewrite_min_bytes; /* auto-aof-rewrite-min-size */
     uint64_t keep_bytes; /* of increments older than the base, kept for slaves and for going back */
@@ -158,6 +159,12 @@ bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size
 /* BGREWRITEAOF. *scheduled: it waits for a snapshot that runs. */
 bool persist_rewrite(struct persist *p, bool *scheduled, char *err, size_t err_size);
 
+enum persist_walk_kind {
+    PERSIST_WALK_SAVE,
+    PERSIST_WALK_REWRITE,
+    PERSIST_WALK_SLAVE,
+    PERSIST_WALK_BACKUP
+};
 /* A walk whose bytes (a whole RDB file of the instant of the start) go to a sink. */
 struct persist_sink {
     void *arg;
@@ -171,6 +178,9 @@ struct persist_sink {
     void (*end)(void *arg, bool ok, const char *reason);
     /* It gets room only while the loop turns (a socket): a foreground SAVE gives such walks up. */
     bool needs_loop;
+    enum persist_walk_kind kind; /* for people */
+    int rdb_version; /* 0: the present one, which Redis 7.0 loads; 7: Redis 3.2's, 6: Redis 2.8's, which give up
+                        with a reason when there is a stream */
 };
 struct persist_walk;
 /* Queued behind a walk that runs. */
@@ -206,6 +216,9 @@ struct entry *persist_restore(struct store *s, int db, struct bytes key, struct 
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size);
 /* Where dump.rdb stands from now on (the log stays where it is), and whether its strings are compressed. */
 void persist_set_rdb(struct persist *p, const char *dir, const char *name, bool compression);
+/* In which version SAVE and BGSAVE write it: 10, or 7 (Redis 3.2) and 6 (Redis 2.8). The log's base is always of the
+ * present one. */
+void persist_set_rdb_version(struct persist *p, int version);
 void persist_set_fsync(struct persist *p, enum persist_fsync f);
 /* Fsync after every write as `always` does, whatever the policy says (durability disk). */
 void persist_set_eager(struct persist *p, bool on);
@@ -226,6 +239,22 @@ bool persist_replay(struct persist *p, char *err, size_t err_size);
 struct entry;
 size_t persist_value_bytes(const struct persist *p, const struct entry *e);
 
+/* "save", "rewrite", "slave", "backup". */
+const char *persist_walk_kind_name(enum persist_walk_kind kind);
+
+/* The walk at the head of the queue. */
+struct persist_walk_status {
+    bool running;                /* else it is about to begin, or there is none */
+    enum persist_walk_kind kind; /* of that walk, when running */
+    size_t waiting;              /* walks behind it */
+    int64_t keys_done, keys_total;
+    uint64_t took_ms, bytes; /* so far */
+    size_t values_aside;     /* big values that were changed before their turn, or have it */
+    size_t aside_memory;     /* bytes that wait in memory, and in a file */
+    uint64_t aside_file, aside_file_total; /* total: ever written there by this walk */
+    uint64_t longest_step_us;              /* of all walks since the start */
+};
+
 struct persist_status {
     bool loading;
     bool log_on;
@@ -244,7 +273,8 @@ struct persist_status {
     bool last_save_ok, last_rewrite_ok;
     int64_t last_save_s;                           /* LASTSAVE, wall seconds */
     int64_t last_save_took_s, last_rewrite_took_s; /* -1: none yet */
-    int64_t walk_keys_done, walk_keys_total;
+    int64_t save_runs_s, rewrite_runs_s;           /* for so long; -1: none does */
+    struct persist_walk_status walk;
     uint64_t changes_since_save;
     uint64_t log_bytes, log_base_bytes, kept_bytes;
     uint64_t cut_bytes; /* torn tail at the last start */

@@ -15,7 +15,8 @@ enum { BUDGET_US = 1000000, WORK_ENTRIES = 10000 };
 
 size_t persist_value_bytes(const struct persist *p, const struct entry *e) {
     struct buf whole = BUF_INIT, key = BUF_INIT;
-    value_save(&whole, e, p->o.rdb_compression);
+    struct value_style style = {RDB_VERSION, p->o.rdb_compression};
+    value_save(&whole, e, &style);
     rdb_put_key(&key, 0, entry_key(e), entry_expiry(e), p->o.rdb_compression);
     size_t n = buf_len(&whole) - buf_len(&key);
     buf_free(&whole);

@@ -213,7 +213,8 @@ bool persist_rewrite(struct persist *p, bool *scheduled, char *err, size_t err_s
     char *path = xasprintf("%s/base.new", p->log_dir);
     p->rewrite_ns = clock_boot_ns();
     *scheduled = p->walks != NULL;
-    p->rewriting = file_walk_start(p, path, rewrite_begins, rewrite_written);
+    p->rewriting =
+        file_walk_start(p, path, PERSIST_WALK_REWRITE, 0, rewrite_begins, rewrite_written);
     free(path);
     return true;
 }

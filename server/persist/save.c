@@ -47,7 +47,8 @@ bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size
         return false;
     }
     p->last_try_s = now_s();
-    p->saving = file_walk_start(p, p->rdb_path, saving_begins, saved);
+    p->saving =
+        file_walk_start(p, p->rdb_path, PERSIST_WALK_SAVE, p->o.rdb_version, saving_begins, saved);
     if (!foreground) return true;
     walks_give_up_sockets(p);
     while (p->saving) {

@@ -9,11 +9,30 @@
 /* Of a quicklist's piece: an element, a listpack. */
 enum { CONTAINER_PLAIN = 1, CONTAINER_PACKED = 2 };
 
+/* How values are written. Below RDB_VERSION they have the plain forms that every version reads (an integer set
+ * is the one packed form that they all have); streams have none there. */
+struct value_style {
+    int version; /* RDB_VERSION, RDB_VERSION_3_2 or RDB_VERSION_2_8 */
+    bool compress;
+};
+/* False: the version has no form for values of this kind. */
+static inline bool value_has_form(enum value_kind kind, int version) {
+    return kind != KIND_STREAM || version >= RDB_VERSION;
+}
+
+/* A sentence that says so of a key. */
+void value_no_form(enum value_kind kind, struct bytes key, int version, char *why, size_t why_size);
+
 /* Appends key, stamp and value. */
-void value_save(struct buf *out, const struct entry *e, bool compress);
+void value_save(struct buf *out, const struct entry *e, const struct value_style *style);
 /* The value alone, and what type it has in that form. */
-enum rdb_type value_type(const struct entry *e);
-void value_save_body(struct buf *out, const struct entry *e, bool compress);
+enum rdb_type value_type(const struct entry *e, int version);
+void value_save_body(struct buf *out, const struct entry *e, const struct value_style *style);
+
+/* A value that a walk hands out in items: its key, stamp and count, and then each of its items. */
+void value_save_begin(struct buf *out, const struct walked *v, const struct value_style *style);
+void value_save_item(struct buf *out, const struct walked *v, const struct walk_item *i,
+                     const struct value_style *style);
 
 /* A key on its way from a reader into the store. */
 struct value_load {

@@ -1,17 +1,22 @@
 /* Snapshots: the store's walk turned into the bytes of an RDB file for a sink, in steps between
  * commands. Walks queue; the first one runs. The step's length follows the load: about as long
  * as what ran since the last one, at most STEP_MAX_US, so that a walk takes half of a busy
- * executor and all of an idle one. */
+ * executor and all of an idle one.
+ *
+ * Bytes go from walk_out's `ready` to the sink, or, while that has no room, to the end of a queue
+ * that stands aside (spill.h): changed keys come then too. What stands aside is bounded; a walk that
+ * needs more is given up with a reason. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
-#include "server/persist/value.h"
+#include "server/persist/walk_out.h"
 #include "server/proto/crc64.h"
 #include "server/store/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,9 +24,13 @@ enum {
     STEP_MIN_US = 100,
     STEP_MAX_US = 1000,
     FLUSH_BYTES = 128 * 1024,
-    ENTRIES_A_LOOK = 32,
-    PAUSED_MS = 1
+    ITEMS_A_LOOK = 32,
+    LOOKED_AT_A_STEP = 64,
+    PAUSED_MS = 1,
+    ASIDE_MEMORY_BYTES = 4 << 20
 };
+#define ASIDE_FILE_BYTES        (4ULL << 30) /* of a walk into a file */
+#define ASIDE_FILE_SOCKET_BYTES (1ULL << 30) /* of one that another machine takes */
 
 struct persist_walk {
     struct persist_walk *next;
@@ -29,118 +38,242 @@ struct persist_walk {
     struct persist_sink sink;
     bool running;
     bool walked; /* the store's walk is complete */
-    struct buf out;
-    uint64_t crc;
-    int db;               /* selected in the file, -1: none yet */
-    uint64_t dbs_seen[4]; /* RESIZEDB was written; databases above 255 go without it */
-    int64_t done, total;
-    uint64_t last_ns;
+    struct walk_out out;
+    struct spill_pool *pool;
+    struct spill behind; /* bytes before those in out.ready, for a sink that had no room */
+    size_t room;         /* what the sink has still room for, as it said last */
+    uint64_t crc, bytes;
+    int64_t total;
+    uint64_t begun_ns, last_ns;
+    /* An old version has no form for some kinds: all keys are looked at before it begins. */
+    int look_db;
+    uint64_t look_at;
 };
 
-static void select_db(struct persist_walk *w, int db) {
-    w->db = db;
-    rdb_put_select(&w->out, (uint64_t)db);
-    if (db >= 256 || (w->dbs_seen[db / 64] >> (db % 64) & 1)) return;
-    w->dbs_seen[db / 64] |= 1ULL << (db % 64);
-    rdb_put_resize(&w->out, store_walk_count(w->p->store, db),
-                   store_walk_expiring_count(w->p->store, db));
+/* ---- Bytes to the sink ----------------------------------------------------------------------- */
+
+static void deliver(struct persist_walk *w, struct buf *bytes) {
+    size_t n = buf_len(bytes);
+    if (w->p->o.rdb_checksum) w->crc = crc64(w->crc, buf_head(bytes), n);
+    w->sink.bytes(w->sink.arg, buf_head(bytes), n);
+    w->bytes += n;
+    w->room = n < w->room ? w->room - n : 0;
+    buf_clear(bytes);
 }
 
+/* Takes what is ready away. The sink is not asked for room: this may be in the middle of a command,
+ * and the sink may give the walk up when it is asked. */
 static void flush(struct persist_walk *w) {
-    size_t n = buf_len(&w->out);
-    if (n == 0) return;
-    if (w->p->o.rdb_checksum) w->crc = crc64(w->crc, buf_head(&w->out), n);
-    w->sink.bytes(w->sink.arg, buf_head(&w->out), n);
-    buf_clear(&w->out);
+    struct buf *ready = &w->out.ready;
+    if (buf_len(ready) == 0) return;
+    if (w->room && spill_empty(&w->behind)) {
+        deliver(w, ready);
+        return;
+    }
+    spill_add(&w->behind, buf_head(ready), buf_len(ready));
+    buf_clear(ready);
+    buf_trim(ready, 8 * FLUSH_BYTES);
 }
 
-static void walk_entry(void *arg, int db, const struct entry *e, bool before_change) {
-    (void)before_change;
-    struct persist_walk *w = arg;
-    if (db != w->db) select_db(w, db);
-    value_save(&w->out, e, w->p->o.rdb_compression);
-    w->done++;
-    /* Entries of many megabytes go on at once; the others are gathered. */
-    if (buf_len(&w->out) >= 8 * FLUSH_BYTES) flush(w);
+static void long_ready(void *arg) {
+    flush(arg);
+}
+
+/* What stands behind goes to the sink while that has room. */
+static void catch_up(struct persist_walk *w) {
+    struct buf piece = BUF_INIT;
+    while (w->room && !spill_empty(&w->behind) && spill_take(&w->behind, &piece))
+        deliver(w, &piece);
+    buf_free(&piece);
+}
+
+/* ---- Begin and end --------------------------------------------------------------------------- */
+
+static const char *redis_version(int version) {
+    return version == RDB_VERSION ? "7.0.15" : "3.2.12";
 }
 
 static void put_head(struct persist_walk *w, const struct persist_pos *pos) {
-    rdb_put_magic(&w->out);
-    rdb_put_aux(&w->out, "redis-ver", "7.0.15");
-    rdb_put_aux_u64(&w->out, "redis-bits", 64);
-    rdb_put_aux_u64(&w->out, "ctime", (uint64_t)(clock_wall_ms() / 1000));
-    rdb_put_aux_u64(&w->out, "used-mem", store_memory(w->p->store));
+    struct buf *out = &w->out.ready;
+    int version = w->out.style.version;
+    rdb_put_magic(out, version);
+    if (version < RDB_VERSION_3_2) return; /* knows no such fields */
+    rdb_put_aux(out, "redis-ver", redis_version(version));
+    rdb_put_aux_u64(out, "redis-bits", 64);
+    rdb_put_aux_u64(out, "ctime", (uint64_t)(clock_wall_ms() / 1000));
+    rdb_put_aux_u64(out, "used-mem", store_memory(w->p->store));
     if (pos->id[0]) {
-        rdb_put_aux_u64(&w->out, "repl-stream-db", (uint64_t)(pos->db < 0 ? 0 : pos->db));
-        rdb_put_aux(&w->out, "repl-id", pos->id);
-        rdb_put_aux_u64(&w->out, "repl-offset", pos->offset);
+        rdb_put_aux_u64(out, "repl-stream-db", (uint64_t)(pos->db < 0 ? 0 : pos->db));
+        rdb_put_aux(out, "repl-id", pos->id);
+        rdb_put_aux_u64(out, "repl-offset", pos->offset);
     }
-    rdb_put_aux_u64(&w->out, "aof-base", 0);
+    rdb_put_aux_u64(out, "aof-base", 0);
 }
 
-static bool walk_begin(struct persist_walk *w) {
-    struct persist *p = w->p;
-    struct persist_pos pos = {.db = -1};
-    const struct store_walker walker = {.arg = w, .entry = walk_entry};
-    if (!store_walk_start(p->store, &walker)) return false;
-    if (p->pos_now) p->pos_now(p->pos_arg, &pos);
-    w->running = true;
-    w->db = -1;
-    for (int db = 0; db < store_databases(p->store); db++)
-        w->total += (int64_t)store_walk_count(p->store, db);
-    put_head(w, &pos);
-    w->sink.begin(w->sink.arg, &pos);
-    return true;
+/* How many keys each database has, before any of them. */
+static void put_sizes(struct persist_walk *w) {
+    struct store *s = w->p->store;
+    for (int db = 0; db < store_databases(s); db++) {
+        size_t n = store_walk_count(s, db);
+        w->total += (int64_t)n;
+        if (!n || w->out.style.version < RDB_VERSION_3_2) continue;
+        w->out.db = db;
+        rdb_put_select(&w->out.ready, (uint64_t)db);
+        rdb_put_resize(&w->out.ready, n, store_walk_expiring_count(s, db));
+    }
 }
 
 static void unlink_walk(struct persist_walk *w) {
     struct persist_walk **at = &w->p->walks;
     while (*at != w) at = &(*at)->next;
     *at = w->next;
-    buf_free(&w->out);
+    walk_out_close(&w->out);
+    spill_free(&w->behind);
+    spill_pool_free(w->pool);
     free(w);
+}
+
+void persist_walk_cancel(struct persist_walk *w) {
+    if (w->running && !w->walked) store_walk_abort(w->p->store);
+    unlink_walk(w);
+}
+
+static void give_up(struct persist_walk *w, const char *why) {
+    struct persist_sink sink = w->sink;
+    char reason[300];
+    snprintf(reason, sizeof reason, "%s", why);
+    persist_walk_cancel(w);
+    sink.end(sink.arg, false, reason);
+}
+
+static bool walk_begin(struct persist_walk *w) {
+    struct persist *p = w->p;
+    struct persist_pos pos = {.db = -1};
+    struct store_walker walker = walk_out_walker(&w->out);
+    if (!store_walk_start(p->store, &walker)) return false;
+    if (p->pos_now) p->pos_now(p->pos_arg, &pos);
+    w->running = true;
+    w->begun_ns = clock_boot_ns();
+    put_head(w, &pos);
+    put_sizes(w);
+    w->sink.begin(w->sink.arg, &pos);
+    return true;
 }
 
 static void walk_end(struct persist_walk *w) {
     struct persist_sink sink = w->sink;
-    rdb_put_eof(&w->out);
-    if (w->p->o.rdb_checksum) w->crc = crc64(w->crc, buf_head(&w->out), buf_len(&w->out));
-    rdb_put_checksum(&w->out, w->p->o.rdb_checksum ? w->crc : 0);
-    sink.bytes(sink.arg, buf_head(&w->out), buf_len(&w->out));
+    struct buf *out = &w->out.ready;
+    bool sum = w->p->o.rdb_checksum;
+    rdb_put_eof(out);
+    if (sum) w->crc = crc64(w->crc, buf_head(out), buf_len(out));
+    rdb_put_checksum(out, sum ? w->crc : 0);
+    sink.bytes(sink.arg, buf_head(out), buf_len(out));
     unlink_walk(w);
     sink.end(sink.arg, true, NULL);
 }
 
-static void walk_work(struct persist_walk *w, uint64_t budget_ns) {
-    uint64_t end = clock_boot_ns() + budget_ns;
+/* ---- What an old version cannot hold --------------------------------------------------------- */
+
+struct look {
+    int version;
+    char *why;
+    size_t why_size;
+    size_t seen;
+    bool found;
+};
+
+static void look_at(void *arg, struct entry *e) {
+    struct look *l = arg;
+    l->seen++;
+    if (l->found || value_has_form(entry_kind(e), l->version)) return;
+    l->found = true;
+    value_no_form(entry_kind(e), entry_key(e), l->version, l->why, l->why_size);
+}
+
+/* Goes on at *db and *at, until `limit` keys were looked at or all; db is store_databases then. */
+static bool look_on(struct store *s, int version, int *db, uint64_t *at, size_t limit, char *why,
+                    size_t why_size) {
+    struct look l = {version, why, why_size, 0, false};
+    if (value_has_form(KIND_STREAM, version)) *db = store_databases(s);
+    while (*db < store_databases(s) && l.seen < limit && !l.found) {
+        *at = store_scan(s, *db, *at, look_at, &l);
+        l.seen++;
+        if (*at == 0) ++*db;
+    }
+    return !l.found;
+}
+
+bool walks_can_write(const struct persist *p, int version, size_t limit, char *why,
+                     size_t why_size) {
+    int db = 0;
+    uint64_t at = 0;
+    return look_on(p->store, version, &db, &at, limit, why, why_size);
+}
+
+/* ---- Steps ----------------------------------------------------------------------------------- */
+
+/* Until the time is over, or the sink has no room. */
+static void walk_work(struct persist_walk *w, uint64_t end_ns) {
     do {
-        w->walked = !store_walk_step(w->p->store, ENTRIES_A_LOOK);
-        if (buf_len(&w->out) >= FLUSH_BYTES) {
-            flush(w);
-            if (w->sink.room(w->sink.arg) == 0) break;
+        if (!walk_out_settled(&w->out))
+            walk_out_settle(&w->out);
+        else if (!w->walked)
+            w->walked = !store_walk_step(w->p->store, ITEMS_A_LOOK);
+        else
+            break;
+        if (buf_len(&w->out.ready) >= FLUSH_BYTES) flush(w);
+    } while (w->room && !walk_out_failure(&w->out) && clock_boot_ns() < end_ns);
+}
+
+static bool walk_is_out(const struct persist_walk *w) {
+    return w->walked && walk_out_settled(&w->out) && spill_empty(&w->behind);
+}
+
+/* False: it has not begun, and cannot yet. */
+static bool get_going(struct persist_walk *w, uint64_t end_ns) {
+    char why[300];
+    struct store *s = w->p->store;
+    while (w->look_db < store_databases(s)) {
+        if (!look_on(s, w->out.style.version, &w->look_db, &w->look_at, LOOKED_AT_A_STEP, why,
+                     sizeof why)) {
+            give_up(w, why);
+            return false;
         }
-    } while (!w->walked && clock_boot_ns() < end);
+        if (clock_boot_ns() >= end_ns) return false;
+    }
+    return walk_begin(w);
+}
+
+static void walk_step(struct persist_walk *w, uint64_t end_ns) {
+    struct persist *p = w->p;
+    if (!w->running && !get_going(w, end_ns)) return;
+    if (p->walks != w) return; /* the sink gave it up */
+    w->room = w->sink.room(w->sink.arg);
+    if (p->walks != w) return;
+    catch_up(w);
+    if (w->room) walk_work(w, end_ns);
+    const char *why = walk_out_failure(&w->out);
+    if (why)
+        give_up(w, why);
+    else if (walk_is_out(w))
+        walk_end(w);
+    else
+        flush(w);
+    if (p->walks != w) return;
+    p->walks_full = w->room == 0;
+    w->last_ns = clock_boot_ns();
 }
 
 bool walks_tick(struct persist *p) {
     struct persist_walk *w = p->walks;
     if (!w) return false;
-    if (!w->running && !walk_begin(w)) return true;
-    if (p->walks != w) return true; /* the sink gave it up */
     uint64_t now = clock_boot_ns(), busy_us = (now - w->last_ns) / 1000;
     uint64_t budget_us = busy_us < STEP_MIN_US   ? STEP_MIN_US
                          : busy_us > STEP_MAX_US ? STEP_MAX_US
                                                  : busy_us;
-    p->walks_full = w->sink.room(w->sink.arg) == 0;
-    if (p->walks != w) return true;
-    if (!p->walks_full) walk_work(w, budget_us * 1000);
-    if (p->walks != w) return true;
-    if (w->walked)
-        walk_end(w);
-    else {
-        flush(w); /* keys that changed while the sink had no room must not pile up here */
-        if (p->walks == w) w->last_ns = clock_boot_ns();
-    }
+    walk_step(w, now + budget_us * 1000);
+    uint64_t took_us = (clock_boot_ns() - now) / 1000;
+    if (took_us > p->walk_longest_us) p->walk_longest_us = took_us;
     return true;
 }
 
@@ -148,9 +281,12 @@ static void tick(struct loop *l, void *arg) {
     (void)l;
     struct persist *p = arg;
     if (!walks_tick(p)) return;
-    bool paused = p->walks && (!p->walks->running || p->walks_full);
+    bool paused = p->walks && p->walks_full;
+    if (p->walks && !p->walks->running) paused = p->walks->look_db == store_databases(p->store);
     if (p->walks) loop_timer_start(p->walk_timer, paused ? PAUSED_MS * NS_PER_MS : 0, 0);
 }
+
+/* ---- The queue ------------------------------------------------------------------------------- */
 
 void walks_open(struct persist *p) {
     p->walk_timer = loop_timer_new(p->loop, tick, p);
@@ -164,32 +300,52 @@ void walks_close(struct persist *p) {
 
 struct persist_walk *persist_walk_start(struct persist *p, const struct persist_sink *sink) {
     struct persist_walk *w = xcalloc(1, sizeof *w), **at = &p->walks;
+    struct value_style style = {sink->rdb_version ? sink->rdb_version : RDB_VERSION,
+                                p->o.rdb_compression};
     w->p = p;
     w->sink = *sink;
     w->last_ns = clock_boot_ns();
+    w->pool = spill_pool_new(p->dir, ASIDE_MEMORY_BYTES,
+                             sink->needs_loop ? ASIDE_FILE_SOCKET_BYTES : ASIDE_FILE_BYTES);
+    spill_init(&w->behind, w->pool);
+    walk_out_open(&w->out, &style, w->pool);
+    w->out.long_ready = long_ready;
+    w->out.arg = w;
     while (*at) at = &(*at)->next;
     *at = w;
     if (!loop_timer_active(p->walk_timer)) loop_timer_start(p->walk_timer, 0, 0);
     return w;
 }
 
-void persist_walk_cancel(struct persist_walk *w) {
-    if (w->running && !w->walked) store_walk_abort(w->p->store);
-    unlink_walk(w);
-}
-
 void walks_give_up_sockets(struct persist *p) {
     for (struct persist_walk *w = p->walks, *next; w; w = next) {
-        struct persist_sink sink = w->sink;
         next = w->next;
-        if (!sink.needs_loop) continue;
-        persist_walk_cancel(w);
-        sink.end(sink.arg, false, "a SAVE came between");
+        if (w->sink.needs_loop) give_up(w, "a SAVE came between");
     }
 }
 
-void walks_progress(const struct persist *p, int64_t *done, int64_t *total) {
+const char *persist_walk_kind_name(enum persist_walk_kind kind) {
+    static const char *const names[] = {[PERSIST_WALK_SAVE] = "save",
+                                        [PERSIST_WALK_REWRITE] = "rewrite",
+                                        [PERSIST_WALK_SLAVE] = "slave",
+                                        [PERSIST_WALK_BACKUP] = "backup"};
+    return names[kind];
+}
+
+void walks_status(const struct persist *p, struct persist_walk_status *s) {
     const struct persist_walk *w = p->walks;
-    *done = w && w->running ? w->done : 0;
-    *total = w && w->running ? w->total : 0;
+    *s = (struct persist_walk_status){.longest_step_us = p->walk_longest_us};
+    if (!w) return;
+    for (const struct persist_walk *other = w->next; other; other = other->next) s->waiting++;
+    s->kind = w->sink.kind;
+    s->running = w->running;
+    if (!w->running) return;
+    s->keys_done = (int64_t)w->out.keys;
+    s->keys_total = w->total;
+    s->took_ms = (clock_boot_ns() - w->begun_ns) / NS_PER_MS;
+    s->bytes = w->bytes;
+    s->values_aside = walk_out_values(&w->out);
+    s->aside_memory = spill_memory(w->pool) + buf_len(&w->out.ready);
+    s->aside_file = spill_file_bytes(w->pool);
+    s->aside_file_total = spill_written_bytes(w->pool);
 }

@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 enum {
-    RDB_VERSION = 10,     /* what is written: Redis 7.0's */
+    RDB_VERSION = 10,    /* what is written: Redis 7.0's */
+    RDB_VERSION_3_2 = 7, /* and on request */
+    RDB_VERSION_2_8 = 6,
     RDB_VERSION_MAX = 11, /* what is read: Redis 7.2's */
     RDB_MAGIC_BYTES = 9,
     RDB_CHECKSUM_BYTES = 8
@@ -46,7 +48,7 @@ enum rdb_type {
 const char *rdb_type_name(int type);
 
 /* ---- Writing: each appends to out. The checksum is the caller's: crc64 over all before it. */
-void rdb_put_magic(struct buf *out);
+void rdb_put_magic(struct buf *out, int version);
 void rdb_put_aux(struct buf *out, const char *key, const char *value);
 void rdb_put_aux_u64(struct buf *out, const char *key, uint64_t value);
 void rdb_put_select(struct buf *out, uint64_t db);
@@ -62,6 +64,7 @@ void rdb_put_ms(struct buf *out, int64_t ms); /* a time in 8 bytes */
 /* An id of streams in 16 bytes; written plainly it stands for itself, as a string it has a length before it. */
 void rdb_put_id(struct buf *out, uint64_t ms, uint64_t seq);
 void rdb_put_double(struct buf *out, double v); /* RDB_ZSET_2's binary form */
+void rdb_put_score(struct buf *out, double v);  /* RDB_ZSET's text */
 void rdb_put_eof(struct buf *out);              /* the opcode; the checksum follows */
 void rdb_put_checksum(struct buf *out, uint64_t crc);
 

@@ -14,6 +14,9 @@ enum {
     RDB_ENC_LZF = 3
 };
 
+/* In place of a text score's length. */
+enum { RDB_SCORE_NAN = 253, RDB_SCORE_INF = 254, RDB_SCORE_MINUS_INF = 255 };
+
 enum {
     RDB_OP_FUNCTION_2 = 245,
     RDB_OP_FUNCTION = 246,

@@ -1,5 +1,6 @@
 #include "server/proto/rdb.h"
 
+#include "server/base/decimal.h"
 #include "server/base/num.h"
 #include "server/proto/lzf.h"
 #include "server/proto/rdb_codes.h"
@@ -12,8 +13,8 @@ static void put_byte(struct buf *out, unsigned v) {
     buf_add(out, &c, 1);
 }
 
-void rdb_put_magic(struct buf *out) {
-    buf_printf(out, "REDIS%04d", RDB_VERSION);
+void rdb_put_magic(struct buf *out, int version) {
+    buf_printf(out, "REDIS%04d", version);
 }
 
 void rdb_put_len(struct buf *out, uint64_t n) {
@@ -124,6 +125,17 @@ void rdb_put_id(struct buf *out, uint64_t ms, uint64_t seq) {
 
 void rdb_put_double(struct buf *out, double v) {
     buf_add(out, &v, sizeof v);
+}
+
+void rdb_put_score(struct buf *out, double v) {
+    if (v - v != 0) { /* infinite; no score is no number */
+        put_byte(out, v > 0 ? RDB_SCORE_INF : RDB_SCORE_MINUS_INF);
+        return;
+    }
+    char *room = buf_room(out, 1 + DECIMAL_CHARS);
+    size_t n = decimal_format(room + 1, v);
+    room[0] = (char)n;
+    buf_added(out, 1 + n);
 }
 
 void rdb_put_eof(struct buf *out) {

@@ -30,6 +30,7 @@ LIBRARIES = [
     (r"ev\.h|ev\+\+\.h", r"server/base/loop", "base/loop alone knows libev"),
     (r"bearssl.*\.h", r"server/base/(tls|hmac|rand)", "base/tls, base/hmac and base/rand alone know BearSSL"),
     (r"jemalloc/.*", r"server/base/alloc", "base/alloc alone knows the allocator"),
+    (r"zstd\.h|zstd_errors\.h", r"server/base/zframe", "base/zframe alone knows zstd"),
     (r"lua\.h|luaconf\.h|lualib\.h|lauxlib\.h", r"server/script/", "server/script alone knows Lua"),
 ]
 

@@ -1,5 +1,5 @@
 /* link: server/proto/rdb_write.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
-   server/base/num.c server/base/log.c server/base/clock.c */
+   server/base/num.c server/base/decimal.c server/base/log.c server/base/clock.c */
 /* RDB bytes: what is written reads back in any pieces; what is damaged is found; files of real
  * versions read. */
 #include "server/proto/crc64.h"
@@ -10,7 +10,7 @@ static struct buf sample(void) {
     struct buf b = BUF_INIT;
     char big[400];
     memset(big, 'x', sizeof big);
-    rdb_put_magic(&b);
+    rdb_put_magic(&b, RDB_VERSION);
     rdb_put_aux(&b, "redis-ver", "7.0.15");
     rdb_put_aux_u64(&b, "ctime", 1700000000);
     rdb_put_select(&b, 0);
