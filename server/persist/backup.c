@@ -275,7 +275,8 @@ bool backup_start(struct persist *p, const struct backup_set *what, const char *
     b->set = *what;
     b->dir = xstrdup(dir);
     b->partial = xasprintf("%s" BACKUP_PARTIAL, dir);
-    struct persist_sink sink = {b, sink_begin, sink_bytes, sink_room, sink_end, false};
+    struct persist_sink sink = {b,        sink_begin, sink_bytes,          sink_room,
+                                sink_end, false,      PERSIST_WALK_BACKUP, 0};
     b->walk = persist_walk_start(p, &sink);
     return true;
 }
@@ -304,7 +305,9 @@ void backup_status(const struct persist *p, struct backup_status *s) {
     s->dir = b->dir;
     s->reason = b->state == BACKUP_FAILED ? b->reason : "";
     s->keys_total = b->keys_total;
-    int64_t done = 0, total = 0;
-    if (b->walk && b->walk == p->walks) walks_progress(p, &done, &total);
-    s->keys_done = b->walk ? (uint64_t)done : b->state == BACKUP_FAILED ? 0 : b->keys_total;
+    struct persist_walk_status walk = {0};
+    if (b->walk && b->walk == p->walks) walks_status(p, &walk);
+    s->keys_done = b->walk                     ? (uint64_t)walk.keys_done
+                   : b->state == BACKUP_FAILED ? 0
+                                               : b->keys_total;
 }
