@@ -249,6 +249,8 @@ static const struct verb verbs[] = {
     {"resume", "", 0, 0, "a suspended master serves again; asks for a typed confirmation",
      run_resume, false},
     {"unbench", "", 0, 0, "a node benched after a crash loop may serve again", run_unbench, true},
+    {"backup", "now|list|show|...", 1, 4, "backup sets; `hactl help backup` lists its verbs",
+     cli_backup, true},
     {"version", "", 0, 0, "the version of this program", run_version, true},
     {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
@@ -288,6 +290,7 @@ static int run_help(struct cli *c) {
         return CLI_USAGE;
     }
     printf("usage: hactl %s %s\n\n%s\n", v->name, v->args, v->help);
+    if (v->run == cli_backup) cli_backup_help();
     return CLI_OK;
 }
 
@@ -311,6 +314,14 @@ static const struct option {
     {"--root", offsetof(struct cli, root), true},
     {"--confirm", offsetof(struct cli, confirm), true},
     {"--timeout", offsetof(struct cli, timeout), true},
+    {"--name", offsetof(struct cli, name), true},
+    {"--made-by", offsetof(struct cli, made_by), true},
+    {"--device", offsetof(struct cli, device), true},
+    {"--to", offsetof(struct cli, to), true},
+    {"--port", offsetof(struct cli, port), true},
+    {"--yes", offsetof(struct cli, yes), false},
+    {"--usb", offsetof(struct cli, usb), false},
+    {"--local", offsetof(struct cli, local), false},
 };
 
 static const struct option *option_named(const char *name) {

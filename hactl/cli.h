@@ -27,7 +27,9 @@ struct cli {
     bool peer;           /* run it on the other node */
     bool from_peer;      /* the other node asked for it, through the channel */
     const char *timeout; /* as written */
-    char **raw;          /* all words and options but --root and --peer: what crosses */
+    const char *name, *made_by, *device, *to, *port;
+    bool yes, usb, local; /* local: this node's alone */
+    char **raw;           /* all words and options but --root and --peer: what crosses */
     int raw_count;
 };
 
@@ -41,6 +43,10 @@ struct cli_answer {
  * on standard error. */
 int cli_ask(const struct cli *c, const char *request, long timeout_ms, struct cli_answer *out);
 void cli_answer_free(struct cli_answer *a);
+
+/* The verbs with files of their own. The words of `hactl VERB --help`. */
+int cli_backup(struct cli *c);
+void cli_backup_help(void);
 
 /* ---- the other node (cli_peer.c) ---- */
 

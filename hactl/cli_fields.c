@@ -60,6 +60,61 @@ void fields_free(struct fields *f) {
     memset(f, 0, sizeof *f);
 }
 
+/* ---- writing ---- */
+
+static void add(struct fields *f, const char *value, bool text, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+static void add(struct fields *f, const char *value, bool text, const char *fmt, va_list ap) {
+    char name[128];
+    vsnprintf(name, sizeof name, fmt, ap);
+    f->list = xrealloc(f->list, (f->count + 1) * sizeof *f->list);
+    f->list[f->count++] = (struct field){xstrdup(name), xstrdup(value), text};
+}
+
+void fields_add_text(struct fields *f, const char *value, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    add(f, value, true, fmt, ap);
+    va_end(ap);
+}
+
+void fields_add_number(struct fields *f, int64_t value, const char *fmt, ...) {
+    char digits[NUM_I64_CHARS];
+    va_list ap;
+    digits[num_format_i64(digits, value)] = 0;
+    va_start(ap, fmt);
+    add(f, digits, false, fmt, ap);
+    va_end(ap);
+}
+
+void fields_add_true(struct fields *f, bool value, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    add(f, value ? "true" : "false", false, fmt, ap);
+    va_end(ap);
+}
+
+static void quoted(struct buf *out, const char *v) {
+    buf_add_str(out, "\"");
+    for (; *v; v++) {
+        if (*v == '"' || *v == '\\') buf_add_str(out, "\\");
+        buf_add(out, (unsigned char)*v < ' ' ? " " : v, 1);
+    }
+    buf_add_str(out, "\"");
+}
+
+void fields_lines(const struct fields *f, struct buf *out) {
+    for (size_t i = 0; i < f->count; i++) {
+        const struct field *one = &f->list[i];
+        buf_printf(out, "%s ", one->name);
+        if (one->text)
+            quoted(out, one->value);
+        else
+            buf_add_str(out, one->value);
+        buf_add_str(out, "\n");
+    }
+}
+
 /* ---- looking up ---- */
 
 static const char *look_up(const struct fields *f, const char *fmt, va_list ap)

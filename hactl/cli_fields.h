@@ -31,6 +31,16 @@ int64_t fields_number(const struct fields *f, int64_t other, const char *fmt, ..
 bool fields_true(const struct fields *f, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Appends one; the name is put together as printf does. */
+void fields_add_text(struct fields *f, const char *value, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void fields_add_number(struct fields *f, int64_t value, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void fields_add_true(struct fields *f, bool value, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* As lines again, as fields_read takes them. */
+void fields_lines(const struct fields *f, struct buf *out);
+
 /* Names joined by dots become objects, numbers in them lists. Fields of one object must stand
  * together. */
 void fields_json(const struct fields *f, struct buf *out);

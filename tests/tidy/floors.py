@@ -7,7 +7,7 @@ FLOORS = [
     (r"server/base/", 0),
     (r"build/version\.h", 0),
     (r"server/proto/", 1),
-    (r"hactl/(heartbeat|channel\.)", 1),
+    (r"hactl/(heartbeat|channel\.|ustar|timetable)", 1),
     (r"server/store/", 2),
     (r"server/repl/(backlog|link_fsm)", 2),
     (r"hactl/ha_", 2),
