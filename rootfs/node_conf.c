@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hactl/backup_conf.h"
 #include "hactl/channel.h"
 #include "server/base/num.h"
 
@@ -237,14 +238,28 @@ static bool set_instance_name(struct node_instance *i, const struct conf *c,
     return true;
 }
 
+/* For the steward; the server does not hear of it. */
+static bool set_backup(struct node_instance *i, const struct conf *c, const struct conf_line *l,
+                       struct conf_error *err) {
+    static struct backup_conf scratch;
+    bool is_ours;
+    (void)i;
+    return backup_conf_line(&scratch, c, l, &is_ours, err);
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct node_instance *i, const struct conf *c, const struct conf_line *l,
                 struct conf_error *err);
 } instance_rows[] = {
-    {"port", set_port},         {"memory", set_memory},
-    {"password", set_password}, {"durability", set_durability},
-    {"edition", set_edition},   {"name", set_instance_name},
+    {"port", set_port},
+    {"memory", set_memory},
+    {"password", set_password},
+    {"durability", set_durability},
+    {"edition", set_edition},
+    {"name", set_instance_name},
+    {BACKUP_SCHEDULE_WORD, set_backup},
+    {BACKUP_RETENTION_WORD, set_backup},
 };
 
 static bool instance_line(struct node_conf *n, const struct conf *c, const struct conf_line *l,

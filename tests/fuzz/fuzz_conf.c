@@ -1,4 +1,4 @@
-/* link: netcfg/conf.c netcfg/frames.c rootfs/node_conf.c rootfs/line_edit.c server/base/conf.c server/base/buf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c server/base/edition.c */
+/* link: netcfg/conf.c netcfg/frames.c rootfs/node_conf.c hactl/backup_conf.c hactl/timetable.c rootfs/line_edit.c server/base/conf.c server/base/buf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c server/base/edition.c */
 /* Any bytes as duet.conf, as a packet, and as typing at the console: refused or understood, never a crash. */
 #include <stdlib.h>
 #include <string.h>

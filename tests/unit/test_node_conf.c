@@ -1,4 +1,4 @@
-/* link: rootfs/node_conf.c rootfs/line_edit.c server/base/conf.c server/base/buf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c server/base/edition.c */
+/* link: rootfs/node_conf.c hactl/backup_conf.c hactl/timetable.c rootfs/line_edit.c server/base/conf.c server/base/buf.c server/base/num.c server/base/log.c server/base/file.c server/base/clock.c server/base/edition.c */
 /* init's sections of duet.conf, and the console's line of typing. */
 #include "rootfs/line_edit.h"
 #include "rootfs/node_conf.h"
