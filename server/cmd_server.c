@@ -117,18 +117,19 @@ static void cmd_save(struct call *c) {
 }
 
 /* Asked for inside of EXEC: a walk may not begin in the middle of a group of commands, it begins at the turn's end. */
-static bool save_wanted, rewrite_wanted;
+static bool save_wanted, rewrite_wanted, flush_seen;
 
 void server_begin_wanted_saves(void) {
     struct persist_status s;
     char err[200] = "";
     bool scheduled;
-    if (!(save_wanted | rewrite_wanted) || scripts_nested) return;
+    if (!(save_wanted | rewrite_wanted | flush_seen) || scripts_nested) return;
+    if (flush_seen) persist_flushed(server.persist);
+    flush_seen = false;
     persist_status(server.persist, &s);
     if (rewrite_wanted && !s.rewriting) {
         rewrite_wanted = false;
-        if (server.config.appendonly &&
-            !persist_rewrite(server.persist, &scheduled, err, sizeof err))
+        if (!persist_rewrite(server.persist, &scheduled, err, sizeof err))
             log_error("BGREWRITEAOF of a transaction: %s", err);
     }
     if (save_wanted && !s.saving) {
@@ -136,6 +137,10 @@ void server_begin_wanted_saves(void) {
         if (!persist_save(server.persist, false, err, sizeof err))
             log_error("BGSAVE of a transaction: %s", err);
     }
+}
+
+void server_flushed_all(void) {
+    flush_seen = true;
 }
 
 bool server_rewrite_wanted(void) {
@@ -167,8 +172,7 @@ static void cmd_bgrewriteaof(struct call *c) {
     persist_status(server.persist, &s);
     if (c->flags & CALL_IN_EXEC && !s.rewriting) {
         rewrite_wanted = scheduled = true;
-    } else if (server.config.appendonly && /* without a log there is none that could be too long */
-               !persist_rewrite(server.persist, &scheduled, err, sizeof err)) {
+    } else if (!persist_rewrite(server.persist, &scheduled, err, sizeof err)) {
         reply_why(c, err);
         return;
     }

@@ -81,6 +81,7 @@ struct config {
     /* persistence */
     bool appendonly, rdb_compression, rdb_checksum, stop_writes_on_save_error;
     int appendfsync;
+    int rdb_version; /* of dump.rdb, and for slaves that are older than PSYNC2: 10, 7 (Redis 3.2) or 6 (2.8) */
     char *appendfilename, *appenddirname, *dbfilename;
     struct config_save_point save[CONFIG_SAVE_MAX];
     int save_count;

@@ -25,6 +25,7 @@ static const struct config_enum loglevels[] = {{"debug", LOG_DEBUG},
                                                {"notice", LOG_NOTICE},
                                                {"warning", LOG_WARNING},
                                                {NULL, 0}};
+static const struct config_enum rdb_versions[] = {{"10", 10}, {"7", 7}, {"6", 6}, {NULL, 0}};
 static const struct config_enum editions[] = {
     {"open", 0}, {"master-slave", 1}, {"ckv", 2}, {"cluster", 3}, {NULL, 0}};
 static const struct config_enum slave_reads[] = {{"edition", 0}, {"yes", 1}, {"no", 2}, {NULL, 0}};
@@ -196,6 +197,7 @@ const struct config_row config_rows[] = {
     WORDS("oom-score-adj-values", NULL, 0, "0 200 800", set_oom_values, show_oom_values, E_OOM),
     /* Duet's own */
     ENUM("edition", NULL, edition, CONFIG_FIXED | CONFIG_HIDDEN, "open", editions, E_NONE),
+    ENUM("rdb-version", NULL, rdb_version, CONFIG_HIDDEN, "10", rdb_versions, E_PERSIST),
     STRING("instance-id", NULL, instance_id, CONFIG_HIDDEN, "", E_NONE),
     ENUM("slave-reads", NULL, slave_reads, CONFIG_HIDDEN, "edition", slave_reads, E_GENERAL),
     ENUM("durability", NULL, durability, CONFIG_HIDDEN, "pair", durabilities, E_REPL),

@@ -207,6 +207,7 @@ static void repl_options_now(struct repl_options *o) {
     o->slave_read_only = c->slave_read_only;
     o->serve_stale = c->serve_stale;
     o->slave_priority = (int)c->slave_priority;
+    o->old_rdb_version = c->rdb_version;
 }
 
 /* --- CONFIG SET takes effect --- */
@@ -223,9 +224,15 @@ static bool network_changed(const char *failed, const char **err) {
 static bool persist_changed(const char **err) {
     static char text[200];
     struct persist_save_point points[CONFIG_SAVE_MAX];
+    struct repl_options o;
     const struct config *c = &server.config;
     persist_set_fsync(server.persist, fsync_policy());
     persist_set_rdb(server.persist, c->dir, c->dbfilename, c->rdb_compression);
+    persist_set_rdb_version(server.persist, c->rdb_version);
+    if (server.repl) {
+        repl_options_now(&o);
+        repl_reconfigure(server.repl, &o);
+    }
     persist_set_save_points(server.persist, points, save_points(points));
     persist_set_rewrite(server.persist, (unsigned)c->rewrite_percent, c->rewrite_min_bytes);
     if (persist_set_log_on(server.persist, c->appendonly, text, sizeof text)) return true;
@@ -377,6 +384,7 @@ static void open_data(void) {
     o.fsync = fsync_policy();
     o.rdb_compression = c->rdb_compression;
     o.rdb_checksum = c->rdb_checksum;
+    o.rdb_version = c->rdb_version;
     o.rewrite_percent = (unsigned)c->rewrite_percent;
     o.rewrite_min_bytes = c->rewrite_min_bytes;
     o.save_count = save_points(o.save);

@@ -27,6 +27,7 @@ static void flushed(struct call *c, int db) {
     if (tracking_in_use) tracking_flushed(c);
     if (migrate_under_way) migrate_flushed(db);
     if (db == -1) slave_expiry_forget();
+    if (db == -1) server_flushed_all();
     blocked_note_all(db);
 }
 

@@ -103,6 +103,8 @@ bool server_shutdown(bool save, bool force, char *err, size_t err_size);
 
 /* cmd_server.c: BGSAVE and BGREWRITEAOF of a transaction begin behind it, before the loop sleeps. */
 void server_begin_wanted_saves(void);
+/* FLUSHALL ran: at the turn's end what it means for dump.rdb is seen to. */
+void server_flushed_all(void);
 bool server_rewrite_wanted(void);
 
 /* cron.c: periodic work, and the rest of the loop's turn. */

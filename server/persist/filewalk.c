@@ -23,6 +23,7 @@ struct file_walk {
     char *path, *tmp;
     int fd;
     bool begun, cancelled;
+    bool gone; /* its name is free for the next one */
     size_t in_flight;
     uint64_t unsynced; /* the worker's */
     int error;         /* the first one; set on the loop's thread */
@@ -38,7 +39,6 @@ struct chunk {
 };
 
 static void file_walk_free(struct file_walk *f) {
-    if (f->fd >= 0) close(f->fd);
     free(f->path);
     free(f->tmp);
     free(f->reason);
@@ -71,7 +71,8 @@ static int close_work(void *arg) {
     if (!error && rename(f->tmp, f->path) != 0) error = errno;
     if (!error && !file_sync_dir(f->p->dir)) error = errno;
     if (!error && !file_sync_dir(f->p->log_dir) && f->p->o.log_on) error = errno;
-    if (error) unlink(f->tmp);
+    if (error && !f->gone) unlink(f->tmp);
+    if (f->fd >= 0) close(f->fd); /* which may take long when the file is gone */
     return error;
 }
 
@@ -97,6 +98,7 @@ static void give_up(struct file_walk *f) {
     if (!f->walk) return;
     persist_walk_cancel(f->walk);
     f->walk = NULL;
+    f->gone = f->fd >= 0 && unlink(f->tmp) == 0;
     worker_post(f->p->bulk_worker, close_work, close_done, f);
 }
 

@@ -144,6 +144,7 @@ void backup_close(struct persist *p);
 void save_second(struct persist *p);
 
 /* rewrite.c */
+#define REWRITE_OFF_BASE "off.base" /* see persist_rewrite */
 void rewrite_second(struct persist *p);
 void rewrite_open(struct persist *p);
 void rewrite_close(struct persist *p);

@@ -311,10 +311,12 @@ void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct
 
 bool persist_set_log_on(struct persist *p, bool on, char *err, size_t err_size) {
     if (on == p->o.log_on) return true;
-    if (p->loading || p->rewriting || p->committing) {
-        snprintf(err, err_size, "a load or a rewrite is under way; try again when it has ended");
+    if (p->loading) {
+        snprintf(err, err_size, "a load is under way; try again when it has ended");
         return false;
     }
+    if (p->rewriting) file_walk_cancel(p->rewriting); /* of the other kind */
+    p->rewriting = NULL;
     struct persist_pos pos = {.db = -1};
     if (p->pos_now) p->pos_now(p->pos_arg, &pos);
     worker_wait(p->sync_worker);

@@ -156,7 +156,11 @@ void persist_sync(struct persist *p, persist_sync_fn *fn, void *arg);
 /* BGSAVE and SAVE (foreground: returns when the file is in place). False: err is what Redis answers
  * without the leading '-'. */
 bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size);
-/* BGREWRITEAOF. *scheduled: it waits for a snapshot that runs. */
+/* After FLUSHALL, as Redis has it: a BGSAVE that runs is given up, and with save points dump.rdb becomes that of the
+ * empty data at once (behind a walk that runs: soon). */
+void persist_flushed(struct persist *p);
+/* BGREWRITEAOF. With the log off the base is written as DIR/log/off.base, which is no part of a log: DEBUG LOADAOF
+ * alone reads it, since at a later start it could be older than dump.rdb. *scheduled: it waits for a snapshot that runs. */
 bool persist_rewrite(struct persist *p, bool *scheduled, char *err, size_t err_size);
 
 enum persist_walk_kind {

@@ -2,6 +2,7 @@
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
+#include "server/base/file.h"
 #include "server/persist/load.h"
 #include "server/persist/value.h"
 #include "server/persist/worker.h"
@@ -59,15 +60,24 @@ bool persist_reload(struct persist *p, bool merge, char *err, size_t err_size) {
     return ok;
 }
 
+/* Without one: an empty log stands for no data. */
+static bool load_off_base(struct persist *p, char *err, size_t err_size) {
+    struct persist_loaded before = p->loaded;
+    char *path = xasprintf("%s/%s", p->log_dir, REWRITE_OFF_BASE);
+    bool ok = true;
+    store_flush_all(p->store);
+    if (file_exists(path)) ok = run_loader(p, loader_base(p, path, NULL), err, err_size);
+    free(path);
+    p->loaded = before;
+    return ok;
+}
+
 bool persist_replay(struct persist *p, char *err, size_t err_size) {
     struct persist_loaded before = p->loaded;
     struct aof live = p->aof;
     bool ok = false;
-    if (!p->o.log_on) {
-        store_flush_all(p->store); /* an empty log stands for no data */
-        return true;
-    }
     wait_for_walks(p);
+    if (!p->o.log_on) return load_off_base(p, err, err_size);
     live = p->aof;
     aof_init(&p->aof, p->log_dir);
     if (manifest_read(p->log_dir, &p->aof.m, err, err_size) == MANIFEST_OK) {

@@ -201,20 +201,31 @@ static void rewrite_written(struct persist *p, int error, const char *reason) {
     worker_post(p->bulk_worker, commit_work, rewrite_committed, c);
 }
 
+/* With the log off. */
+static void off_written(struct persist *p, int error, const char *reason) {
+    if (!error) p->rewrites++;
+    rewrite_ends(p, error, reason);
+}
+
 bool persist_rewrite(struct persist *p, bool *scheduled, char *err, size_t err_size) {
     if (p->rewriting || p->committing || p->loading) {
         snprintf(err, err_size, "ERR Background append only file rewriting already in progress");
         return false;
     }
-    if (!log_active(p)) {
-        snprintf(err, err_size, "ERR The log is off (appendonly no), there is nothing to rewrite");
+    if (p->o.log_on && !log_active(p)) {
+        snprintf(err, err_size, "ERR The log is damaged, there is nothing to rewrite");
         return false;
     }
-    char *path = xasprintf("%s/base.new", p->log_dir);
+    bool on = p->o.log_on;
+    if (!on && !file_make_dirs(p->log_dir, 0750)) {
+        snprintf(err, err_size, "ERR %s: %s", p->log_dir, strerror(errno));
+        return false;
+    }
+    char *path = xasprintf("%s/%s", p->log_dir, on ? "base.new" : REWRITE_OFF_BASE);
     p->rewrite_ns = clock_boot_ns();
     *scheduled = p->walks != NULL;
-    p->rewriting =
-        file_walk_start(p, path, PERSIST_WALK_REWRITE, 0, rewrite_begins, rewrite_written);
+    p->rewriting = file_walk_start(p, path, PERSIST_WALK_REWRITE, 0, on ? rewrite_begins : NULL,
+                                   on ? rewrite_written : off_written);
     free(path);
     return true;
 }

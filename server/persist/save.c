@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_S = 5, SWEEP_ENTRIES = 10000 };
+enum { RETRY_S = 5, SWEEP_ENTRIES = 10000, LOOKED_AT_FIRST = 5000 };
 
 static int64_t now_s(void) {
     return clock_wall_ms() / 1000;
@@ -46,6 +46,12 @@ bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size
         snprintf(err, err_size, "ERR Background save already in progress");
         return false;
     }
+    char why[200];
+    if (!walks_can_write(p, p->o.rdb_version, foreground ? SIZE_MAX : LOOKED_AT_FIRST, why,
+                         sizeof why)) {
+        snprintf(err, err_size, "ERR %s", why);
+        return false;
+    }
     p->last_try_s = now_s();
     p->saving =
         file_walk_start(p, p->rdb_path, PERSIST_WALK_SAVE, p->o.rdb_version, saving_begins, saved);
@@ -59,6 +65,17 @@ bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size
     }
     if (!p->last_save_ok) snprintf(err, err_size, "ERR");
     return p->last_save_ok;
+}
+
+void persist_flushed(struct persist *p) {
+    char err[200];
+    if (p->loading) return;
+    if (p->saving) file_walk_cancel(p->saving);
+    p->saving = NULL;
+    if (!p->o.save_count) return;
+    /* Nothing is left to write: it takes a moment, unless another walk is before it. */
+    bool now = !p->walks && !store_walking(p->store);
+    if (!persist_save(p, now, err, sizeof err)) log_error("persistence: after FLUSHALL: %s", err);
 }
 
 void save_second(struct persist *p) {

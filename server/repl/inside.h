@@ -53,6 +53,7 @@ struct transfer {
     /* For slaves that do not know the form with a mark: the walk goes into a file without a name
      * first, whose length is then known. */
     bool spooled;
+    int rdb_version;
     int file;
     uint64_t size;
     bool failed;

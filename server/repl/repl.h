@@ -77,6 +77,7 @@ struct repl_options {
     int64_t min_slaves_lag_s;
     bool slave_read_only, serve_stale; /* kept here for INFO; floor 4 obeys them */
     int slave_priority;
+    int old_rdb_version; /* of a full copy for a slave that does not know PSYNC2; 0: the present one */
 };
 void repl_defaults(struct repl_options *o);
 

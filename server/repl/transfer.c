@@ -120,19 +120,21 @@ static void copy_end(void *arg, bool ok, const char *reason) {
 void transfer_join(struct repl *r, struct feed *f) {
     f->state = FEED_WAIT;
     struct transfer *t = r->transfers;
-    while (t && (t->begun || t->spooled == f->conf.eof)) t = t->next;
+    int version = f->conf.psync2 ? 0 : r->o.old_rdb_version;
+    while (t && (t->begun || t->spooled == f->conf.eof || t->rdb_version != version)) t = t->next;
     if (!t) {
         t = xcalloc(1, sizeof *t);
         t->r = r;
         t->file = -1;
         t->spooled = !f->conf.eof;
+        t->rdb_version = version;
         char mark[sizeof t->mark + 1];
         rand_hex(mark, sizeof t->mark);
         memcpy(t->mark, mark, sizeof t->mark);
         t->next = r->transfers;
         r->transfers = t;
         struct persist_sink sink = {t,        copy_begin, copy_bytes,         copy_room,
-                                    copy_end, true,       PERSIST_WALK_SLAVE, 0};
+                                    copy_end, true,       PERSIST_WALK_SLAVE, version};
         t->walk = persist_walk_start(r->persist, &sink);
     }
     f->transfer = t;
