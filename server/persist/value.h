@@ -29,7 +29,8 @@ void value_save(struct buf *out, const struct entry *e, const struct value_style
 enum rdb_type value_type(const struct entry *e, int version);
 void value_save_body(struct buf *out, const struct entry *e, const struct value_style *style);
 
-/* A value that a walk hands out in items: its key, stamp and count, and then each of its items. */
+/* A value that a walk hands out in items: its key, stamp and count, and then each of its items. A list's chunk that comes
+ * in pieces must be put together for an old version. */
 void value_save_begin(struct buf *out, const struct walked *v, const struct value_style *style);
 void value_save_item(struct buf *out, const struct walked *v, const struct walk_item *i,
                      const struct value_style *style);

@@ -151,15 +151,35 @@ void value_save_begin(struct buf *out, const struct walked *v, const struct valu
     rdb_put_len(out, v->kind == KIND_LIST && is_old(style) ? v->length : v->count);
 }
 
+void value_save_piece(struct buf *out, const struct walk_item *i, bool compress) {
+    if (i->name.len == i->whole) {
+        rdb_put_string(out, i->name, compress);
+        return;
+    }
+    if (i->at == 0) rdb_put_len(out, i->whole);
+    buf_add(out, i->name.p, i->name.len);
+}
+
+static void save_chunk_piece(const struct saving *s, const struct walk_item *i) {
+    if (is_old(s->style)) {
+        must(i->name.len == i->whole, "a chunk whose elements are wanted comes whole");
+        save_chunk((void *)(uintptr_t)s, i->name);
+        return;
+    }
+    if (i->at == 0) rdb_put_len(s->out, CONTAINER_PACKED);
+    value_save_piece(s->out, i, s->style->compress);
+}
+
 void value_save_item(struct buf *out, const struct walked *v, const struct walk_item *i,
                      const struct value_style *style) {
     struct saving s = {out, style};
     switch (v->kind) {
     case KIND_STRING: buf_add(out, i->name.p, i->name.len); return;
-    case KIND_LIST: save_chunk(&s, i->name); return;
+    case KIND_LIST: save_chunk_piece(&s, i); return;
     case KIND_HASH: save_pair(&s, i->name, i->value); return;
     case KIND_SET: put(&s, i->name); return;
     case KIND_ZSET: save_scored(&s, i->name, i->score); return;
+    case KIND_STREAM: value_save_stream_item(out, i, style->compress); return;
     default: bug("values of kind %s are not saved in items", kind_name(v->kind));
     }
 }

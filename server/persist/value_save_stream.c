@@ -60,3 +60,51 @@ void value_save_stream(struct buf *out, const struct entry *e, bool compress) {
     rdb_put_len(out, xstream_groups(e));
     for (size_t i = 0; i < xstream_groups(e); i++) save_group(&s, xgroup_at(e, i));
 }
+
+/* ---- In items -------------------------------------------------------------------------------- */
+
+static void save_facts(struct buf *out, const struct xstream_item *x) {
+    rdb_put_len(out, x->length);
+    save_lens(out, x->facts.last_id);
+    save_lens(out, x->facts.first_id);
+    save_lens(out, x->facts.max_deleted_id);
+    rdb_put_len(out, x->facts.entries_added);
+    rdb_put_len(out, x->count);
+}
+
+static void save_run(struct buf *out, const struct xstream_item *x, bool whole) {
+    for (uint64_t i = 0; i < x->count; i++) {
+        rdb_put_id(out, x->run[i].id.ms, x->run[i].id.seq);
+        if (!whole) continue;
+        rdb_put_ms(out, x->run[i].time_ms);
+        rdb_put_len(out, x->run[i].delivered);
+    }
+}
+
+void value_save_stream_item(struct buf *out, const struct walk_item *i, bool compress) {
+    const struct xstream_item *x = i->stream;
+    switch (x->part) {
+    case XPART_NODE:
+        if (i->at == 0) {
+            rdb_put_len(out, 16);
+            rdb_put_id(out, x->id.ms, x->id.seq);
+        }
+        value_save_piece(out, i, compress);
+        return;
+    case XPART_FACTS: save_facts(out, x); return;
+    case XPART_GROUP:
+        rdb_put_string(out, i->name, compress);
+        save_lens(out, x->id);
+        rdb_put_len(out, (uint64_t)x->entries_read);
+        rdb_put_len(out, x->count);
+        return;
+    case XPART_PENDING: save_run(out, x, true); return;
+    case XPART_CONSUMERS: rdb_put_len(out, x->count); return;
+    case XPART_CONSUMER:
+        rdb_put_string(out, i->name, compress);
+        rdb_put_ms(out, x->seen_ms);
+        rdb_put_len(out, x->count);
+        return;
+    case XPART_OWNED: save_run(out, x, false); return;
+    }
+}

@@ -12,7 +12,8 @@ struct kept {
     struct kept *prev, *next; /* in all */
     struct kept *next_turn;
     struct spill items;
-    struct buf head; /* from begin until it is live */
+    struct buf head;  /* from begin until it is live */
+    struct buf chunk; /* a list's that comes in pieces, for an old version */
     int db;
     bool ended;
 };
@@ -30,6 +31,7 @@ static void kept_free(struct walk_out *o, struct kept *k) {
     if (k->next) k->next->prev = k->prev;
     spill_free(&k->items);
     buf_free(&k->head);
+    buf_free(&k->chunk);
     free(k);
 }
 
@@ -123,18 +125,30 @@ static void take_begin(void *arg, struct walked *v) {
     if (o->turn == k && spill_empty(&o->aside)) go_live(o, k);
 }
 
+/* An old version wants a list's elements: the chunk must be there whole. False: it is not yet. */
+static bool chunk_is_whole(const struct walk_out *o, struct kept *k, struct walk_item *i) {
+    if (o->style.version == RDB_VERSION || i->name.len == i->whole) return true;
+    if (i->at == 0) buf_clear(&k->chunk);
+    buf_add(&k->chunk, i->name.p, i->name.len);
+    i->name = (struct bytes){buf_head(&k->chunk), buf_len(&k->chunk)};
+    i->at = 0;
+    return i->name.len == i->whole;
+}
+
 static void take_item(void *arg, struct walked *v, const struct walk_item *i, bool early) {
     (void)early;
     struct walk_out *o = arg;
     struct kept *k = kept_of(o, v);
+    struct walk_item whole = *i;
     if (!value_has_form(v->kind, o->style.version)) return;
+    if (v->kind == KIND_LIST && !chunk_is_whole(o, k, &whole)) return;
     if (o->live == k && spill_empty(&k->items)) {
-        value_save_item(&o->ready, v, i, &o->style);
+        value_save_item(&o->ready, v, &whole, &o->style);
         look_at_length(o);
         return;
     }
     buf_clear(&o->scratch);
-    value_save_item(&o->scratch, v, i, &o->style);
+    value_save_item(&o->scratch, v, &whole, &o->style);
     spill_add(&k->items, buf_head(&o->scratch), buf_len(&o->scratch));
     buf_trim(&o->scratch, LONG_READY_BYTES);
 }
