@@ -214,7 +214,8 @@ static void place(struct dict *d, uint64_t ref, uint64_t hash) {
             bucket_pass(dict_bucket(d, dict_bucket_number(g, i)));
     else
         put_in_chain(d, dict_bucket(d, number), ref, tag);
-    if (ref & 1) note_due(d, number, d->type->stamp((const void *)(uintptr_t)(ref & ~1ULL)));
+    if (ref & 1 && d->type->stamp)
+        note_due(d, number, d->type->stamp((const void *)(uintptr_t)(ref & ~1ULL)));
 }
 
 /* ---- Growth: one group at a time ------------------------------------------------------------ */
@@ -354,7 +355,7 @@ void dict_remove(struct dict *d, uint64_t hash, struct dict_place at) {
 void dict_update(struct dict *d, uint64_t hash, struct dict_place at, void *elem, bool expires) {
     d->flagged += (size_t)expires - bucket_flag(at.bucket, at.slot);
     bucket_set_ref(at.bucket, at.slot, (uint64_t)(uintptr_t)elem | expires);
-    if (!expires) return;
+    if (!expires || !d->type->stamp) return;
     /* The bucket's number is not known from its address; a lower bound for all places that the element
      * may have in its group is as good. */
     struct group g = dict_group(d, hash);

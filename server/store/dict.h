@@ -16,7 +16,8 @@
  * and shrinking keep: a group is always a range of it. Cursors are places in this order.
  *
  * Stamps. References of elements that expire carry a flag, and each block of 64 buckets remembers a
- * lower bound of its elements' stamps, so the search for expired ones looks only where there are some. */
+ * lower bound of its elements' stamps, so the search for expired ones looks only where there are some. Dicts whose
+ * elements have no stamps use the same flag as a mark. */
 #ifndef DUET_STORE_DICT_H
 #define DUET_STORE_DICT_H
 
@@ -44,7 +45,7 @@ struct dict {
     size_t segment_cap; /* entries of the directory */
     size_t first_room;  /* buckets that the first segment has room for */
     size_t chained;     /* chain buckets, for figures */
-    size_t flagged;     /* elements with a stamp */
+    size_t flagged;     /* elements with a stamp, or marked */
 };
 
 /* Where an element's reference stands, good until the next insertion or removal. */
@@ -66,7 +67,7 @@ struct dict_place dict_place_of(const struct dict *d, const void *elem, uint64_t
 /* The key must not be there yet. expires: it has a stamp. */
 void dict_add(struct dict *d, void *elem, uint64_t hash, bool expires);
 void dict_remove(struct dict *d, uint64_t hash, struct dict_place at);
-/* The element moved in memory, or got or lost its stamp, or its stamp changed. */
+/* The element moved in memory, or got or lost its stamp (or mark), or its stamp changed. */
 void dict_update(struct dict *d, uint64_t hash, struct dict_place at, void *elem, bool expires);
 
 void dict_prefetch_bucket(const struct dict *d, uint64_t hash);
@@ -110,6 +111,16 @@ uint64_t dict_move_in_group(struct dict *d, uint64_t from, dict_move_fn *fn, voi
 /* Takes the last bucket off a table that is being thrown away: hands out its elements and forgets them. False
  * when none is left. Nothing else but this and dict_release may be called from the first call on. */
 bool dict_dismantle(struct dict *d, dict_each_fn *fn, void *arg);
+
+/* Marks, in a dict whose type has no stamps: the flag of a reference. They go with their elements through growth and
+ * shrinking; only a snapshot's walk makes any (table_walk.c, zset_walk.c). */
+bool dict_marked(struct dict_place at);
+void dict_mark(struct dict *d, struct dict_place at, bool marked);
+/* A walk's way past the group that holds place *from: calls fn (NULL: nobody) for each element that is not marked and does not
+ * stand before *from, and marks it; false as soon as fn says so, then the rest comes with the next call. When none
+ * is left the group's marks are taken off, *from is the first place behind it (0 at the end), and true is returned. */
+typedef bool dict_pass_fn(void *arg, void *elem);
+bool dict_pass_group(struct dict *d, uint64_t *from, dict_pass_fn *fn, void *arg);
 
 /* Bytes of the table itself, counted anew. */
 size_t dict_memory(const struct dict *d);

@@ -75,6 +75,55 @@ void *dict_random(const struct dict *d, uint64_t (*random)(void *arg), void *arg
     }
 }
 
+/* ---- Marks ----------------------------------------------------------------------------------- */
+
+bool dict_marked(struct dict_place at) {
+    return bucket_flag(at.bucket, at.slot);
+}
+
+void dict_mark(struct dict *d, struct dict_place at, bool marked) {
+    d->flagged += (size_t)marked - bucket_flag(at.bucket, at.slot);
+    bucket_set_ref(at.bucket, at.slot, (bucket_ref(at.bucket, at.slot) & ~(uint64_t)1) | marked);
+}
+
+static bool pass_bucket(struct dict *d, unsigned char *b, uint64_t from, dict_pass_fn *fn,
+                        void *arg) {
+    for (; b; b = bucket_chain(b))
+        for (unsigned used = bucket_used(b); used; used &= used - 1) {
+            struct dict_place at = {b, (unsigned)__builtin_ctz(used)};
+            if (dict_marked(at)) continue;
+            void *elem = bucket_elem(b, at.slot);
+            if (from && dict_order(dict_elem_hash(d, elem)) < from) continue;
+            dict_mark(d, at, true);
+            if (!fn(arg, elem)) return false;
+        }
+    return true;
+}
+
+static void unmark_bucket(struct dict *d, unsigned char *b) {
+    for (; b; b = bucket_chain(b))
+        for (unsigned used = bucket_used(b); used; used &= used - 1)
+            dict_mark(d, (struct dict_place){b, (unsigned)__builtin_ctz(used)}, false);
+}
+
+bool dict_pass_group(struct dict *d, uint64_t *from, dict_pass_fn *fn, void *arg) {
+    uint64_t place = *from, first = dict_group_begins(d, place) ? 0 : place;
+    *from = 0;
+    if (!d->buckets) return true;
+    struct group g = dict_group(d, dict_reverse64(place));
+    for (unsigned i = 0; fn && i < g.size; i++)
+        if (!pass_bucket(d, dict_bucket(d, dict_bucket_number(g, i)), first, fn, arg)) {
+            *from = place;
+            return false;
+        }
+    for (unsigned i = 0; d->flagged && i < g.size; i++)
+        unmark_bucket(d, dict_bucket(d, dict_bucket_number(g, i)));
+    if (g.level == 0) return true;
+    uint64_t range = (uint64_t)1 << (64 - g.level);
+    *from = (place & ~(range - 1)) + range;
+    return true;
+}
+
 /* ---- Samples --------------------------------------------------------------------------------- */
 
 /* A bucket's elements from a random slot on: those put in late would else never be among a few. */
@@ -252,6 +301,7 @@ static void verify_group(const struct dict *d, struct group g, struct tally *t) 
                 t->count++;
                 if (!bucket_flag(b, slot)) continue;
                 t->flagged++;
+                if (!d->type->stamp) continue;
                 must(seg->due && seg->due[(number & (SEGMENT_BUCKETS - 1)) >> BLOCK_BITS] <=
                                      d->type->stamp(elem),
                      "a block's date is before all its stamps");

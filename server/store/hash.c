@@ -36,7 +36,12 @@ static void *pair_new(struct store *s, struct bytes field, struct bytes value) {
     return elem;
 }
 
-static const struct elem_type fields = {{elem_field, NULL}, elem_size};
+static void elem_item(const void *elem, struct walk_item *i) {
+    i->name = elem_field(elem);
+    i->value = elem_value(elem);
+}
+
+static const struct elem_type fields = {{elem_field, NULL}, elem_size, elem_item};
 
 static struct table *table_of(const struct entry *e) {
     return entry_pointer(e);
@@ -131,6 +136,7 @@ static bool set_in_table(struct store *s, struct table *t, struct bytes field, s
         return true;
     }
     struct bytes old = elem_value(elem);
+    table_before_change(s, t, hash, at, elem);
     if (old.len == value.len)
         memcpy((char *)(uintptr_t)old.p, value.p, value.len);
     else
@@ -242,7 +248,9 @@ void hash_verify(const struct entry *e) {
         must(lp_valid(lp, lp_total(lp)), "a hash's listpack is sound");
         must(lp_count(lp) % 2 == 0, "a hash has pairs");
     } else {
-        table_verify(table_of(e));
+        const struct table *t = table_of(e);
+        table_verify(t);
+        must(t->walked || !t->dict.flagged, "no mark outlives its walk");
     }
     must(hash_len(e) > 0, "an empty hash has no key");
 }

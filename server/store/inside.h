@@ -18,6 +18,8 @@ enum walk_state {
 struct elem_type {
     struct dict_type keys;
     size_t (*size)(const void *elem);
+    void (*item)(const void *elem,
+                 struct walk_item *i); /* what a walk hands out: name, value, score */
 };
 
 /* The keys of one database. A flush puts a new space in its place, SWAPDB exchanges two. */

@@ -25,7 +25,11 @@ static void *member_new(struct store *s, struct bytes member) {
     return elem;
 }
 
-static const struct elem_type members = {{elem_member, NULL}, elem_size};
+static void elem_item(const void *elem, struct walk_item *i) {
+    i->name = elem_member(elem);
+}
+
+static const struct elem_type members = {{elem_member, NULL}, elem_size, elem_item};
 
 static struct table *table_of(const struct entry *e) {
     return entry_pointer(e);
@@ -218,10 +222,13 @@ size_t set_memory(const struct entry *e) {
 }
 
 void set_verify(const struct entry *e) {
-    if (is_packed(e))
+    if (is_packed(e)) {
         must(intset_valid(ints_of(e), intset_total(ints_of(e))), "a set's integers are sound");
-    else
-        table_verify(table_of(e));
+    } else {
+        const struct table *t = table_of(e);
+        table_verify(t);
+        must(t->walked || !t->dict.flagged, "no mark outlives its walk");
+    }
     must(set_len(e) > 0, "an empty set has no key");
 }
 

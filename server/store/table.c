@@ -16,10 +16,12 @@ struct table *table_new(struct store *s, const struct elem_type *type) {
     struct table *t = mem_new(&s->memory, sizeof *t);
     dict_init(&t->dict, &type->keys, &s->memory);
     t->bytes = 0;
+    t->walked = NULL;
     return t;
 }
 
 void table_free(struct store *s, struct table *t) {
+    must(!t->walked, "a table that is walked stays");
     store_dismantle_later(s, &t->dict, type_of(t), table_memory(t) - mem_class(sizeof *t));
     mem_free(&s->memory, t, sizeof *t);
 }
@@ -64,18 +66,21 @@ void table_verify(const struct table *t) {
 
 void table_add(struct table *t, void *elem, uint64_t hash) {
     t->bytes += elem_room(t, elem);
-    dict_add(&t->dict, elem, hash, false);
+    bool marked = __builtin_expect(t->walked != NULL, 0) && table_walk_skips_new(t, hash);
+    dict_add(&t->dict, elem, hash, marked);
 }
 
 void table_replace(struct store *s, struct table *t, uint64_t hash, struct dict_place at, void *old,
                    void *elem) {
+    table_before_change(s, t, hash, at, old);
     t->bytes += elem_room(t, elem) - elem_room(t, old);
-    dict_update(&t->dict, hash, at, elem, false);
+    dict_update(&t->dict, hash, at, elem, dict_marked(at));
     mem_free(&s->memory, old, type_of(t)->size(old));
 }
 
 void table_remove(struct store *s, struct table *t, uint64_t hash, struct dict_place at,
                   void *elem) {
+    table_before_change(s, t, hash, at, elem);
     t->bytes -= elem_room(t, elem);
     dict_remove(&t->dict, hash, at);
     mem_free(&s->memory, elem, type_of(t)->size(elem));

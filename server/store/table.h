@@ -11,6 +11,8 @@
 struct table {
     struct dict dict;
     size_t bytes; /* of the elements, as the allocator rounds */
+    struct value_walk
+        *walked; /* of a hash or set while a walk hands it out in pieces (walk_inside.h) */
 };
 
 /* ---- Elements -------------------------------------------------------------------------------- */
@@ -38,6 +40,14 @@ static inline const unsigned char *elem_get_len(const unsigned char *p, size_t *
 static inline void *elem_new(struct store *s, size_t size) {
     return mem_new(&s->memory, size);
 }
+
+/* ---- A walk inside (table_walk.c) ------------------------------------------------------------- */
+
+/* Hands the element out if the walk has still to come to it, and marks it. */
+void table_walk_before_change(struct store *s, struct table *t, uint64_t hash, struct dict_place at,
+                              const void *elem);
+/* Whether an element that comes now must be marked. */
+bool table_walk_skips_new(const struct table *t, uint64_t hash);
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
@@ -71,6 +81,11 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, dict_each_fn *fn, vo
 typedef void table_moved_fn(void *arg, void *old, void *elem);
 uint64_t table_compact(struct table *t, uint64_t from, struct store_mover *m, table_moved_fn *moved,
                        void *arg);
+/* The element is about to change where it stands; adding, replacing and removing see to it themselves. */
+static inline void table_before_change(struct store *s, struct table *t, uint64_t hash,
+                                       struct dict_place at, const void *elem) {
+    if (__builtin_expect(t->walked != NULL, 0)) table_walk_before_change(s, t, hash, at, elem);
+}
 /* Any element; there must be one. */
 void *table_random(struct store *s, const struct table *t);
 

@@ -10,10 +10,7 @@
  * five. What is added at the very end, or at the very front, begins a new leaf there instead, so ascending scores
  * fill their leaves. Four neighbours that fit into three do so.
  *
- * A walk in pieces, while the sorted set changes (a snapshot): not through the tree, but through the index, whose order
- * (dict.h) depends on members alone. An element keeps its place there whatever becomes of its score, so "was passed" is a
- * comparison of dict_order(hash of member) with the walk's place, as for keys; the flag of its reference can mark
- * those that were handed out before a change. */
+ * A snapshot's walk in pieces, while the sorted set changes: zset_walk.c. */
 #ifndef DUET_STORE_TREE_H
 #define DUET_STORE_TREE_H
 

@@ -33,7 +33,6 @@ struct value_walk {
     size_t handed;       /* of w.count */
     /* The kind's own, zero at first: */
     uint64_t at;
-    bool started;
     struct buf kept;
     void *inside;
 };
@@ -63,7 +62,7 @@ struct walk_kind {
 /* Longer bytes come in pieces. */
 enum { WALK_PIECE_BYTES = 64 << 10 };
 
-extern const struct walk_kind hash_walk, set_walk, zset_walk, string_walk, list_walk, xstream_walk;
+extern const struct walk_kind table_walk, zset_walk, string_walk, list_walk, xstream_walk;
 
 /* Gives an item to the walker. From step it takes from what the step may do. */
 void walk_hand_out(struct store *s, struct value_walk *v, const struct walk_item *i, bool early);

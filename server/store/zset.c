@@ -3,13 +3,8 @@
 #include "server/store/zset.h"
 
 #include "server/base/log.h"
-#include "server/store/tree.h"
+#include "server/store/zset_inside.h"
 #include "server/store/zset_packed.h"
-
-struct zset {
-    struct table *members;
-    struct tree order;
-};
 
 static struct bytes elem_key_of(const void *elem) {
     return scored_member(elem);
@@ -19,7 +14,7 @@ static size_t elem_size(const void *elem) {
     return scored_size_of(scored_member(elem).len);
 }
 
-static const struct elem_type scored = {{elem_key_of, NULL}, elem_size};
+static const struct elem_type scored = {{elem_key_of, NULL}, elem_size, NULL};
 
 static struct zset *big_of(const struct entry *e) {
     return entry_pointer(e);
@@ -29,6 +24,7 @@ static struct zset *big_new(struct store *s) {
     struct zset *z = mem_new(&s->memory, sizeof *z);
     z->members = table_new(s, &scored);
     tree_init(&z->order, &s->memory);
+    z->walked = NULL;
     return z;
 }
 
@@ -39,6 +35,8 @@ static void big_add(struct store *s, struct zset *z, struct bytes member, uint64
     memcpy(elem_put_len(elem + sizeof score, member.len), member.p, member.len);
     table_add(z->members, elem, hash);
     tree_add(&z->order, elem);
+    if (__builtin_expect(z->walked != NULL, 0))
+        zset_walk_changed(s, z, elem, dict_place_of(&z->members->dict, elem, hash));
 }
 
 static bool is_packed(const struct entry *e) {
@@ -127,7 +125,10 @@ static enum zset_change big_put(struct store *s, struct zset *z, struct bytes me
         return ZSET_ADDED;
     }
     if (scored_score(elem) == score) return ZSET_SAME;
+    bool walked = __builtin_expect(z->walked != NULL, 0);
+    if (walked) zset_walk_before_change(s, z, elem, at);
     tree_move(&z->order, elem, score);
+    if (walked) zset_walk_changed(s, z, elem, at);
     return ZSET_MOVED;
 }
 
@@ -158,6 +159,7 @@ bool zset_remove(struct store *s, int db, struct entry *e, struct bytes member) 
     uint64_t hash = dict_hash(member);
     void *elem = table_find(z->members, member, hash, &at);
     if (!elem) return false;
+    if (z->walked) zset_walk_before_change(s, z, elem, at);
     tree_remove(&z->order, elem);
     table_remove(s, z->members, hash, at, elem);
     return true;
@@ -170,8 +172,9 @@ static void big_remove_ranks(struct store *s, struct zset *z, size_t first, size
         size_t n = tree_take(&z->order, first, elems, count < SOME ? count : SOME);
         for (size_t i = 0; i < n; i++) {
             uint64_t hash = dict_hash(scored_member(elems[i]));
-            table_remove(s, z->members, hash, dict_place_of(&z->members->dict, elems[i], hash),
-                         elems[i]);
+            struct dict_place at = dict_place_of(&z->members->dict, elems[i], hash);
+            if (z->walked) zset_walk_before_change(s, z, elems[i], at);
+            table_remove(s, z->members, hash, at, elems[i]);
         }
         count -= n;
     }
@@ -307,13 +310,9 @@ static size_t order_memory(const void *value) {
     return mem_class(sizeof(struct tree)) + tree_memory(value);
 }
 
-void zset_free(struct store *s, struct entry *e) {
+void zset_big_free(struct store *s, struct zset *z) {
     enum { AT_ONCE = 100 };
-    if (is_packed(e)) {
-        packed_free(s, entry_pointer(e));
-        return;
-    }
-    struct zset *z = big_of(e);
+    must(!z->walked, "a sorted set that is walked stays");
     table_free(s, z->members);
     struct tree *t = mem_new(&s->memory, sizeof *t);
     *t = z->order;
@@ -322,6 +321,13 @@ void zset_free(struct store *s, struct entry *e) {
     }
     if (many) store_ruin_later(s, t, step_order, order_memory);
     mem_free(&s->memory, z, sizeof *z);
+}
+
+void zset_free(struct store *s, struct entry *e) {
+    if (is_packed(e))
+        packed_free(s, entry_pointer(e));
+    else
+        zset_big_free(s, big_of(e));
 }
 
 void zset_copy(struct store *s, const struct entry *e, struct entry *to) {
@@ -338,10 +344,12 @@ void zset_copy(struct store *s, const struct entry *e, struct entry *to) {
     entry_set_pointer(to, z);
 }
 
-size_t zset_memory(const struct entry *e) {
-    if (is_packed(e)) return packed_memory(e);
-    const struct zset *z = big_of(e);
+size_t zset_big_memory(const struct zset *z) {
     return mem_class(sizeof *z) + table_memory(z->members) + tree_memory(&z->order);
+}
+
+size_t zset_memory(const struct entry *e) {
+    return is_packed(e) ? packed_memory(e) : zset_big_memory(big_of(e));
 }
 
 void zset_verify(const struct entry *e) {
@@ -357,6 +365,7 @@ void zset_verify(const struct entry *e) {
     struct tree_cursor c = tree_cursor(0);
     table_verify(z->members);
     tree_verify(&z->order);
+    must(z->walked || !z->members->dict.flagged, "no mark outlives its walk");
     must(z->order.count == table_len(z->members), "index and tree have the same elements");
     for (const void *elem; (elem = tree_next(&z->order, &c));)
         must(big_find(z, scored_member(elem)) == elem, "an element of the tree is in the index");
