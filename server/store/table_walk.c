@@ -93,4 +93,12 @@ static size_t memory(const struct value_walk *v, bool with_object) {
     return with_object ? table_memory(v->object) : 0;
 }
 
-const struct walk_kind table_walk = {attached, is_big, attach, step, let_go, free_object, memory};
+const struct walk_kind table_walk = {
+    .attached = attached,
+    .is_big = is_big,
+    .attach = attach,
+    .step = step,
+    .let_go = let_go,
+    .free = free_object,
+    .memory = memory,
+};
