@@ -72,6 +72,26 @@ size_t lzf_compress(const void *in, size_t in_len, void *out, size_t out_len) {
     return (size_t)(o.p - (uint8_t *)out);
 }
 
+/* n bytes, of which up to 31 too many are copied where there is room for them on both sides. */
+static void copy_run(uint8_t *to, const uint8_t *from, size_t n, bool roomy) {
+    if (!roomy) {
+        memcpy(to, from, n);
+        return;
+    }
+    memcpy(to, from, 16);
+    memcpy(to + 16, from + 16, 16);
+}
+
+/* A copy may overlap what it makes: the steps are no longer than it reaches back. */
+static void copy_back(uint8_t *to, size_t distance, size_t n, size_t room) {
+    const uint8_t *from = to - distance;
+    if (distance >= 8 && room >= n + 8) {
+        for (size_t i = 0; i < n; i += 8) memcpy(to + i, from + i, 8);
+        return;
+    }
+    for (; n; n--) *to++ = *from++;
+}
+
 size_t lzf_decompress(const void *in, size_t in_len, void *out, size_t out_len) {
     const uint8_t *p = in, *end = p + in_len;
     uint8_t *o = out, *o_end = o + out_len;
@@ -80,7 +100,7 @@ size_t lzf_decompress(const void *in, size_t in_len, void *out, size_t out_len) 
         if (ctrl < LITERALS_MAX) {
             size_t run = ctrl + 1;
             if ((size_t)(end - p) < run || (size_t)(o_end - o) < run) return 0;
-            memcpy(o, p, run);
+            copy_run(o, p, run, end - p >= LITERALS_MAX && o_end - o >= LITERALS_MAX);
             p += run;
             o += run;
             continue;
@@ -94,8 +114,8 @@ size_t lzf_decompress(const void *in, size_t in_len, void *out, size_t out_len) 
         if (p == end) return 0;
         distance += (size_t)*p++ + 1;
         if (distance > (size_t)(o - (uint8_t *)out) || (size_t)(o_end - o) < len) return 0;
-        /* Byte by byte: a copy may overlap what it makes. */
-        for (const uint8_t *from = o - distance; len; len--) *o++ = *from++;
+        copy_back(o, distance, len, (size_t)(o_end - o));
+        o += len;
     }
     return (size_t)(o - (uint8_t *)out);
 }

@@ -1,6 +1,7 @@
-/* link: server/proto/crc64.c server/proto/lzf.c server/base/rand.c server/base/log.c server/base/clock.c server/base/buf.c server/base/num.c */
+/* link: server/proto/crc64.c server/base/crc32c.c server/proto/lzf.c server/base/rand.c server/base/log.c server/base/clock.c server/base/buf.c server/base/num.c */
 /* CRC-64 and LZF against known vectors, and LZF against itself over random and repetitive bytes. */
 #include "server/base/buf.h"
+#include "server/base/crc32c.h"
 #include "server/base/rand.h"
 #include "server/proto/crc64.h"
 #include "server/proto/lzf.h"
@@ -23,6 +24,26 @@ static void test_crc64(void) {
     for (size_t cut = 0; cut <= 49; cut++)
         same = same && crc64(crc64(0, lorem, cut), lorem + cut, 49 - cut) == crc64(0, lorem, 49);
     ok(same, "CRC-64 in two pieces is the same wherever they are cut");
+}
+
+/* Any length, any place, any begin: the processor's instructions and the tables say the same. */
+static void test_instructions(uint64_t seed) {
+    enum { MOST = 5000 };
+    static char bytes[MOST + 64];
+    struct prng p;
+    int wrong64 = 0, wrong32 = 0;
+    prng_seed(&p, seed);
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)prng_below(&p, 256);
+    for (size_t n = 0; n < MOST; n += n < 700 ? 1 : 61) {
+        const char *at = bytes + prng_below(&p, 64);
+        uint64_t from = prng_u64(&p);
+        wrong64 += crc64(from, at, n) != crc64_by_tables(from, at, n);
+        wrong32 += crc32c((uint32_t)from, at, n) != crc32c_by_tables((uint32_t)from, at, n);
+    }
+    is_int(wrong64, 0, "CRC-64 by the processor's multiplication is the one by tables (seed %llu)",
+           (unsigned long long)seed);
+    is_int(wrong32, 0, "CRC-32C by the processor's instruction is the one by tables");
+    ok(crc32c_by_tables(0, "123456789", 9) == 0xe3069283U, "CRC-32C of 123456789 is the known one");
 }
 
 static void test_known_lzf(void) {
@@ -69,8 +90,10 @@ static void test_round_trip(uint64_t seed) {
 
 int main(void) {
     const char *seed = getenv("DUET_SEED");
+    uint64_t chance = seed ? strtoull(seed, NULL, 10) : 1;
     test_crc64();
+    test_instructions(chance);
     test_known_lzf();
-    test_round_trip(seed ? strtoull(seed, NULL, 10) : 1);
+    test_round_trip(chance);
     return done();
 }
