@@ -12,13 +12,65 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { EVENTS_A_LOOK = 64 };
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+uint64_t load_file_bytes(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static ssize_t read_file(void *arg, void *p, size_t n) {
+    const struct loader *l = arg;
+    return read(l->fd, p, n);
+}
+
+static void open_source(struct loader *l, const struct load_source *source, ahead_fill_fn *fill,
+                        void *arg) {
+    l->size = source->size;
+    l->ahead = ahead_start(source, fill, arg, ahead_pays());
+}
+
+bool load_open(struct loader *l, const char *path, ahead_fill_fn *fill, void *arg) {
+    l->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (l->fd < 0) return false;
+    posix_fadvise(l->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    open_source(l, &(struct load_source){l, read_file, load_file_bytes(path), NULL}, fill, arg);
+    return true;
+}
+
+/* How far this file has come. */
+static uint64_t file_at(const struct loader *l) {
+    const struct load_batch *b = l->batch;
+    if (!b) return l->batch_end;
+    return l->item < b->count ? b->items[l->item].at : b->end;
+}
+
+static void leave_batch(struct loader *l) {
+    if (!l->batch) return;
+    l->batch_end = l->batch->end;
+    ahead_give(l->ahead, l->batch);
+    l->batch = NULL;
+}
+
+struct load_batch *load_batch_now(struct loader *l) {
+    if (l->batch && l->item < l->batch->count) return l->batch;
+    leave_batch(l);
+    l->batch = ahead_take(l->ahead, l->step_ns);
+    l->item = 0;
+    return l->batch;
+}
 
 static void close_file(struct loader *l) {
-    l->done_bytes += l->bytes.size ? l->bytes.size : l->bytes.at;
-    load_bytes_close(&l->bytes);
+    leave_batch(l);
+    ahead_stop(l->ahead);
+    l->ahead = NULL;
+    if (l->fd >= 0) close(l->fd);
+    l->fd = -1;
+    l->done_bytes += l->batch_end;
+    l->batch_end = 0;
 }
 
 enum persist_load load_damaged(struct loader *l, uint64_t at, const char *what) {
@@ -88,14 +140,20 @@ static enum persist_load base_ended(struct loader *l) {
     return PERSIST_LOADING;
 }
 
+static bool open_base(struct loader *l) {
+    if (!l->source.read) return load_open(l, l->path, load_base_fill, &l->rdb);
+    open_source(l, &l->source, load_base_fill, &l->rdb);
+    return true;
+}
+
 static enum persist_load one_step(struct loader *l) {
     enum persist_load st;
     if (l->stage == STAGE_BASE) {
-        if (!load_bytes_is_open(&l->bytes)) return load_damaged(l, 0, l->bytes.error);
+        if (!l->ahead && !open_base(l)) return load_damaged(l, 0, strerror(errno));
         st = load_base_step(l);
         return st == PERSIST_LOADED ? base_ended(l) : st;
     }
-    if (!load_bytes_is_open(&l->bytes)) return load_incr_next(l) ? PERSIST_LOADING : finish(l);
+    if (!l->ahead) return load_incr_next(l) ? PERSIST_LOADING : finish(l);
     st = load_incr_step(l);
     if (st != PERSIST_LOADED) return st;
     close_file(l);
@@ -103,62 +161,55 @@ static enum persist_load one_step(struct loader *l) {
 }
 
 enum persist_load loader_step(struct loader *l, uint64_t budget_us) {
-    uint64_t end = clock_boot_ns() + budget_us * 1000;
-    for (;;) {
-        for (int i = 0; i < EVENTS_A_LOOK; i++) {
-            enum persist_load st = one_step(l);
-            if (st != PERSIST_LOADING) return st;
-        }
-        if (clock_boot_ns() >= end) return PERSIST_LOADING;
-    }
+    uint64_t now = clock_boot_ns();
+    l->step_ns = now + budget_us * 1000;
+    l->value.now_ms = clock_wall_ms();
+    do {
+        enum persist_load st = one_step(l);
+        if (st != PERSIST_LOADING) return st;
+    } while (clock_boot_ns() < l->step_ns);
+    return PERSIST_LOADING;
 }
 
 double loader_progress(const struct loader *l) {
-    return l->all_bytes ? (double)(l->done_bytes + l->bytes.at) / (double)l->all_bytes : 1.0;
+    return l->all_bytes ? (double)(l->done_bytes + file_at(l)) / (double)l->all_bytes : 1.0;
 }
 
 static struct loader *loader_make(struct persist *p) {
     struct loader *l = xcalloc(1, sizeof *l);
     l->p = p;
-    l->bytes.fd = -1;
+    l->fd = -1;
     l->start_ns = clock_boot_ns();
     l->pos.db = -1;
     l->value.store = p->store;
     rdb_reader_init(&l->rdb);
-    cmdstream_init(&l->stream, -1);
+    l->rdb.sum_apart = true;
+    cmdstream_init(&l->incr.stream, -1);
     memset(&p->loaded, 0, sizeof p->loaded);
     return l;
 }
 
 void loader_free(struct loader *l) {
     if (!l) return;
-    load_bytes_close(&l->bytes);
-    buf_free(&l->bytes.in);
+    if (l->ahead) close_file(l);
     rdb_reader_free(&l->rdb);
     value_load_free(&l->value);
-    cmdstream_free(&l->stream);
+    cmdstream_free(&l->incr.stream);
     free(l);
-}
-
-static void open_base(struct loader *l, const char *path) {
-    snprintf(l->path, sizeof l->path, "%s", path);
-    load_bytes_open(&l->bytes, path);
 }
 
 struct loader *loader_base(struct persist *p, const char *path, const struct persist_pos *pos) {
     struct loader *l = loader_make(p);
     if (pos) l->pos = *pos;
-    open_base(l, path);
-    l->all_bytes = l->bytes.size;
+    snprintf(l->path, sizeof l->path, "%s", path);
+    l->all_bytes = load_file_bytes(path);
     return l;
 }
 
 struct loader *loader_source(struct persist *p, const struct load_source *source,
                              const struct persist_pos *pos) {
-    struct loader *l = loader_make(p);
-    if (pos) l->pos = *pos;
-    snprintf(l->path, sizeof l->path, "%s", source->name);
-    load_bytes_from(&l->bytes, source);
+    struct loader *l = loader_base(p, source->name, pos);
+    l->source = *source;
     l->all_bytes = source->size;
     return l;
 }
@@ -192,7 +243,6 @@ static uint64_t log_bytes(const struct persist *p) {
 
 struct loader *loader_new(struct persist *p) {
     struct loader *l = loader_make(p);
-    char path[512];
     l->at_start = true;
     take_kept(p);
     l->all_bytes = log_bytes(p);
@@ -200,8 +250,7 @@ struct loader *loader_new(struct persist *p) {
         l->stage = STAGE_INCR;
         return l;
     }
-    manifest_part_path(path, sizeof path, p->log_dir, p->aof.m.base, "base");
-    open_base(l, path);
-    p->aof.base_bytes = l->bytes.size;
+    manifest_part_path(l->path, sizeof l->path, p->log_dir, p->aof.m.base, "base");
+    p->aof.base_bytes = load_file_bytes(l->path);
     return l;
 }

@@ -6,7 +6,8 @@
  *     loader_source    one RDB file that comes from anywhere
  *     then loader_step until it is not PERSIST_LOADING any more; p->loaded tells the result; loader_free
  *
- * load.c says what comes after what, load_base.c takes RDB files, load_incr.c blocks of the log, load_bytes.c reads. */
+ * load.c says what comes after what. load_ahead.c is a thread that reads, verifies and unpacks: load_base_read.c RDB files,
+ * load_incr_read.c blocks of the log; load_base.c and load_incr.c make data of what it hands on. */
 #ifndef DUET_PERSIST_LOAD_H
 #define DUET_PERSIST_LOAD_H
 

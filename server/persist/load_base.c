@@ -1,4 +1,4 @@
-/* See load.h: RDB files. */
+/* See load.h: RDB files, as load_base_read.c hands them on. */
 #include "server/persist/load_inside.h"
 
 #include "server/base/log.h"
@@ -9,53 +9,101 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void take_aux(struct loader *l) {
-    const struct rdb_reader *r = &l->rdb;
+enum { ITEMS_A_STEP = 64, ASK_AHEAD = 16 };
+
+static void take_aux(struct loader *l, struct bytes name, struct bytes value) {
     char text[24];
-    if (r->b.len >= sizeof text && !bytes_is(r->a, "repl-id")) return;
-    if (bytes_is(r->a, "repl-id") && r->b.len == PERSIST_ID_CHARS) {
-        memcpy(l->pos.id, r->b.p, r->b.len);
-        l->pos.id[r->b.len] = '\0';
+    if (value.len >= sizeof text && !bytes_is(name, "repl-id")) return;
+    if (bytes_is(name, "repl-id") && value.len == PERSIST_ID_CHARS) {
+        memcpy(l->pos.id, value.p, value.len);
+        l->pos.id[value.len] = '\0';
         return;
     }
-    memcpy(text, r->b.p, r->b.len < sizeof text ? r->b.len : 0);
-    text[r->b.len < sizeof text ? r->b.len : 0] = '\0';
-    if (bytes_is(r->a, "repl-offset")) l->pos.offset = strtoull(text, NULL, 10);
-    if (bytes_is(r->a, "repl-stream-db")) l->pos.db = atoi(text);
+    memcpy(text, value.p, value.len < sizeof text ? value.len : 0);
+    text[value.len < sizeof text ? value.len : 0] = '\0';
+    if (bytes_is(name, "repl-offset")) l->pos.offset = strtoull(text, NULL, 10);
+    if (bytes_is(name, "repl-stream-db")) l->pos.db = atoi(text);
 }
 
-static bool base_event(struct loader *l, enum rdb_event ev) {
-    struct rdb_reader *r = &l->rdb;
-    switch (ev) {
-    case RDB_AUX: take_aux(l); return true;
-    case RDB_SELECT:
-        if (r->number < (uint64_t)store_databases(l->p->store)) {
-            l->value.db = (int)r->number;
-            return true;
-        }
-        snprintf(l->error, sizeof l->error,
-                 "database %" PRIu64 " is not one of the %d there are (see `databases`)", r->number,
-                 store_databases(l->p->store));
-        return false;
-    case RDB_KEY_END: l->p->loaded.keys++; return true;
-    case RDB_SKIP:
-        log_warning("persistence: %s: a %.*s section is skipped", l->path, (int)r->a.len, r->a.p);
+static bool select_db(struct loader *l, uint64_t db) {
+    if (db < (uint64_t)store_databases(l->p->store)) {
+        l->value.db = (int)db;
         return true;
-    default: return value_load_event(&l->value, ev, r, l->error, sizeof l->error);
     }
+    snprintf(l->error, sizeof l->error,
+             "database %" PRIu64 " is not one of the %d there are (see `databases`)", db,
+             store_databases(l->p->store));
+    return false;
+}
+
+/* The item as the reader told it. */
+static const struct rdb_reader *told_by(struct loader *l, const struct load_item *i) {
+    struct rdb_reader *r = &l->told;
+    r->a = i->a;
+    r->b = i->b;
+    r->number = i->number;
+    r->type = i->type;
+    r->part = (enum rdb_part)i->part;
+    r->left = i->left;
+    if (i->event == RDB_KEY) {
+        r->expire_ms = i->expire_ms;
+        r->idle_s = i->idle_s;
+        r->freq = i->freq;
+    } else if (i->event == RDB_ITEM) {
+        r->score = i->score;
+        if (rdb_type_is_stream(i->type)) memcpy(r->numbers, i->numbers, sizeof r->numbers);
+    }
+    return r;
+}
+
+static bool take_event(struct loader *l, const struct load_item *i) {
+    enum rdb_event ev = (enum rdb_event)i->event;
+    switch (ev) {
+    case RDB_AUX: take_aux(l, i->a, i->b); return true;
+    case RDB_SELECT: return select_db(l, i->number);
+    case RDB_SKIP:
+        log_warning("persistence: %s: a %.*s section is skipped", l->path, (int)i->a.len, i->a.p);
+        return true;
+    case RDB_KEY_END: l->p->loaded.keys++; break;
+    default: break;
+    }
+    return value_load_event(&l->value, ev, told_by(l, i), l->error, sizeof l->error);
+}
+
+static bool take_string(struct loader *l, const struct load_item *i) {
+    const struct value_string s = {i->a, i->b, i->expire_ms, i->idle_s, i->freq};
+    l->p->loaded.keys++;
+    return value_load_string(&l->value, &s, l->error, sizeof l->error);
+}
+
+static enum persist_load take_item(struct loader *l, const struct load_item *i) {
+    bool well = true;
+    switch ((enum load_what)i->what) {
+    case LOAD_STRING: well = take_string(l, i); break;
+    case LOAD_EVENT: well = take_event(l, i); break;
+    case LOAD_END: return PERSIST_LOADED;
+    case LOAD_BAD:
+        snprintf(l->error, sizeof l->error, "%s", i->a.p);
+        well = false;
+        break;
+    default: bug("an RDB file holds nothing else");
+    }
+    return well ? PERSIST_LOADING : load_damaged(l, i->at, l->error);
+}
+
+/* Where a key will stand is in the cache by the time it comes. */
+static void ask_for(const struct loader *l, const struct load_batch *b, size_t n) {
+    if (n >= b->count || !b->items[n].hash) return;
+    store_prefetch_bucket(l->p->store, l->value.db, b->items[n].hash);
 }
 
 enum persist_load load_base_step(struct loader *l) {
-    struct load_bytes *b = &l->bytes;
-    enum rdb_event ev = rdb_read(&l->rdb, buf_len(&b->in) ? buf_head(&b->in) : "", buf_len(&b->in));
-    if (ev == RDB_BAD) return load_damaged(l, b->at, l->rdb.error);
-    if (ev == RDB_MORE) {
-        load_bytes_drop(b, l->rdb.used);
-        if (load_bytes_have(b, l->rdb.need)) return PERSIST_LOADING;
-        return load_damaged(l, b->at + buf_len(&b->in),
-                            b->error[0] ? b->error : "the file ends too early");
+    struct load_batch *b = load_batch_now(l);
+    if (!b) return PERSIST_LOADING;
+    for (int n = 0; n < ITEMS_A_STEP && l->item < b->count; n++) {
+        ask_for(l, b, l->item + ASK_AHEAD);
+        enum persist_load st = take_item(l, &b->items[l->item++]);
+        if (st != PERSIST_LOADING) return st;
     }
-    if (ev != RDB_END && !base_event(l, ev)) return load_damaged(l, b->at, l->error);
-    load_bytes_drop(b, l->rdb.used);
-    return ev == RDB_END ? PERSIST_LOADED : PERSIST_LOADING;
+    return PERSIST_LOADING;
 }

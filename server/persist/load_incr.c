@@ -2,8 +2,9 @@
  * with file and byte). */
 #include "server/persist/load_inside.h"
 
-#include "server/base/log.h"
 #include "server/base/file.h"
+#include "server/base/log.h"
+#include "server/store/store.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SEARCH_BYTES = 256 * 1024 };
+enum {
+    SEARCH_BYTES = 256 * 1024,
+    ITEMS_A_STEP = 64,
+    ASK_BUCKET_AHEAD = 16, /* commands */
+    ASK_ENTRY_AHEAD = 8
+};
 
 static void part_path(const struct loader *l, unsigned number, char *path, size_t size) {
     manifest_part_path(path, size, l->p->log_dir, number, "incr");
@@ -50,13 +56,13 @@ static bool vouched(struct loader *l, uint64_t from, uint64_t offset) {
     }
 }
 
-static void cut_tail(struct loader *l) {
+static void cut_tail(struct loader *l, uint64_t at) {
     struct persist_loaded *r = &l->p->loaded;
     char path[512];
-    r->cut_bytes = aof_end_of_data(l->path, l->bytes.at, l->bytes.size) - l->bytes.at;
+    r->cut_bytes = aof_end_of_data(l->path, at, l->size) - at;
     l->stopped = true;
     if (!l->part) return; /* it is being written, or belongs to somebody else */
-    l->part->bytes = l->bytes.at;
+    l->part->bytes = at;
     for (unsigned n = l->number + 1;; n++) {
         part_path(l, n, path, sizeof path);
         if (!file_exists(path)) break;
@@ -65,97 +71,84 @@ static void cut_tail(struct loader *l) {
     }
     log_warning("persistence: %s: a torn tail of %" PRIu64 " bytes was cut off at byte %" PRIu64
                 " (stream offset %" PRIu64 ")",
-                l->path, r->cut_bytes, l->bytes.at, l->pos.offset);
+                l->path, r->cut_bytes, at, l->pos.offset);
 }
 
-static enum persist_load bad_block(struct loader *l, const char *what) {
-    if (l->bytes.error[0]) return load_damaged(l, l->bytes.at, l->bytes.error);
-    if (aof_end_of_data(l->path, l->bytes.at, l->bytes.size) == l->bytes.at) {
-        if (l->part) l->part->bytes = l->bytes.at; /* room that was made ahead: the part's end */
+static enum persist_load torn(struct loader *l, uint64_t at, const char *what) {
+    if (aof_end_of_data(l->path, at, l->size) == at) {
+        if (l->part) l->part->bytes = at; /* room that was made ahead: the part's end */
         return PERSIST_LOADED;
     }
-    if (vouched(l, l->bytes.at + 1, l->pos.offset)) return load_damaged(l, l->bytes.at, what);
-    cut_tail(l);
+    if (vouched(l, at + 1, l->pos.offset)) return load_damaged(l, at, what);
+    cut_tail(l, at);
     return PERSIST_LOADED;
 }
 
-static bool run_one(void *arg, int db, int argc, const struct bytes *argv) {
-    struct loader *l = arg;
+static bool run(struct loader *l, const struct load_item *i) {
     l->p->loaded.commands++;
-    return l->p->world.run(l->p->world.arg, db, argc, argv, l->error, sizeof l->error);
+    return l->p->world.run(l->p->world.arg, i->db, (int)i->number, i->argv, l->error,
+                           sizeof l->error);
 }
 
-/* Without the bytes before `skip`, which must end between two units. */
-static bool run_payload(struct loader *l, const char *p, size_t len, uint64_t skip) {
-    size_t unit;
-    p += skip;
-    len -= skip;
-    while (len) {
-        enum cmdstream_state st = cmdstream_find(&l->stream, p, len, &unit);
-        if (st != CMDSTREAM_UNIT) {
-            snprintf(l->error, sizeof l->error, "%s",
-                     st == CMDSTREAM_BAD ? l->stream.error : "a block ends inside of a request");
-            return false;
-        }
-        if (!cmdstream_each(&l->stream, p, unit, run_one, l)) return false;
-        p += unit;
-        len -= unit;
-    }
-    return true;
-}
-
-/* One block. LOADED: the part's end. */
-enum persist_load load_incr_step(struct loader *l) {
-    struct load_bytes *in = &l->bytes;
-    struct logblock b;
-    if (!load_bytes_have(in, 1) && !in->error[0]) return PERSIST_LOADED;
-    if (!load_bytes_have(in, LOGBLOCK_HEADER_BYTES))
-        return bad_block(l, "the file ends inside of a block's header");
-    if (logblock_get(&b, buf_head(&in->in), buf_len(&in->in)) != LOGBLOCK_OK)
-        return bad_block(
-            l, "this is no block of the log, and blocks behind it say that it was on disk");
-    size_t whole = LOGBLOCK_HEADER_BYTES + (size_t)b.len;
-    if (!load_bytes_have(in, whole)) return bad_block(l, "the file ends inside of a block");
-    const char *payload = buf_head(&in->in) + LOGBLOCK_HEADER_BYTES;
-    if (!logblock_payload_fits(&b, payload))
-        return bad_block(l, "a block's checksum does not fit its bytes");
-    uint64_t skip = 0;
-    if (l->ranged && !l->any) { /* on the way to the range */
-        if (b.offset > l->range.offset)
-            return load_damaged(l, in->at, "the log does not reach back to the backup set");
-        uint64_t end = b.offset + b.len;
-        if (end < l->range.offset || (end == l->range.offset && b.len)) {
-            load_bytes_drop(in, whole);
-            return PERSIST_LOADING;
-        }
-        skip = l->range.offset - b.offset;
-    } else if (l->any && b.offset != l->pos.offset) {
-        return bad_block(l, "a block does not follow the one before it");
-    }
-    if (l->ranged && b.wall_us > l->range.until_us) {
-        l->stopped = true;
-        return PERSIST_LOADED;
-    }
-    if (!l->any && l->part) l->part->first_offset = b.offset;
+static void take_block(struct loader *l, const struct load_item *i) {
+    const struct logblock *b = i->block;
+    if (!l->any && l->part) l->part->first_offset = b->offset;
     l->any = true;
-    l->stream.db = skip ? l->pos.db : b.db;
-    if (!run_payload(l, payload, b.len, skip)) return load_damaged(l, in->at, l->error);
-    if (l->part) aof_mark(l->part, b.offset, in->at);
-    memcpy(l->pos.id, b.id, sizeof l->pos.id);
-    l->pos.offset = b.offset + b.len;
-    l->pos.db = l->stream.db;
-    l->p->loaded.clean = b.kind == LOGBLOCK_CLEAN_END;
-    load_bytes_drop(in, whole);
+    if (l->part) aof_mark(l->part, b->offset, i->at);
+    memcpy(l->pos.id, b->id, sizeof l->pos.id);
+    l->pos.offset = b->offset + b->len;
+    l->pos.db = i->db;
+    l->p->loaded.clean = b->kind == LOGBLOCK_CLEAN_END;
+}
+
+static enum persist_load take_item(struct loader *l, const struct load_item *i) {
+    switch ((enum load_what)i->what) {
+    case LOAD_COMMAND: return run(l, i) ? PERSIST_LOADING : load_damaged(l, i->at, l->error);
+    case LOAD_BLOCK: take_block(l, i); return PERSIST_LOADING;
+    case LOAD_END: l->stopped = i->number; return PERSIST_LOADED;
+    case LOAD_BAD: return load_damaged(l, i->at, i->a.p);
+    case LOAD_TORN: return torn(l, i->at, i->a.p);
+    default: bug("an increment holds nothing else");
+    }
+}
+
+/* Where the key of a command to come stands, and then the key itself, are in the cache by the time it comes. */
+static void ask_for(const struct loader *l, const struct load_batch *b, size_t n) {
+    struct store *s = l->p->store;
+    if (n + ASK_BUCKET_AHEAD < b->count && b->items[n + ASK_BUCKET_AHEAD].hash) {
+        const struct load_item *i = &b->items[n + ASK_BUCKET_AHEAD];
+        if (i->db < store_databases(s)) store_prefetch_bucket(s, i->db, i->hash);
+    }
+    if (n + ASK_ENTRY_AHEAD < b->count && b->items[n + ASK_ENTRY_AHEAD].hash) {
+        const struct load_item *i = &b->items[n + ASK_ENTRY_AHEAD];
+        if (i->db < store_databases(s)) store_prefetch_entry(s, i->db, i->hash);
+    }
+}
+
+enum persist_load load_incr_step(struct loader *l) {
+    struct load_batch *b = load_batch_now(l);
+    if (!b) return PERSIST_LOADING;
+    for (int n = 0; n < ITEMS_A_STEP && l->item < b->count; n++) {
+        ask_for(l, b, l->item);
+        enum persist_load st = take_item(l, &b->items[l->item++]);
+        if (st != PERSIST_LOADING) return st;
+    }
     return PERSIST_LOADING;
 }
 
 bool load_incr_next(struct loader *l) {
     const struct manifest *m = &l->p->aof.m;
+    struct incr_reader *r = &l->incr;
     unsigned first = l->ranged ? l->range.number : m->base ? m->base : m->first;
     l->number = l->number ? l->number + 1 : first;
     if (l->number == 0 || l->stopped) return false;
     part_path(l, l->number, l->path, sizeof l->path);
-    if (!load_bytes_open(&l->bytes, l->path)) return false;
-    if (!l->ranged) l->part = aof_add_part(&l->p->aof, l->number, l->pos.offset, l->bytes.size);
+    r->any = l->any;
+    r->offset = l->pos.offset;
+    r->db = l->pos.db;
+    r->ranged = l->ranged;
+    r->range = l->range;
+    if (!load_open(l, l->path, load_incr_fill, r)) return false;
+    if (!l->ranged) l->part = aof_add_part(&l->p->aof, l->number, l->pos.offset, l->size);
     return true;
 }

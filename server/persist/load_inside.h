@@ -1,24 +1,24 @@
-/* What the files of the loader share: load.c, load_base.c, load_incr.c, load_bytes.c. */
+/* What the files of the loader share: load.c, load_base.c, load_incr.c, and what runs ahead of these:
+ * load_base_read.c, load_incr_read.c. */
 #ifndef DUET_PERSIST_LOAD_INSIDE_H
 #define DUET_PERSIST_LOAD_INSIDE_H
 
 #include "server/base/buf.h"
 #include "server/persist/inside.h"
-#include "server/persist/load.h"
+#include "server/persist/load_ahead.h"
 #include "server/persist/value.h"
 #include "server/proto/cmdstream.h"
 
 enum load_stage { STAGE_BASE, STAGE_INCR, STAGE_DONE };
 
-/* The bytes of one file or source, from the first unused one on. */
-struct load_bytes {
-    struct load_source source; /* read NULL: none is open */
-    int fd;
-    struct buf in;
-    uint64_t at;   /* of the first byte in it */
-    uint64_t size; /* 0: not known */
-    bool ended;    /* the source has no more */
-    char error[160];
+/* What reads increments ahead knows of what was before. */
+struct incr_reader {
+    struct cmdstream stream;
+    bool any;
+    uint64_t offset; /* where the next block must begin, when any */
+    int db;          /* selected there */
+    bool ranged;
+    struct load_range range;
 };
 
 struct loader {
@@ -28,11 +28,19 @@ struct loader {
     bool look_only; /* the log goes on being written as it is */
     bool ranged;
     struct load_range range;
-    char path[512]; /* of the open file */
-    struct load_bytes bytes;
-    struct rdb_reader rdb;
+    struct load_source source; /* of the base, when it is no file */
+    char path[512];            /* of the open file */
+    int fd;
+    uint64_t size;       /* of the open file, 0: not known */
+    struct ahead *ahead; /* reads the open file; NULL: none is open */
+    struct load_batch *batch;
+    size_t item;           /* of the batch: the next one */
+    uint64_t batch_end;    /* of the last batch, in the file */
+    uint64_t step_ns;      /* when this step ends */
+    struct rdb_reader rdb; /* the reading thread's, as is incr */
+    struct incr_reader incr;
+    struct rdb_reader told;
     struct value_load value;
-    struct cmdstream stream;
     unsigned number; /* of the increment */
     struct aof_part *part;
     bool any;     /* a base or a block was seen: pos says where the next one must begin */
@@ -42,15 +50,17 @@ struct loader {
     char error[160];
 };
 
-/* ---- load_bytes.c */
-bool load_bytes_open(struct load_bytes *b, const char *path);
-void load_bytes_from(struct load_bytes *b, const struct load_source *source);
-bool load_bytes_is_open(const struct load_bytes *b);
-void load_bytes_close(struct load_bytes *b);
-/* Has at least n bytes in b->in, unless the end comes before (false) or they cannot be read (false, b->error says why). */
-bool load_bytes_have(struct load_bytes *b, size_t n);
-void load_bytes_drop(struct load_bytes *b, size_t n);
+/* ---- load.c */
 uint64_t load_file_bytes(const char *path);
+bool load_open(struct loader *l, const char *path, ahead_fill_fn *fill, void *arg);
+/* The batch that has items left; NULL: there is none yet. */
+struct load_batch *load_batch_now(struct loader *l);
+
+/* ---- On the reading thread. */
+void load_base_fill(void *arg, struct ahead *a, struct load_batch *b); /* arg: struct rdb_reader */
+void load_incr_fill(void *arg, struct ahead *a, struct load_batch *b); /* arg: struct incr_reader */
+/* The last item of all: LOAD_BAD or LOAD_TORN. */
+void load_bad_item(struct load_batch *b, enum load_what what, uint64_t at, const char *text);
 
 /* ---- One piece of work each. LOADED: the file's end. */
 enum persist_load load_base_step(struct loader *l);

@@ -43,6 +43,8 @@ struct value_load {
     int64_t expire_ms;
     int type;
     bool merge;           /* a key that is there already gives way */
+    int64_t now_ms;       /* wall time, for when keys were used last; 0: that is the caller's */
+    int32_t idle_s, freq; /* as struct rdb_reader */
     struct entry *e;      /* a value that comes in items */
     struct xgroup *group; /* of a stream, and what comes now in it */
     struct xconsumer *consumer;
@@ -52,6 +54,14 @@ bool value_loads_type(int rdb_type);
 void value_load_free(struct value_load *v);
 /* Takes the events from RDB_KEY to RDB_KEY_END. False: err says which key cannot be taken and
  * why. */
+struct value_string {
+    struct bytes key, value;
+    int64_t expire_ms; /* -1: none */
+    int32_t idle_s, freq;
+};
+/* The same for a string that is there as a whole. */
+bool value_load_string(struct value_load *v, const struct value_string *s, char *err,
+                       size_t err_size);
 bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_reader *r,
                       char *err, size_t err_size);
 

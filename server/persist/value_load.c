@@ -43,11 +43,32 @@ static int64_t expiry_of(const struct value_load *v) {
     return v->expire_ms < 0 ? NO_EXPIRY : v->expire_ms;
 }
 
-/* False when the key was there already: one search less than asking before. */
-static bool put_string(struct value_load *v, struct bytes value) {
+/* When the key was used last, or how often. */
+static void set_access(const struct value_load *v, struct entry *e, int32_t idle_s, int32_t freq) {
+    enum { FREQ_AT_FIRST = 5 };
+    if (!v->now_ms) return;
+    if (store_settings(v->store)->lfu)
+        entry_set_freq(e, (uint8_t)(freq < 0 ? FREQ_AT_FIRST : freq), v->now_ms);
+    else if (idle_s > 0)
+        entry_set_idle(e, (uint32_t)idle_s, v->now_ms);
+    else
+        store_touch(v->store, e, v->now_ms);
+}
+
+/* A key that was there already is found out by the count: one search less than asking before. */
+bool value_load_string(struct value_load *v, const struct value_string *s, char *err,
+                       size_t err_size) {
     size_t before = store_count(v->store, v->db);
-    store_put_string(v->store, v->db, key_of(v), value, expiry_of(v));
-    return store_count(v->store, v->db) > before || v->merge;
+    int64_t expiry_ms = s->expire_ms < 0 ? NO_EXPIRY : s->expire_ms;
+    struct entry *e = store_put_string(v->store, v->db, s->key, s->value, expiry_ms);
+    set_access(v, e, s->idle_s, s->freq);
+    if (store_count(v->store, v->db) > before || v->merge) return true;
+    v->type = RDB_STRING;
+    if (s->key.p != key_of(v).p) {
+        buf_clear(&v->key);
+        buf_add(&v->key, s->key.p, s->key.len);
+    }
+    return refuse(v, STANDS_TWICE, err, err_size);
 }
 
 /* ---- Kinds that are more than bytes ---------------------------------------------------------- */
@@ -215,9 +236,11 @@ static bool take_key(struct value_load *v, const struct rdb_reader *r, char *err
     buf_add(&v->key, r->a.p, r->a.len);
     v->type = r->type;
     v->expire_ms = r->expire_ms;
+    v->idle_s = r->idle_s;
+    v->freq = r->freq;
     if (!value_loads_type(v->type))
         return refuse(v, "is of a kind that this version does not hold", err, err_size);
-    /* Strings, of which there are most, are found out by put_string. */
+    /* Strings, of which there are most, are found out by value_load_string. */
     struct entry *old = v->type != RDB_STRING ? store_find(v->store, v->db, r->a) : NULL;
     if (old && !v->merge) return refuse(v, STANDS_TWICE, err, err_size);
     if (old) store_delete(v->store, v->db, old);
@@ -231,7 +254,8 @@ bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_
     case RDB_KEY: return take_key(v, r, err, err_size);
     case RDB_VALUE:
         if (v->type == RDB_STRING) {
-            if (!put_string(v, r->a)) return refuse(v, STANDS_TWICE, err, err_size);
+            struct value_string whole = {key_of(v), r->a, v->expire_ms, v->idle_s, v->freq};
+            return value_load_string(v, &whole, err, err_size);
         } else if (!k->whole(v->store, v->db, key_of(v), r->a, expiry_of(v))) {
             return refuse(v, k->refusal, err, err_size);
         }
@@ -244,6 +268,11 @@ bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_
     case RDB_ITEM:
         if (!k->item(v, r)) return refuse(v, k->refusal ? k->refusal : v->why, err, err_size);
         return true;
+    case RDB_KEY_END: {
+        struct entry *e = v->type != RDB_STRING ? store_find(v->store, v->db, key_of(v)) : NULL;
+        if (e) set_access(v, e, v->idle_s, v->freq);
+        return true;
+    }
     default: return true;
     }
 }

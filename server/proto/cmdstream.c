@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/num.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct resp_limits limits = {.bulk_max = 1ULL << 30, .unauthenticated = false};
@@ -23,6 +24,11 @@ static void fresh_parser(struct cmdstream *c) {
     memset(&c->parser, 0, sizeof c->parser);
 }
 
+static void note_multi(struct cmdstream *c, struct bytes name) {
+    if (bytes_is(name, "multi")) c->multi = true;
+    if (bytes_is(name, "exec") || bytes_is(name, "discard")) c->multi = false;
+}
+
 enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_t len,
                                     size_t *unit_len) {
     for (;;) {
@@ -41,11 +47,7 @@ enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_
             return CMDSTREAM_BAD;
         }
         c->at += c->parser.used;
-        if (st == RESP_DONE) {
-            struct bytes name = c->args.v[0];
-            if (bytes_is(name, "multi")) c->multi = true;
-            if (bytes_is(name, "exec") || bytes_is(name, "discard")) c->multi = false;
-        }
+        if (st == RESP_DONE) note_multi(c, c->args.v[0]);
         if (c->multi) continue;
         *unit_len = c->at;
         c->at = 0;
@@ -86,4 +88,29 @@ bool cmdstream_each(struct cmdstream *c, const char *unit, size_t unit_len,
     }
     fresh_parser(c);
     return go_on;
+}
+
+bool cmdstream_all(struct cmdstream *c, const char *data, size_t len,
+                   bool (*fn)(void *arg, int db, int argc, const struct bytes *argv), void *arg) {
+    fresh_parser(c);
+    c->multi = false;
+    for (size_t at = 0; at < len;) {
+        c->args.count = 0;
+        enum resp_state st = RESP_BAD;
+        if (data[at] == '*' || data[at] == '\r' || data[at] == '\n')
+            st = resp_parse(&c->parser, data + at, len - at, &limits, &c->args);
+        else
+            snprintf(c->parser.error, sizeof c->parser.error,
+                     "a request in the stream does not begin with '*'");
+        c->error = st == RESP_MORE ? "a block ends inside of a request" : c->parser.error;
+        if (st == RESP_BAD || st == RESP_MORE) return false;
+        at += c->parser.used;
+        if (st == RESP_EMPTY) continue;
+        note_multi(c, c->args.v[0]);
+        int argc = (int)c->args.count;
+        if (!is_control(c, argc, c->args.v) && !fn(arg, c->db < 0 ? 0 : c->db, argc, c->args.v))
+            return false;
+    }
+    c->error = "a block ends inside of a transaction";
+    return !c->multi;
 }

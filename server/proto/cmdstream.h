@@ -31,5 +31,9 @@ enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_
  * for. */
 bool cmdstream_each(struct cmdstream *c, const char *unit, size_t unit_len,
                     bool (*fn)(void *arg, int db, int argc, const struct bytes *argv), void *arg);
+/* Bytes that are a whole number of units: calls fn for each command of them. False: fn said so, or they are no such bytes
+ * (c->error says why; commands that stand before the fault came). */
+bool cmdstream_all(struct cmdstream *c, const char *data, size_t len,
+                   bool (*fn)(void *arg, int db, int argc, const struct bytes *argv), void *arg);
 
 #endif

@@ -47,6 +47,11 @@ enum rdb_type {
 /* "string", "hash (listpack)"; "type 99" is written into a static place for unknown ones. */
 const char *rdb_type_name(int type);
 
+static inline bool rdb_type_is_stream(int type) {
+    return type == RDB_STREAM_LISTPACKS || type == RDB_STREAM_LISTPACKS_2 ||
+           type == RDB_STREAM_LISTPACKS_3;
+}
+
 /* ---- Writing: each appends to out. The checksum is the caller's: crc64 over all before it. */
 void rdb_put_magic(struct buf *out, int version);
 void rdb_put_aux(struct buf *out, const char *key, const char *value);
@@ -111,7 +116,8 @@ struct rdb_reader {
     uint64_t number, number2;
     double score;
     int type;
-    int64_t expire_ms; /* -1: none */
+    int64_t expire_ms;    /* -1: none */
+    int32_t idle_s, freq; /* of a key; -1: not told */
     int version;
     enum rdb_part part; /* streams */
     uint64_t numbers[RDB_STREAM_NUMBERS];
@@ -125,6 +131,13 @@ struct rdb_reader {
     struct rdb_nest nest;
     int state;
     bool check; /* verify the checksum, on by default */
+    /* Set by those who read far ahead: the caller adds what rdb_read takes to `crc` itself, at the latest after RDB_MORE (the
+     * end's checksum is asked for that way). */
+    bool sum_apart;
+    /* Where strings go that do not stand in the bytes as they are (n bytes that stay as long as the caller likes), or NULL:
+     * into scratch, until the next call. */
+    char *(*room)(void *arg, size_t n);
+    void *room_arg;
     struct buf scratch[2];
 };
 void rdb_reader_init(struct rdb_reader *r);

@@ -123,10 +123,15 @@ uint64_t rdb_take_len(struct cut *c, bool *encoded) {
     return 0;
 }
 
-static struct bytes integer_text(struct buf *scratch, int64_t v) {
+static char *room_for(struct cut *c, struct buf *scratch, size_t n) {
+    if (c->r->room) return c->r->room(c->r->room_arg, n);
     buf_clear(scratch);
-    buf_added(scratch, num_format_i64(buf_room(scratch, NUM_I64_CHARS), v));
-    return (struct bytes){buf_head(scratch), buf_len(scratch)};
+    return buf_room(scratch, n);
+}
+
+static struct bytes integer_text(struct cut *c, struct buf *scratch, int64_t v) {
+    char *to = room_for(c, scratch, NUM_I64_CHARS);
+    return (struct bytes){to, num_format_i64(to, v)};
 }
 
 static struct bytes take_lzf(struct cut *c, struct buf *scratch) {
@@ -139,13 +144,11 @@ static struct bytes take_lzf(struct cut *c, struct buf *scratch) {
     }
     const char *from = rdb_take(c, packed);
     if (rdb_stopped(c)) return none;
-    buf_clear(scratch);
-    char *to = buf_room(scratch, whole ? whole : 1);
+    char *to = room_for(c, scratch, whole ? whole : 1);
     if (lzf_decompress(from, packed, to, whole) != whole) {
         complain(c, "a compressed string is damaged");
         return none;
     }
-    buf_added(scratch, whole);
     return (struct bytes){to, whole};
 }
 
@@ -165,13 +168,15 @@ struct bytes rdb_take_string(struct cut *c, struct buf *scratch) {
     int16_t w;
     int32_t d;
     switch (n) {
-    case RDB_ENC_INT8: memcpy(&b, rdb_take(c, sizeof b), sizeof b); return integer_text(scratch, b);
+    case RDB_ENC_INT8:
+        memcpy(&b, rdb_take(c, sizeof b), sizeof b);
+        return integer_text(c, scratch, b);
     case RDB_ENC_INT16:
         memcpy(&w, rdb_take(c, sizeof w), sizeof w);
-        return integer_text(scratch, w);
+        return integer_text(c, scratch, w);
     case RDB_ENC_INT32:
         memcpy(&d, rdb_take(c, sizeof d), sizeof d);
-        return integer_text(scratch, d);
+        return integer_text(c, scratch, d);
     case RDB_ENC_LZF: return take_lzf(c, scratch);
     default:
         complain(c, "unknown string encoding %llu", (unsigned long long)n);
@@ -235,6 +240,7 @@ static enum rdb_event read_key(struct cut *c, unsigned type) {
 static enum rdb_event read_top(struct cut *c) {
     struct rdb_reader *r = c->r;
     r->expire_ms = -1;
+    r->idle_s = r->freq = -1;
     for (;;) {
         unsigned op = take_byte(c);
         if (rdb_stopped(c)) return RDB_MORE;
@@ -246,8 +252,12 @@ static enum rdb_event read_top(struct cut *c) {
             r->expire_ms = (int64_t)s * 1000;
             continue;
         }
-        case RDB_OP_IDLE: rdb_take_len(c, NULL); continue;
-        case RDB_OP_FREQ: take_byte(c); continue;
+        case RDB_OP_IDLE: {
+            uint64_t s = rdb_take_len(c, NULL);
+            r->idle_s = s > INT32_MAX ? INT32_MAX : (int32_t)s;
+            continue;
+        }
+        case RDB_OP_FREQ: r->freq = (int32_t)take_byte(c); continue;
         case RDB_OP_AUX:
             r->a = rdb_take_string(c, &r->scratch[0]);
             r->b = rdb_take_string(c, &r->scratch[1]);
@@ -368,13 +378,17 @@ enum rdb_event rdb_read(struct rdb_reader *r, const char *data, size_t len) {
         return RDB_MORE;
     }
     size_t n = (size_t)(c.p - c.start);
-    if (r->check && state != AT_CHECKSUM) r->crc = crc64(r->crc, data, n);
+    if (r->check && !r->sum_apart && state != AT_CHECKSUM) r->crc = crc64(r->crc, data, n);
     r->total += n;
     r->used = n;
     if (ev != RDB_END || r->state != AT_CHECKSUM) return ev;
     /* The opcode of the end was taken, so it is in the crc; opcode and checksum are one event
      * for the caller, who may have to present the checksum's bytes first (RDB_MORE with used >
      * 0). */
+    if (r->check && r->sum_apart) {
+        r->need = RDB_CHECKSUM_BYTES;
+        return RDB_MORE;
+    }
     ev = rdb_read(r, data + n, len - n);
     r->used += n;
     return ev;

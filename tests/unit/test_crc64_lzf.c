@@ -40,8 +40,8 @@ static void test_instructions(uint64_t seed) {
         wrong64 += crc64(from, at, n) != crc64_by_tables(from, at, n);
         wrong32 += crc32c((uint32_t)from, at, n) != crc32c_by_tables((uint32_t)from, at, n);
     }
-    is_int(wrong64, 0, "CRC-64 by the processor's multiplication is the one by tables (seed %llu)",
-           (unsigned long long)seed);
+    printf("# seed %llu\n", (unsigned long long)seed);
+    is_int(wrong64, 0, "CRC-64 by the processor's multiplication is the one by tables");
     is_int(wrong32, 0, "CRC-32C by the processor's instruction is the one by tables");
     ok(crc32c_by_tables(0, "123456789", 9) == 0xe3069283U, "CRC-32C of 123456789 is the known one");
 }

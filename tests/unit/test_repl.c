@@ -1,10 +1,11 @@
 /* link: server/repl/backlog.c server/repl/feed.c server/repl/link.c server/repl/link_fsm.c server/repl/repl.c
    server/repl/spool.c server/repl/stream.c server/repl/tail.c server/repl/transfer.c server/persist/persist.c
-   server/persist/aof.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c server/persist/load.c server/persist/load_base.c server/persist/load_bytes.c server/persist/load_incr.c server/persist/manifest.c
+   server/persist/aof.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
+   server/persist/manifest.c
    server/persist/rewrite.c server/persist/save.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/ziplist.c server/persist/walk.c server/persist/walk_out.c server/persist/spill.c server/persist/backup.c server/base/backup_set.c server/base/zframe.c server/persist/worker.c
    server/proto/cmdstream.c server/proto/crc64.c server/proto/logblock.c server/proto/lzf.c server/proto/rdb_read.c server/proto/rdb_read_stream.c
    server/proto/rdb_write.c server/proto/replline.c server/proto/resp_parse.c server/proto/resp_write.c server/store/dict.c
-   server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/store.c server/store/string.c
+   server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/apart.c server/store/store.c server/store/string.c
    server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
  * server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/list_walk.c server/store/string_walk.c server/store/stream_walk.c server/store/hash.c server/store/set.c server/store/packed.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/proto/intset.c server/proto/listpack.c server/store/walk.c server/store/table_walk.c server/store/zset_walk.c server/base/buf.c server/base/decimal.c server/base/clock.c server/base/conf.c server/base/crc32c.c
    server/base/file.c server/base/hash.c server/base/log.c server/base/loop.c server/base/num.c server/base/rand.c
