@@ -141,8 +141,8 @@ static enum persist_load base_ended(struct loader *l) {
 }
 
 static bool open_base(struct loader *l) {
-    if (!l->source.read) return load_open(l, l->path, load_base_fill, &l->rdb);
-    open_source(l, &l->source, load_base_fill, &l->rdb);
+    if (!l->source.read) return load_open(l, l->path, load_base_fill, &l->base);
+    open_source(l, &l->source, load_base_fill, &l->base);
     return true;
 }
 
@@ -182,8 +182,10 @@ static struct loader *loader_make(struct persist *p) {
     l->start_ns = clock_boot_ns();
     l->pos.db = -1;
     l->value.store = p->store;
-    rdb_reader_init(&l->rdb);
-    l->rdb.sum_apart = true;
+    rdb_reader_init(&l->base.rdb);
+    l->base.rdb.sum_apart = true;
+    l->base.now_ms = clock_wall_ms();
+    l->base.lfu = store_settings(p->store)->lfu;
     cmdstream_init(&l->incr.stream, -1);
     memset(&p->loaded, 0, sizeof p->loaded);
     return l;
@@ -192,7 +194,7 @@ static struct loader *loader_make(struct persist *p) {
 void loader_free(struct loader *l) {
     if (!l) return;
     if (l->ahead) close_file(l);
-    rdb_reader_free(&l->rdb);
+    rdb_reader_free(&l->base.rdb);
     value_load_free(&l->value);
     cmdstream_free(&l->incr.stream);
     free(l);

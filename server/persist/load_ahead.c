@@ -15,6 +15,7 @@
 
 enum {
     BATCHES = 32,
+    FAR = 8, /* batches: the other side has enough to do */
     ITEMS_FIRST = 512,
     CHUNK_BYTES = 64 * 1024,
     STACK_BYTES = 256 * 1024,
@@ -132,6 +133,7 @@ static struct load_batch *batch_empty(struct ahead *a) {
 }
 
 void ahead_give(struct ahead *a, struct load_batch *b) {
+    for (size_t i = 0; i < b->count; i++) apart_free(b->items[i].made); /* nobody took it */
     text_clear(&b->text, true);
     if (b->cap > KEEP_ITEMS) {
         free(b->items);
@@ -150,6 +152,13 @@ void ahead_give(struct ahead *a, struct load_batch *b) {
     a->spare = b;
     if (a->threaded) pthread_cond_signal(&a->room);
     unlock(a);
+}
+
+bool ahead_is_far(struct ahead *a) {
+    lock(a);
+    bool far = a->threaded && a->batches > FAR;
+    unlock(a);
+    return far;
 }
 
 /* ---- Bytes ----------------------------------------------------------------------------------- */

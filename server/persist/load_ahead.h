@@ -11,6 +11,7 @@
 #include "server/persist/load.h"
 #include "server/proto/logblock.h"
 #include "server/proto/rdb.h"
+#include "server/store/apart.h"
 
 enum { AHEAD_BYTES = 4 << 20, AHEAD_BLOCK_BYTES = 128 * 1024 };
 
@@ -47,6 +48,7 @@ struct load_item {
         const struct logblock *block; /* LOAD_BLOCK */
     };
     int32_t idle_s, freq; /* RDB_KEY, LOAD_STRING; -1: not told */
+    struct apart made;    /* LOAD_STRING: the entry, when it was made here */
     uint64_t left;
 };
 
@@ -81,6 +83,9 @@ void ahead_give(struct ahead *a, struct load_batch *b);
 bool ahead_pays(void);
 
 /* ---- For those who make batches. */
+
+/* The other side is behind: there is time to do some of its work. */
+bool ahead_is_far(struct ahead *a);
 
 /* The bytes that no batch has taken yet. */
 struct bytes ahead_bytes(const struct ahead *a);

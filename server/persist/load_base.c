@@ -70,13 +70,19 @@ static bool take_event(struct loader *l, const struct load_item *i) {
     return value_load_event(&l->value, ev, told_by(l, i), l->error, sizeof l->error);
 }
 
-static bool take_string(struct loader *l, const struct load_item *i) {
+static bool take_string(struct loader *l, struct load_item *i) {
+    if (i->made.e &&
+        apart_join(l->p->store, l->value.db, i->made, i->a, i->hash, i->expire_ms >= 0)) {
+        i->made.e = NULL; /* the store's now */
+        l->p->loaded.keys++;
+        return true;
+    }
     const struct value_string s = {i->a, i->b, i->expire_ms, i->idle_s, i->freq};
     l->p->loaded.keys++;
     return value_load_string(&l->value, &s, l->error, sizeof l->error);
 }
 
-static enum persist_load take_item(struct loader *l, const struct load_item *i) {
+static enum persist_load take_item(struct loader *l, struct load_item *i) {
     bool well = true;
     switch ((enum load_what)i->what) {
     case LOAD_STRING: well = take_string(l, i); break;

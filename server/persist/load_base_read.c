@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { ITEMS_MOST = 1024 }; /* in a batch: they stay in the processor's cache */
+enum {
+    ITEMS_MOST = 1024,      /* in a batch: they stay in the processor's cache */
+    MAKE_BYTES = 64 * 1024, /* a string this long is always made here */
+};
 
 static char *text_room(void *arg, size_t n) {
     return ahead_text_room(arg, n);
@@ -89,8 +92,25 @@ static void add_end(struct load_batch *b, struct ahead *a) {
     b->last = true;
 }
 
-void load_base_fill(void *arg, struct ahead *a, struct load_batch *b) {
-    struct rdb_reader *r = arg;
+/* Makes the entry here, where the other side has enough to do, or where it is so much to copy that it would keep others
+ * waiting. */
+static void make_entry(const struct base_reader *base, struct load_item *i) {
+    i->made = apart_string(i->a, i->b, i->expire_ms < 0 ? NO_EXPIRY : i->expire_ms);
+    if (base->lfu)
+        entry_set_freq(i->made.e, (uint8_t)(i->freq < 0 ? LFU_AT_FIRST : i->freq), base->now_ms);
+    else
+        entry_set_idle(i->made.e, i->idle_s < 0 ? 0 : (uint32_t)i->idle_s, base->now_ms);
+}
+
+static void make_entries(const struct base_reader *base, struct ahead *a, struct load_batch *b) {
+    bool all = ahead_is_far(a);
+    for (size_t n = 0; n < b->count; n++) {
+        struct load_item *i = &b->items[n];
+        if (i->what == LOAD_STRING && (all || i->b.len >= MAKE_BYTES)) make_entry(base, i);
+    }
+}
+
+static void read_events(struct rdb_reader *r, struct ahead *a, struct load_batch *b) {
     const char *from = ahead_bytes(a).p, *error;
     r->room = text_room;
     r->room_arg = &b->text;
@@ -121,4 +141,10 @@ void load_base_fill(void *arg, struct ahead *a, struct load_batch *b) {
         from = ahead_bytes(a).p;
     }
     add_sum(r, a, from);
+}
+
+void load_base_fill(void *arg, struct ahead *a, struct load_batch *b) {
+    struct base_reader *r = arg;
+    read_events(&r->rdb, a, b);
+    make_entries(r, a, b);
 }

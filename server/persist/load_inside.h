@@ -11,6 +11,13 @@
 
 enum load_stage { STAGE_BASE, STAGE_INCR, STAGE_DONE };
 
+/* What reads an RDB file ahead. */
+struct base_reader {
+    struct rdb_reader rdb;
+    int64_t now_ms; /* about: for when keys were used last */
+    bool lfu;
+};
+
 /* What reads increments ahead knows of what was before. */
 struct incr_reader {
     struct cmdstream stream;
@@ -34,10 +41,10 @@ struct loader {
     uint64_t size;       /* of the open file, 0: not known */
     struct ahead *ahead; /* reads the open file; NULL: none is open */
     struct load_batch *batch;
-    size_t item;           /* of the batch: the next one */
-    uint64_t batch_end;    /* of the last batch, in the file */
-    uint64_t step_ns;      /* when this step ends */
-    struct rdb_reader rdb; /* the reading thread's, as is incr */
+    size_t item;             /* of the batch: the next one */
+    uint64_t batch_end;      /* of the last batch, in the file */
+    uint64_t step_ns;        /* when this step ends */
+    struct base_reader base; /* the reading thread's, as is incr */
     struct incr_reader incr;
     struct rdb_reader told;
     struct value_load value;
@@ -57,7 +64,7 @@ bool load_open(struct loader *l, const char *path, ahead_fill_fn *fill, void *ar
 struct load_batch *load_batch_now(struct loader *l);
 
 /* ---- On the reading thread. */
-void load_base_fill(void *arg, struct ahead *a, struct load_batch *b); /* arg: struct rdb_reader */
+void load_base_fill(void *arg, struct ahead *a, struct load_batch *b); /* arg: struct base_reader */
 void load_incr_fill(void *arg, struct ahead *a, struct load_batch *b); /* arg: struct incr_reader */
 /* The last item of all: LOAD_BAD or LOAD_TORN. */
 void load_bad_item(struct load_batch *b, enum load_what what, uint64_t at, const char *text);

@@ -54,6 +54,7 @@ bool value_loads_type(int rdb_type);
 void value_load_free(struct value_load *v);
 /* Takes the events from RDB_KEY to RDB_KEY_END. False: err says which key cannot be taken and
  * why. */
+enum { LFU_AT_FIRST = 5 };
 struct value_string {
     struct bytes key, value;
     int64_t expire_ms; /* -1: none */

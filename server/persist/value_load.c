@@ -45,10 +45,9 @@ static int64_t expiry_of(const struct value_load *v) {
 
 /* When the key was used last, or how often. */
 static void set_access(const struct value_load *v, struct entry *e, int32_t idle_s, int32_t freq) {
-    enum { FREQ_AT_FIRST = 5 };
     if (!v->now_ms) return;
     if (store_settings(v->store)->lfu)
-        entry_set_freq(e, (uint8_t)(freq < 0 ? FREQ_AT_FIRST : freq), v->now_ms);
+        entry_set_freq(e, (uint8_t)(freq < 0 ? LFU_AT_FIRST : freq), v->now_ms);
     else if (idle_s > 0)
         entry_set_idle(e, (uint32_t)idle_s, v->now_ms);
     else
