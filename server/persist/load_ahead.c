@@ -243,6 +243,7 @@ static struct load_batch *make(struct ahead *a) {
 
 static void *ahead_main(void *arg) {
     struct ahead *a = arg;
+    pthread_setname_np(pthread_self(), "load");
     for (;;) {
         pthread_mutex_lock(&a->lock);
         while (!a->stop && a->batches && (a->batches >= BATCHES || a->held >= AHEAD_BYTES))

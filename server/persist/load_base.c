@@ -56,6 +56,13 @@ static const struct rdb_reader *told_by(struct loader *l, const struct load_item
     return r;
 }
 
+/* The file may lie: no more keys than it has bytes for. True: there is room. */
+static bool make_room(const struct loader *l, const struct load_item *i) {
+    enum { KEY_BYTES_LEAST = 4, KEYS_UNKNOWN = 1 << 20 };
+    uint64_t most = l->size ? l->size / KEY_BYTES_LEAST : KEYS_UNKNOWN;
+    return store_reserve(l->p->store, l->value.db, i->number < most ? i->number : most);
+}
+
 static bool take_event(struct loader *l, const struct load_item *i) {
     enum rdb_event ev = (enum rdb_event)i->event;
     switch (ev) {
@@ -108,7 +115,11 @@ enum persist_load load_base_step(struct loader *l) {
     if (!b) return PERSIST_LOADING;
     for (int n = 0; n < ITEMS_A_STEP && l->item < b->count; n++) {
         ask_for(l, b, l->item + ASK_AHEAD);
-        enum persist_load st = take_item(l, &b->items[l->item++]);
+        struct load_item *i = &b->items[l->item];
+        if (i->what == LOAD_EVENT && i->event == RDB_RESIZE && !make_room(l, i))
+            return PERSIST_LOADING;
+        l->item++;
+        enum persist_load st = take_item(l, i);
         if (st != PERSIST_LOADING) return st;
     }
     return PERSIST_LOADING;

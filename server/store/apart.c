@@ -56,3 +56,8 @@ bool apart_join(struct store *s, int db, struct apart a, struct bytes key, uint6
     dict_add(&sp->dict, a.e, hash, expires);
     return true;
 }
+
+bool store_reserve(struct store *s, int db, size_t keys) {
+    enum { SEGMENTS_AT_ONCE = 16 };
+    return dict_reserve(store_dict(s, db), keys, SEGMENTS_AT_ONCE);
+}

@@ -1,4 +1,4 @@
-/* Strings made apart from any store: on another thread than the store's, while data is loaded. They own their memory
+/* For loading. Strings made apart from any store: on another thread than the store's, while data is loaded. They own their memory
  * until a store takes them over. Contracts as in store.h. */
 #ifndef DUET_STORE_APART_H
 #define DUET_STORE_APART_H
@@ -16,5 +16,7 @@ void apart_free(struct apart a);
  * unless something there is much like it. False when the key is there already: nothing was changed. */
 bool apart_join(struct store *s, int db, struct apart a, struct bytes key, uint64_t hash,
                 bool expires);
+/* Room for that many keys in an empty database, about a megabyte with each call; false: call again. */
+bool store_reserve(struct store *s, int db, size_t keys);
 
 #endif

@@ -292,6 +292,26 @@ static void shrink_one(struct dict *d) {
     scatter(d, &all);
 }
 
+/* ---- Room for many, before the first comes ---- */
+
+bool dict_reserve(struct dict *d, size_t count, size_t segments_at_once) {
+    size_t buckets = count * 100 / (BUCKET_SLOTS * DICT_FULL) + 1;
+    if (d->count || d->buckets >= buckets) return true;
+    if (buckets < SMALLEST) buckets = SMALLEST;
+    size_t last = (buckets - 1) >> SEGMENT_BITS, made = 0;
+    directory_grow(d, last + 1);
+    for (size_t i = 0; i <= last; i++) {
+        size_t n = i < last ? (i << SEGMENT_BITS) + SEGMENT_BUCKETS - 1 : buckets - 1;
+        bool there = d->segments[i].buckets && (i || n < d->first_room);
+        if (there) continue;
+        if (made++ == segments_at_once) return false;
+        room_for(d, n);
+    }
+    d->buckets = buckets;
+    d->level = level_of(buckets);
+    return true;
+}
+
 /* ---- Changes -------------------------------------------------------------------------------- */
 
 void dict_add(struct dict *d, void *elem, uint64_t hash, bool expires) {

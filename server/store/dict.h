@@ -66,6 +66,9 @@ void *dict_find(const struct dict *d, struct bytes key, uint64_t hash, struct di
 struct dict_place dict_place_of(const struct dict *d, const void *elem, uint64_t hash);
 /* The key must not be there yet. expires: it has a stamp. */
 void dict_add(struct dict *d, void *elem, uint64_t hash, bool expires);
+/* Makes room for that many elements in an empty table, so that it need not grow under them; a table that holds any stays as
+ * it is. False: so many segments (64 KB) were made, call again before anything is added. */
+bool dict_reserve(struct dict *d, size_t count, size_t segments_at_once);
 void dict_remove(struct dict *d, uint64_t hash, struct dict_place at);
 /* The element moved in memory, or got or lost its stamp (or mark), or its stamp changed. */
 void dict_update(struct dict *d, uint64_t hash, struct dict_place at, void *elem, bool expires);
