@@ -26,9 +26,16 @@ void load_bad_item(struct load_batch *b, enum load_what what, uint64_t at, const
     b->last = true;
 }
 
-/* The bytes since the last time, which stand in a row. */
-static void add_sum(struct rdb_reader *r, const struct ahead *a, const char *from) {
-    if (r->check) r->crc = crc64(r->crc, from, (size_t)(ahead_bytes(a).p - from));
+/* Bytes whose checksum is still to be counted: those that were used since. */
+struct unsummed {
+    const char *from;
+    uint64_t at;
+};
+static struct unsummed sum_from(const struct ahead *a) {
+    return (struct unsummed){ahead_bytes(a).p, ahead_at(a)};
+}
+static void add_sum(struct rdb_reader *r, const struct ahead *a, struct unsummed u) {
+    if (r->check) r->crc = crc64(r->crc, u.from, ahead_at(a) - u.at);
 }
 
 static const uint64_t *kept_numbers(struct load_batch *b, const struct rdb_reader *r) {
@@ -111,7 +118,8 @@ static void make_entries(const struct base_reader *base, struct ahead *a, struct
 }
 
 static void read_events(struct rdb_reader *r, struct ahead *a, struct load_batch *b) {
-    const char *from = ahead_bytes(a).p, *error;
+    struct unsummed from = sum_from(a);
+    const char *error;
     r->room = text_room;
     r->room_arg = &b->text;
     while (b->count < ITEMS_MOST) {
@@ -138,7 +146,7 @@ static void read_events(struct rdb_reader *r, struct ahead *a, struct load_batch
             load_bad_item(b, LOAD_BAD, at, error ? error : "the file ends too early");
             return;
         }
-        from = ahead_bytes(a).p;
+        from = sum_from(a);
     }
     add_sum(r, a, from);
 }
