@@ -76,9 +76,16 @@ static bool set_secret(void *target, const struct conf *c, const struct conf_lin
     return true;
 }
 
+static bool set_changes(void *target, const struct conf *c, const struct conf_line *l,
+                        struct conf_error *err) {
+    return number(c, l, 0, INT64_MAX, &((struct reading *)target)->out->changes, err);
+}
+
 static const struct conf_row pair_rows[] = {
     {"id", 1, 1, set_id, "id 1..65535: the same on both nodes, unique on the network"},
     {"secret", 1, 1, set_secret, "secret HEX: 64 hexadecimal digits, the same on both nodes"},
+    {"changes", 1, 1, set_changes,
+     "changes N: counts what hactl has changed in the instances; the higher one is the newer"},
     {0},
 };
 

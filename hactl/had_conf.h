@@ -16,6 +16,7 @@ struct had_conf {
     struct netcfg_conf net;
     struct instance_conf instances[INSTANCE_LIMIT];
     int instance_count;
+    int64_t changes; /* how often hactl has changed the instances */
 };
 
 /* Reads path, or takes text already read. False with "FILE:LINE: sentence" in err; *out is then of

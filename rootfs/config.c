@@ -21,7 +21,10 @@ struct place {
 };
 
 static const char usage[] =
-    "usage: config put --state FILE[:OFFSET] CONF    checks CONF and keeps it, in two copies\n"
+    "usage: config put --state FILE[:OFFSET] [--to CONF2] CONF\n"
+    "                                                checks CONF and keeps it, in two copies; "
+    "then\n"
+    "                                                CONF2 is replaced by it\n"
     "       config get --state FILE[:OFFSET]         prints what is kept\n"
     "       config check --state FILE[:OFFSET]       says whether both copies are whole\n"
     "       config check CONF                        says what is wrong with a configuration file\n"
@@ -46,7 +49,7 @@ static bool read_place(const char *word, struct place *p) {
     return *p->path != 0;
 }
 
-static int put(const struct place *p, const char *conf) {
+static int put(const struct place *p, const char *conf, const char *to) {
     struct buf text = BUF_INIT;
     if (!node_conf_check_file(conf, "config")) return 1;
     if (!file_read_all(conf, &text, STATE_CONF_LIMIT_BYTES)) {
@@ -61,6 +64,8 @@ static int put(const struct place *p, const char *conf) {
             complain("%s has no room for a state partition%s", p->path, "; nothing was written");
     } else if (!conf_area_write(fd, p->base, buf_head(&text), buf_len(&text))) {
         status = complain("cannot write to %s: %s", p->path, strerror(errno));
+    } else if (to && !file_replace(to, buf_head(&text), buf_len(&text), 0600)) {
+        status = complain("cannot write %s: %s", to, strerror(errno));
     }
     close(fd);
     buf_free(&text);
@@ -108,7 +113,7 @@ static int bad_usage(void) {
     return 2;
 }
 
-static int run(const char *verb, const char *state, const char *conf) {
+static int run(const char *verb, const char *state, const char *conf, const char *to) {
     struct place p = {0};
     if (strcmp(verb, "check") == 0 && !state && conf) {
         if (!node_conf_check_file(conf, "config")) return 1;
@@ -120,7 +125,7 @@ static int run(const char *verb, const char *state, const char *conf) {
     if (!read_place(state, &p)) {
         status = bad_usage();
     } else if (strcmp(verb, "put") == 0 && conf) {
-        status = put(&p, conf);
+        status = put(&p, conf, to);
     } else if (strcmp(verb, "get") == 0 && !conf) {
         status = get(&p);
     } else if (strcmp(verb, "check") == 0 && !conf) {
@@ -133,7 +138,7 @@ static int run(const char *verb, const char *state, const char *conf) {
 }
 
 int config_main(int argc, char **argv) {
-    const char *verb = NULL, *state = NULL, *conf = NULL;
+    const char *verb = NULL, *state = NULL, *conf = NULL, *to = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(usage, stdout);
@@ -141,6 +146,8 @@ int config_main(int argc, char **argv) {
         }
         if (strcmp(argv[i], "--state") == 0 && i + 1 < argc) {
             state = argv[++i];
+        } else if (strcmp(argv[i], "--to") == 0 && i + 1 < argc) {
+            to = argv[++i];
         } else if (argv[i][0] == '-') {
             fprintf(stderr, "config: there is no option '%s'\n%s", argv[i], usage);
             return 2;
@@ -152,5 +159,5 @@ int config_main(int argc, char **argv) {
             return bad_usage();
         }
     }
-    return verb ? run(verb, state, conf) : bad_usage();
+    return verb ? run(verb, state, conf, to) : bad_usage();
 }

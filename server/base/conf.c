@@ -180,7 +180,7 @@ static bool read_section(struct reading *r, struct conf_line *line) {
 
 /* In a file with sections a word that begins with # and all behind it is a comment, too. In a server's
  * file it is not, as in redis.conf. */
-static size_t without_comment(const char *text, size_t len) {
+size_t conf_without_comment(const char *text, size_t len) {
     char quote = 0;
     for (size_t i = 0; i < len; i++) {
         bool begins = i == 0 || is_space(text[i - 1]);
@@ -204,7 +204,7 @@ static bool read_line(struct reading *r, const char *text, size_t len, int numbe
     size_t skip = 0;
     while (skip < len && is_space(text[skip])) skip++;
     if (skip == len || text[skip] == '#') return true;
-    if (r->c->sections) len = without_comment(text, len);
+    if (r->c->sections) len = conf_without_comment(text, len);
     line.argc = conf_split(text, len, &line.argv, &line.lens);
     if (line.argc < 0)
         return conf_complain(r->c, &line, r->err, "a quote is not closed, or is followed by text");

@@ -60,6 +60,8 @@ bool conf_apply(const struct conf *c, const char *section, const char *section_a
  * quotes are unbalanced. words and lens are malloc'ed; free with conf_words_free. */
 int conf_split(const char *line, size_t len, char ***words, size_t **lens);
 void conf_words_free(char **words, size_t *lens, int count);
+/* The length of a line of a file with sections up to its comment. */
+size_t conf_without_comment(const char *line, size_t len);
 /* Appends a word to a line, quoted when it needs it. */
 struct buf;
 void conf_quote(struct buf *out, const char *word, size_t len);
