@@ -152,8 +152,7 @@ static int run_maintenance(struct cli *c) {
     return command(c, request, ANSWER_MS);
 }
 
-/* The operator types the sentence, or gave it with --confirm. */
-static bool confirmed(const struct cli *c, const char *sentence) {
+bool cli_confirmed(const struct cli *c, const char *sentence) {
     char line[256];
     if (c->confirm) return strcmp(c->confirm, sentence) == 0;
     if (!isatty(STDIN_FILENO)) return false;
@@ -164,7 +163,7 @@ static bool confirmed(const struct cli *c, const char *sentence) {
     return strcmp(line, sentence) == 0;
 }
 
-static int not_confirmed(const char *sentence) {
+int cli_not_confirmed(const char *sentence) {
     fprintf(stderr,
             "hactl: not confirmed, nothing was done; without a terminal use --confirm '%s'\n",
             sentence);
@@ -196,7 +195,7 @@ static int risky(struct cli *c, const char *request, const char *risk, const cha
     printf("%s\n", risk);
     snprintf(sentence, sizeof sentence, "%s %s", verb, fields_text(&a.fields, "?", "node.name"));
     cli_answer_free(&a);
-    if (!confirmed(c, sentence)) return not_confirmed(sentence);
+    if (!cli_confirmed(c, sentence)) return cli_not_confirmed(sentence);
     return command(c, request, ANSWER_MS);
 }
 
@@ -251,6 +250,8 @@ static const struct verb verbs[] = {
     {"unbench", "", 0, 0, "a node benched after a crash loop may serve again", run_unbench, true},
     {"backup", "now|list|show|...", 1, 4, "backup sets; `hactl help backup` lists its verbs",
      cli_backup, true},
+    {"instance", "list|create|...", 1, 12,
+     "instances while they run; `hactl help instance` lists its verbs", cli_instance, true},
     {"version", "", 0, 0, "the version of this program", run_version, true},
     {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
@@ -291,6 +292,7 @@ static int run_help(struct cli *c) {
     }
     printf("usage: hactl %s %s\n\n%s\n", v->name, v->args, v->help);
     if (v->run == cli_backup) cli_backup_help();
+    if (v->run == cli_instance) cli_instance_help();
     return CLI_OK;
 }
 
@@ -322,6 +324,12 @@ static const struct option {
     {"--yes", offsetof(struct cli, yes), false},
     {"--usb", offsetof(struct cli, usb), false},
     {"--local", offsetof(struct cli, local), false},
+    {"--memory", offsetof(struct cli, memory), true},
+    {"--edition", offsetof(struct cli, edition), true},
+    {"--password", offsetof(struct cli, password), true},
+    {"--durability", offsetof(struct cli, durability), true},
+    {"--from-dir", offsetof(struct cli, from_dir), true},
+    {"--no-backup", offsetof(struct cli, no_backup), false},
 };
 
 static const struct option *option_named(const char *name) {

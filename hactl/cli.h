@@ -30,6 +30,8 @@ struct cli {
     const char *name, *made_by, *device, *to, *port;
     bool yes, usb, local; /* local: this node's alone */
     char **raw;           /* all words and options but --root and --peer: what crosses */
+    const char *memory, *edition, *password, *durability, *from_dir;
+    bool no_backup;
     int raw_count;
 };
 
@@ -42,11 +44,21 @@ struct cli_answer {
 /* One request: a line of words. CLI_OK and an answer to free, or an exit status after a complaint
  * on standard error. */
 int cli_ask(const struct cli *c, const char *request, long timeout_ms, struct cli_answer *out);
+/* The same of another daemon's socket, ROOT/run/DAEMON.sock: "had", or "node", which supervises the servers. */
+int cli_ask_daemon(const struct cli *c, const char *daemon, const char *request, long timeout_ms,
+                   struct cli_answer *out);
 void cli_answer_free(struct cli_answer *a);
 
 /* The verbs with files of their own. The words of `hactl VERB --help`. */
 int cli_backup(struct cli *c);
 void cli_backup_help(void);
+/* The operator types the sentence, or gave it with --confirm. */
+bool cli_confirmed(const struct cli *c, const char *sentence);
+int cli_not_confirmed(const char *sentence); /* answers CLI_NO */
+
+/* hactl instance ... */
+int cli_instance(struct cli *c);
+void cli_instance_help(void);
 
 /* ---- the other node (cli_peer.c) ---- */
 

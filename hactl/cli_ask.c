@@ -49,9 +49,14 @@ static bool understand(struct buf *in, struct cli_answer *out) {
 }
 
 int cli_ask(const struct cli *c, const char *request, long timeout_ms, struct cli_answer *out) {
+    return cli_ask_daemon(c, "had", request, timeout_ms, out);
+}
+
+int cli_ask_daemon(const struct cli *c, const char *daemon, const char *request, long timeout_ms,
+                   struct cli_answer *out) {
     struct buf in = BUF_INIT;
     char path[512], line[1024];
-    snprintf(path, sizeof path, "%s/run/had.sock", c->root);
+    snprintf(path, sizeof path, "%s/run/%s.sock", c->root, daemon);
     snprintf(line, sizeof line, "%s\n", request);
     int fd = sock_connect_unix(path, NULL);
     if (fd < 0) return no_had(path, errno);
