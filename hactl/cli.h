@@ -29,9 +29,9 @@ struct cli {
     const char *timeout; /* as written */
     const char *name, *made_by, *device, *to, *port;
     bool yes, usb, local; /* local: this node's alone */
-    char **raw;           /* all words and options but --root and --peer: what crosses */
     const char *memory, *edition, *password, *durability, *from_dir;
     bool no_backup;
+    char **raw; /* all words and options but --root and --peer: what crosses */
     int raw_count;
 };
 
