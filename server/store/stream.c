@@ -106,7 +106,10 @@ static size_t expected_bytes(const struct xnode *n, size_t most) {
 }
 
 static void drop_node(struct xstream *x, struct xspot p) {
-    xnode_free(&x->bytes, xnode_at(x, p));
+    if (x->walked && xwalk_takes_node(x, p))
+        x->bytes -= xnode_at(x, p)->cap;
+    else
+        xnode_free(&x->bytes, xnode_at(x, p));
     xtree_remove(&x->nodes, &x->bytes, xspot_id(p));
     xstream_edited(x);
 }
@@ -128,6 +131,7 @@ static void append(struct store *s, struct xstream *x, struct xid id, const stru
     if (last.leaf) {
         struct xnode *n = xnode_at(x, last);
         if (!is_full(s, n, w)) {
+            if (x->walked) xwalk_change_node(x, last);
             if (xnode_append(&x->bytes, n, xspot_id(last), id, w, most)) xstream_edited(x);
             return;
         }
@@ -135,6 +139,7 @@ static void append(struct store *s, struct xstream *x, struct xid id, const stru
         xnode_close(&x->bytes, n);
     }
     struct xnode n = xnode_new(&x->bytes, w, expected);
+    if (x->walked) xwalk_new_node(x, id);
     *xnode_at(x, xtree_put(&x->nodes, &x->bytes, id, &is_new)) = n;
     must(is_new, "a node's id is new");
 }
@@ -171,10 +176,11 @@ bool xstream_delete(struct store *s, int db, struct entry *e, struct xid id) {
     struct xnode *n = xnode_at(x, p);
     const uint8_t *at = xstream_find(x, p, id);
     if (!at) return false;
-    size_t before = xstream_open(s, db, e);
+    size_t before = xstream_open(s, db, e), offset = (size_t)(at - n->pack);
+    if (x->walked && n->live > 1) xwalk_change_node(x, p);
     if (n->live == 1)
         drop_node(x, p);
-    else if (xnode_mark(&x->bytes, n, at))
+    else if (xnode_mark(&x->bytes, n, n->pack + offset))
         xstream_edited(x);
     x->length--;
     if (xid_cmp(id, x->facts.max_deleted_id) > 0) x->facts.max_deleted_id = id;
@@ -220,6 +226,10 @@ static size_t trim_leaves(struct store *s, int db, struct entry *e,
         for (unsigned i = 0; i < x->nodes.first->n; i++) {
             struct xspot p = {x->nodes.first, i};
             const struct xnode *n = xnode_at(x, p);
+            if (x->walked && xwalk_takes_node(x, p)) {
+                x->bytes -= n->cap;
+                continue;
+            }
             *xnode_at(shell, xtree_put(&shell->nodes, &shell->bytes, xspot_id(p), &is_new)) = *n;
             shell->bytes += mem_class(n->cap);
             x->bytes -= mem_class(n->cap);
@@ -256,6 +266,7 @@ size_t xstream_trim(struct store *s, int db, struct entry *e, const struct xstre
         size_t most = how->by_id ? live : x->length - how->max_len;
         struct xid below = how->by_id ? how->min_id : XID_MAX;
         bool moved;
+        if (x->walked) xwalk_change_node(x, p);
         size_t marked =
             xnode_mark_some(&x->bytes, n, first_offset(x, p), xspot_id(p), most, below, &moved);
         x->length -= marked;

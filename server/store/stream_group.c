@@ -100,7 +100,7 @@ static size_t group_size(size_t name_len) {
 
 static struct xgroup *group_new(size_t *memory, struct bytes name) {
     struct xgroup *g = mem_new(memory, group_size(name.len));
-    *g = (struct xgroup){.name_len = name.len};
+    *g = (struct xgroup){.name_len = (uint32_t)name.len};
     memcpy(g->name, name.p, name.len);
     xtree_init(&g->pending, sizeof(struct xdelivery));
     return g;
@@ -110,10 +110,12 @@ struct xgroup *xgroup_add(struct store *s, int db, struct entry *e, struct bytes
                           struct xid last_id, int64_t entries_read) {
     struct xstream *x = xstream_of(e);
     bool found;
+    must(name.len <= UINT32_MAX, "a group's name is not that long");
     uint32_t at = row_find((void *const *)x->groups, x->group_count, name, name_of_group, &found);
     if (found) return NULL;
     size_t before = xstream_open(s, db, e);
     struct xgroup *g = group_new(&x->bytes, name);
+    g->walks = x->walks;
     g->last_id = last_id;
     g->entries_read = entries_read;
     x->groups = row_insert(&x->bytes, x->groups, &x->group_count, &x->group_cap, at, g);
@@ -140,6 +142,7 @@ size_t xgroup_consumers(const struct xgroup *g) {
 void xgroup_set(struct store *s, int db, struct entry *e, struct xgroup *g, struct xid last_id,
                 int64_t entries_read) {
     store_before_change(s, db, e);
+    if (xstream_of(e)->walked) xwalk_change_group(xstream_of(e), g);
     g->last_id = last_id;
     g->entries_read = entries_read;
 }
@@ -185,9 +188,10 @@ bool xgroup_lag(const struct entry *e, const struct xgroup *g, int64_t *lag) {
 }
 
 bool xgroup_deliver(struct store *s, int db, struct entry *e, struct xgroup *g, struct xid id) {
-    const struct xstream *x = xstream_of(e);
+    struct xstream *x = xstream_of(e);
     if (!xid_below(g->last_id, id)) return false;
     store_before_change(s, db, e);
+    if (x->walked) xwalk_change_group(x, g);
     if (g->entries_read != XSTREAM_READ_UNKNOWN && !has_holes_from(x, id))
         g->entries_read++;
     else if (x->facts.entries_added)
@@ -220,6 +224,7 @@ size_t xconsumer_pending(const struct xconsumer *c) {
 
 void xconsumer_see(struct store *s, int db, struct entry *e, struct xconsumer *c, int64_t now_ms) {
     store_before_change(s, db, e);
+    if (xstream_of(e)->walked) xwalk_change_consumer(xstream_of(e), c);
     c->seen_ms = now_ms;
 }
 
@@ -244,7 +249,9 @@ struct xconsumer *xconsumer_add(struct store *s, int db, struct entry *e, struct
         row_find((void *const *)g->consumers, g->consumer_count, name, name_of_consumer, &found);
     if (found) return NULL;
     size_t before = xstream_open(s, db, e);
+    if (x->walked) xwalk_change_group(x, g);
     struct xconsumer *c = consumer_new(&x->bytes, name, now_ms);
+    c->walks = x->walks;
     g->consumers = row_insert(&x->bytes, g->consumers, &g->consumer_count, &g->consumer_cap, at, c);
     xstream_shut(s, e, before);
     return c;
@@ -256,6 +263,11 @@ static bool consumer_dismantle(size_t *memory, struct xconsumer *c) {
     if (xtree_dismantle(&c->pending, memory, NULL, NULL)) return true;
     mem_free(memory, c, consumer_size(c->name_len));
     return false;
+}
+
+void xconsumer_free(size_t *memory, struct xconsumer *c) {
+    while (consumer_dismantle(memory, c)) {
+    }
 }
 
 static const struct xconsumer *owner(const struct xtree *pending, unsigned at) {
@@ -287,13 +299,13 @@ void xconsumer_remove(struct store *s, int db, struct entry *e, struct xgroup *g
     struct xstream *x = xstream_of(e);
     bool found;
     size_t before = xstream_open(s, db, e);
+    bool taken = x->walked && xwalk_takes_consumer(x, g, c);
     forget_pending(x, g, c);
     uint32_t at = row_find((void *const *)g->consumers, g->consumer_count, xconsumer_name(c),
                            name_of_consumer, &found);
     must(found && g->consumers[at] == c, "a consumer is one of its group");
     row_remove(g->consumers, &g->consumer_count, at);
-    while (consumer_dismantle(&x->bytes, c)) {
-    }
+    if (!taken) xconsumer_free(&x->bytes, c);
     g->changes++;
     xstream_shut(s, e, before);
 }
@@ -317,7 +329,7 @@ void xgroup_remove(struct store *s, int db, struct entry *e, struct xgroup *g) {
         row_find((void *const *)x->groups, x->group_count, xgroup_name(g), name_of_group, &found);
     must(found && x->groups[at] == g, "a group is one of its stream");
     row_remove(x->groups, &x->group_count, at);
-    xgroup_bury(s, x, g);
+    if (!x->walked || !xwalk_takes_group(x, g)) xgroup_bury(s, &x->bytes, g);
     xstream_shut(s, e, before);
 }
 
@@ -346,12 +358,14 @@ size_t xgroups_row_bytes(const struct xstream *x) {
     return x->groups ? mem_class(row_bytes(x->group_cap)) : 0;
 }
 
+size_t xconsumer_bytes(const struct xconsumer *c) {
+    return mem_class(consumer_size(c->name_len)) + xtree_bytes(&c->pending);
+}
+
 size_t xgroup_bytes(const struct xgroup *g) {
     size_t bytes = mem_class(group_size(g->name_len));
     if (g->consumers) bytes += mem_class(row_bytes(g->consumer_cap));
-    for (uint32_t i = 0; i < g->consumer_count; i++)
-        bytes += mem_class(consumer_size(g->consumers[i]->name_len)) +
-                 xtree_bytes(&g->consumers[i]->pending);
+    for (uint32_t i = 0; i < g->consumer_count; i++) bytes += xconsumer_bytes(g->consumers[i]);
     return bytes + xtree_bytes(&g->pending);
 }
 

@@ -30,6 +30,8 @@ struct xstream {
     struct xhint hints[XHINTS]; /* readers write them: they are no part of the value */
     struct xhint first;         /* the first entry: all before it in its node are marked */
     struct xid compacted;       /* how far a pass of store_compact has come in it */
+    struct value_walk *walked;  /* a walk that has not handed out all of it; NULL: none */
+    uint32_t walks;             /* how many there were */
 };
 
 /* A pending entry's record in its group; the id is the tree's. */
@@ -46,14 +48,18 @@ struct xgroup {
     struct xconsumer **consumers; /* in order of name */
     uint32_t consumer_count, consumer_cap;
     uint64_t changes; /* of what is pending: places in its trees were good before */
-    size_t name_len;
+    struct xgroup_walk *walk;
+    uint32_t walks; /* the stream's: the walk has nothing more to do with it than `walk` says */
+    uint32_t name_len;
     char name[];
 };
 
 struct xconsumer {
     struct xtree pending; /* ids only */
     int64_t seen_ms;
-    uint32_t rank; /* while the group is copied: its place among the consumers */
+    struct xconsumer_walk *walk;
+    uint32_t walks; /* as its group's */
+    uint32_t rank;  /* while the group is copied: its place among the consumers */
     uint32_t name_len;
     char name[];
 };
@@ -93,6 +99,28 @@ struct xstream *xstream_shell(struct store *s);
 void xstream_bury(struct store *s, struct xstream *x, size_t bytes_before);
 /* first_id, from the entries. */
 void xstream_refirst(struct xstream *x);
+/* ---- What a walk needs (stream_walk.c, stream_walk_group.c) ----------------------------------- */
+
+/* To be called while the stream is walked (x->walked), before these changes. */
+/* The bytes of the node at p: they may stand elsewhere afterwards. */
+void xwalk_change_node(struct xstream *x, struct xspot p);
+/* The node at p goes; true: the walk has taken its bytes (the stream's count of them is the caller's). */
+bool xwalk_takes_node(struct xstream *x, struct xspot p);
+void xwalk_new_node(struct xstream *x, struct xid id);
+/* The group's words, or its row of consumers. */
+void xwalk_change_group(struct xstream *x, struct xgroup *g);
+void xwalk_change_consumer(struct xstream *x, struct xconsumer *c);
+/* What is pending for c of that id comes or goes, or is told anew. */
+void xwalk_change_pending(struct xstream *x, struct xgroup *g, struct xconsumer *c, struct xid id);
+/* The consumer, with what is pending for it, or the group goes; true: the walk has taken it, out of the stream's bytes. */
+bool xwalk_takes_consumer(struct xstream *x, struct xgroup *g, struct xconsumer *c);
+bool xwalk_takes_group(struct xstream *x, struct xgroup *g);
+
+/* ---- Groups ---------------------------------------------------------------------------------- */
+
+/* Bytes of the consumer and of what is pending for it; its end. */
+size_t xconsumer_bytes(const struct xconsumer *c);
+void xconsumer_free(size_t *memory, struct xconsumer *c);
 /* For copies and verification. */
 struct xgroup *xgroup_copy(size_t *memory, const struct xgroup *g);
 void xgroup_verify(const struct xgroup *g);
@@ -100,8 +128,8 @@ void xgroups_verify_order(const struct xstream *x);
 /* Bytes of the group with all that it has; O(its consumers). */
 size_t xgroup_bytes(const struct xgroup *g);
 size_t xgroups_row_bytes(const struct xstream *x);
-/* Takes the group out of the stream's bytes and frees it, at some later time when it is big. */
-void xgroup_bury(struct store *s, struct xstream *x, struct xgroup *g);
+/* Takes the group out of what these bytes are a count of and frees it, at some later time when it is big. */
+void xgroup_bury(struct store *s, size_t *memory, struct xgroup *g);
 /* Frees a piece; false: that was the last, the group is gone. */
 bool xgroup_dismantle(size_t *memory, struct xgroup *g);
 

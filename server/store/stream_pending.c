@@ -25,6 +25,7 @@ void xpending_put(struct store *s, int db, struct entry *e, struct xgroup *g,
     struct xstream *x = xstream_of(e);
     bool is_new, is_new_there;
     size_t before = xstream_open(s, db, e);
+    if (x->walked) xwalk_change_pending(x, g, new->consumer, new->id);
     struct xdelivery *d =
         xspot_record(&g->pending, xtree_put(&g->pending, &x->bytes, new->id, &is_new));
     if (is_new || d->consumer != new->consumer) {
@@ -43,6 +44,7 @@ bool xpending_remove(struct store *s, int db, struct entry *e, struct xgroup *g,
     if (!p.leaf) return false;
     struct xconsumer *c = ((const struct xdelivery *)xspot_record(&g->pending, p))->consumer;
     size_t before = xstream_open(s, db, e);
+    if (x->walked) xwalk_change_pending(x, g, c, id);
     xtree_remove(&g->pending, &x->bytes, id);
     xtree_remove(&c->pending, &x->bytes, id);
     g->changes++;

@@ -66,10 +66,10 @@ void xstream_bury(struct store *s, struct xstream *x, size_t bytes_before) {
 }
 
 /* A big group ends as the only one of a stream that nobody else knows. */
-void xgroup_bury(struct store *s, struct xstream *x, struct xgroup *g) {
+void xgroup_bury(struct store *s, size_t *memory, struct xgroup *g) {
     size_t bytes = xgroup_bytes(g);
     if (bytes <= AT_ONCE_BYTES) {
-        while (xgroup_dismantle(&x->bytes, g)) {
+        while (xgroup_dismantle(memory, g)) {
         }
         return;
     }
@@ -79,7 +79,7 @@ void xgroup_bury(struct store *s, struct xstream *x, struct xgroup *g) {
     shell->groups[0] = g;
     shell->group_count = shell->group_cap = 1;
     shell->bytes += bytes;
-    x->bytes -= bytes;
+    *memory -= bytes;
     xstream_bury(s, shell, before);
 }
 
@@ -91,6 +91,7 @@ void xstream_copy(struct store *s, const struct entry *e, struct entry *to) {
     *x = *from;
     x->bytes = mem_class(sizeof *x);
     x->compacted = XID_MIN;
+    x->walked = NULL;
     xstream_edited(x);
     xtree_copy(&x->nodes, &x->bytes, &from->nodes);
     for (struct xspot p = xtree_first(&x->nodes); p.leaf; p = xtree_next(p)) {

@@ -16,7 +16,7 @@
 static const struct walk_kind *walk_kind_of(const struct entry *e) {
     static const struct walk_kind *const kinds[KIND_COUNT] = {
         [KIND_STRING] = &string_walk, [KIND_LIST] = &list_walk, [KIND_HASH] = &table_walk,
-        [KIND_SET] = &table_walk,     [KIND_ZSET] = &zset_walk,
+        [KIND_SET] = &table_walk,     [KIND_ZSET] = &zset_walk, [KIND_STREAM] = &xstream_walk,
     };
     return kinds[entry_kind(e)];
 }

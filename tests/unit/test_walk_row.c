@@ -1,7 +1,7 @@
 /* link: server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/compact.c
  * server/store/store.c server/store/string.c server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
  * server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c server/store/hash.c
- * server/store/list.c server/proto/lzf.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/list_walk.c server/store/string_walk.c server/store/stream_walk.c
+ * server/store/list.c server/proto/lzf.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/list_walk.c server/store/string_walk.c server/store/stream_walk.c server/store/stream_walk_group.c
  * server/store/set.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/store/packed.c server/store/walk.c server/store/table_walk.c server/store/zset_walk.c server/proto/listpack.c
  * server/proto/intset.c server/base/buf.c server/base/decimal.c server/base/hash.c server/base/log.c server/base/num.c
  * server/base/rand.c server/base/clock.c */
@@ -348,11 +348,40 @@ static void fill_blob(struct rig *r) {
         r->blob[i] = (char)(i < BLOB_BYTES / 2 ? "ab12"[below(r, 4)] : (int)prng_u64(&r->prng));
 }
 
+/* XSETID goes back below a node in which nothing is left: a new one comes before it. */
+static void check_last_id_taken_back(void) {
+    struct store *s = store_new(1, 1);
+    struct texts wanted = {.n = 0};
+    struct walker w;
+    struct bytes words[2] = {BYTES("f"), BYTES("v")};
+    const struct xstream_facts back = {.last_id = {0, 1}};
+    const struct xstream_trim trim = {.by_id = true, .min_id = {7, 0}};
+    store_settings(s)->walk_whole_bytes = 1;
+    struct entry *e = xstream_new(s, 0, BYTES("x"), NO_EXPIRY);
+    for (uint64_t ms = 5; ms <= 7; ms++) xstream_add(s, 0, e, (struct xid){ms, 0}, words, 1);
+    xstream_delete(s, 0, e, (struct xid){7, 0});
+    xstream_trim(s, 0, e, &trim);
+    xstream_set_facts(s, 0, e, &back);
+    is_int(xstream_nodes(e), 1, "a node may have nothing left in it");
+    texts_of_store(&wanted, s);
+    walk_begin(&w, s);
+    xstream_add(s, 0, e, (struct xid){2, 0}, words, 1);
+    store_verify(s);
+    while (store_walk_step(s, 1)) {
+    }
+    ok(texts_same(&w.got, &wanted) && !w.wrong,
+       "a new node before those of the instant is none of them");
+    texts_free(&wanted);
+    walker_free(&w);
+    store_free(s);
+}
+
 int main(void) {
     static struct rig r;
     prng_seed(&r.prng, tap_seed());
     hash_set_key((const uint64_t[2]){1, 2});
     fill_blob(&r);
+    check_last_id_taken_back();
     size_t rounds = tap_full() ? 400 : 40;
     r.s = store_new(DATABASES, 7);
     for (size_t i = 0; i < rounds && !r.wrong; i++) run(&r, 1500);
