@@ -318,7 +318,7 @@ static bool sync_is_over(struct client *c) {
     if (!c->sync_result) return false;
     if (c->sync_result == 1)
         resp_status(&c->out, "OK");
-    else
+    else if (c->sync_result == 2)
         resp_error(&c->out, "ERR the log cannot be written to disk; see the server's log");
     output_queue(c);
     return true;

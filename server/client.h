@@ -34,7 +34,7 @@ enum client_stall {
     STALL_PAUSE,   /* CLIENT PAUSE, DUET PAUSE */
     STALL_LEASE,   /* a master without a valid lease */
     STALL_HELD,    /* too many bytes of replies are held */
-    STALL_SYNC,    /* DUET FSYNC: until sync_result is set */
+    STALL_SYNC,    /* DUET FSYNC, DUET LOG: until sync_result is set */
     STALL_WAIT,    /* WAIT: wait_count, until wait_until_ns */
     STALL_SCRIPT,  /* had's orders, until a slow script has ended */
     STALL_MOVE,    /* an I/O thread is giving the connection back */
@@ -95,7 +95,7 @@ struct client {
     uint64_t write_offset;  /* the stream's end after its last write, for WAIT */
     uint64_t wait_until_ns; /* 0: for ever */
     int wait_count;
-    int sync_result; /* 0: not yet, 1: on disk, 2: failed */
+    int sync_result; /* 0: not yet, 1: on disk, 2: failed, 3: the answer is in `out` */
 
     char apart[64]; /* what follows may be another thread's: no shared cache line */
     struct conn conn;

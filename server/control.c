@@ -113,7 +113,9 @@ static void duet_status(struct call *c) {
     link_fields(&f, &r);
     answer_number(&f, "held", output_held_count());
     answer_number(&f, "held_oldest_ms", oldest && now > oldest ? (now - oldest) / NS_PER_MS : 0);
-    answer_number(&f, "loading", server.loading || r.loading);
+    /* A rollback is no reason to hand over: the slave was counted out before it. */
+    answer_number(&f, "loading", server.loading || (r.loading && !server.rolling_back));
+    answer_number(&f, "rolling_back", server.rolling_back);
     answer_number(&f, "boot_id", server.boot_id);
     answer_number(&f, "fsync_age_ms", p.failed ? FSYNC_FAILED_AGE_MS : p.fsync_age_ms);
     answer_number(&f, "fsync_failed", p.failed);

@@ -1,5 +1,5 @@
-/* What the files of the control socket share: control.c (roles and status), control_backup.c (backup sets, the log's
- * times, rollback). */
+/* What the files of the control socket share: control.c (roles and status), control_backup.c (backup sets, the log's times),
+ * control_rollback.c. */
 #ifndef DUET_SERVER_CONTROL_H
 #define DUET_SERVER_CONTROL_H
 

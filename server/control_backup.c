@@ -1,23 +1,22 @@
-/* The control socket: backup sets, the log's times, rollback. See control.h. */
+/* The control socket: backup sets and the log's times. See control.h. */
 #include "server/control.h"
 
 #include "build/version.h"
+#include "server/base/clock.h"
+#include "server/base/num.h"
+#include "server/client.h"
 #include "server/edition.h"
 #include "server/pair.h"
 #include "server/persist/backup.h"
+#include "server/persist/logtimes.h"
 #include "server/server.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void no_such(struct call *c, const char *takes) {
     reply_errorf(c, "ERR DUET %.*s takes %s", (int)c->argv[1].len, c->argv[1].p, takes);
-}
-
-static void none_yet(struct call *c, const char *const *words) {
-    struct answer f = {BUF_INIT, 0};
-    for (; *words; words += 2) answer_word(&f, words[0], words[1]);
-    answer_send(&f, c->out);
 }
 
 /* A word of the request as a string; false when it does not fit or holds a NUL. */
@@ -108,23 +107,130 @@ void duet_backup(struct call *c) {
         no_such(c, "START id dir name|- made-by, CANCEL or STATUS");
 }
 
-void duet_log(struct call *c) {
-    if ((bytes_is(c->argv[2], "cover") && c->argc == 3) ||
-        (bytes_is(c->argv[2], "at") && c->argc == 4))
-        reply_error(c, "ERR not there yet");
-    else
-        no_such(c, "COVER or AT wall_us");
+/* --- the log's times: read from its files on a thread, the client waits --- */
+
+struct look {
+    uint64_t client;
+    char *dir;
+    bool at; /* one second, else what is covered */
+    uint64_t wall_us;
+    bool ok;
+    struct logtimes cover;
+    struct logtimes_at second;
+    char err[700];
+};
+
+static int look_work(void *arg) {
+    struct look *k = arg;
+    k->ok = k->at ? logtimes_at(&k->second, k->dir, k->wall_us, k->err, sizeof k->err)
+                  : logtimes_read(&k->cover, k->dir, k->err, sizeof k->err);
+    return 0;
 }
 
-void duet_rollback(struct call *c) {
-    static const char *const idle[] = {"state",    "idle", "stage",    "-", "dir",    "",
-                                       "until_us", "0",    "progress", "0", "keys",   "0",
-                                       "offset",   "0",    "wall_us",  "0", "replid", "",
-                                       "tail",     "",     "reason",   "",  NULL};
-    if (bytes_is(c->argv[2], "status") && c->argc == 3)
-        none_yet(c, idle);
-    else if (c->argc == 4)
-        reply_error(c, "ERR not there yet");
+static void tell_cover(struct answer *f, const struct logtimes *t) {
+    char name[48];
+    answer_word(f, "log", "on");
+    answer_word(f, "replid", t->replid);
+    answer_number(f, "from_us", t->from_us);
+    answer_number(f, "from_offset", t->from_offset);
+    answer_number(f, "to_us", t->to_us);
+    answer_number(f, "to_offset", t->to_offset);
+    answer_number(f, "bytes", t->bytes);
+    answer_number(f, "base_us", t->base_us);
+    answer_number(f, "base_offset", t->base_offset);
+    answer_number(f, "parts", t->count);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct logtimes_part *p = &t->parts[i];
+        const struct {
+            const char *name;
+            uint64_t value;
+        } rows[] = {{"number", p->number},
+                    {"first_us", p->first_us},
+                    {"first_offset", p->first_offset},
+                    {"bytes", p->bytes},
+                    {"base", p->base}};
+        for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+            snprintf(name, sizeof name, "part.%zu.%s", i, rows[k].name);
+            answer_number(f, name, rows[k].value);
+        }
+    }
+}
+
+static void tell_second(struct answer *f, const struct logtimes_at *a) {
+    answer_number(f, "offset", a->offset);
+    answer_number(f, "wall_us", a->wall_us);
+    answer_word(f, "replid", a->replid);
+    answer_number(f, "lost_bytes", a->lost_bytes);
+    answer_number(f, "lost_blocks", a->lost_blocks);
+    answer_number(f, "lost_commands", a->lost_commands);
+    answer_number(f, "to_us", a->to_us);
+    answer_number(f, "to_offset", a->to_offset);
+}
+
+static void answer_look(const struct look *k, struct buf *out) {
+    struct answer f = {BUF_INIT, 0};
+    char text[900];
+    bool outside = k->at && k->ok && k->second.outside;
+    if (!k->ok || outside) {
+        if (outside && !k->second.to_us)
+            snprintf(text, sizeof text, "ERR the log holds nothing yet");
+        else if (outside)
+            snprintf(text, sizeof text, "ERR the log covers %llu to %llu only",
+                     (unsigned long long)k->second.from_us, (unsigned long long)k->second.to_us);
+        else
+            snprintf(text, sizeof text, "ERR %s", k->err);
+        resp_error(out, text);
+        return;
+    }
+    if (k->at)
+        tell_second(&f, &k->second);
     else
-        no_such(c, "DIR|- until_us|0, or STATUS");
+        tell_cover(&f, &k->cover);
+    answer_send(&f, out);
+}
+
+static void looked(void *arg, int error) {
+    struct look *k = arg;
+    struct client *c = server.stopping ? NULL : client_by_id(k->client);
+    (void)error;
+    if (c) {
+        answer_look(k, &c->out);
+        c->sync_result = 3;
+    }
+    if (!k->at) logtimes_free(&k->cover);
+    free(k->dir);
+    free(k);
+}
+
+static void begin_look(struct call *c, bool at, uint64_t wall_us) {
+    const char *dir = server.persist ? persist_log_dir(server.persist) : NULL;
+    struct client *client = c->client;
+    if (!dir) {
+        reply_error(c, "ERR the log is off (appendonly no)");
+        return;
+    }
+    if (at && wall_us > (uint64_t)clock_wall_us()) {
+        reply_error(c, "ERR that time has not come yet");
+        return;
+    }
+    if (server.repl) repl_before_sleep(server.repl); /* what was executed so far is part of it */
+    struct look *k = xcalloc(1, sizeof *k);
+    k->client = client->id;
+    k->dir = xstrdup(dir);
+    k->at = at;
+    k->wall_us = wall_us;
+    client->sync_result = 0;
+    client_stall(client, STALL_SYNC);
+    persist_aside(server.persist, look_work, looked, k);
+}
+
+void duet_log(struct call *c) {
+    uint64_t wall_us = 0;
+    bool at = bytes_is(c->argv[2], "at") && c->argc == 4;
+    if (!at && !(bytes_is(c->argv[2], "cover") && c->argc == 3))
+        no_such(c, "COVER or AT wall_us");
+    else if (at && !num_parse_u64(c->argv[3].p, c->argv[3].len, &wall_us))
+        reply_error(c, "ERR the time is not a number of microseconds");
+    else
+        begin_look(c, at, wall_us);
 }

@@ -69,7 +69,7 @@ static _Noreturn void give_up(const char *text) {
 /* --- state that dispatch looks at --- */
 
 bool server_loading(void) {
-    if (server.loading) return true;
+    if (server.loading || server.rolling_back) return true;
     if (!server.repl || server.role != REPL_SLAVE) return false;
     struct repl_status s;
     repl_status(server.repl, &s);
@@ -152,7 +152,7 @@ static void on_applied(void *arg) {
     blocked_serve(); /* who waits here for what the master's clients did */
 }
 
-static void on_replaced(void *arg) {
+void server_replaced(void *arg) {
     struct call c = {.store = server.store, .ops = &replay_ops, .resp = 2};
     (void)arg;
     slave_expiry_forget();
@@ -323,7 +323,7 @@ static void loaded(void) {
                                             .applied = on_applied,
                                             .released = on_released,
                                             .changed = on_changed,
-                                            .replaced = on_replaced,
+                                            .replaced = server_replaced,
                                             .keys = keys_of};
     struct repl_options o;
     server.loading = false;

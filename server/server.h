@@ -52,6 +52,7 @@ struct server {
     struct repl *repl; /* NULL until loading has ended */
     unsigned edition;  /* one EDITION_ bit */
     bool loading;      /* the log is being read at start */
+    bool rolling_back; /* the data is being replaced by an older one (control_rollback.c) */
     bool stopping;
     char run_id[41];
     uint64_t boot_id; /* random per start, in the lease page too */
@@ -95,6 +96,8 @@ bool server_loading(void);
 void server_refresh(void);
 /* The same for spies alone. */
 void server_refresh_spies(void);
+/* All data is about to be dropped, or was replaced: watchers, trackers and blocked clients hear of it. */
+void server_replaced(void *arg);
 /* The directives that the store must know, after they changed. */
 void server_settle_store(void);
 /* Orderly end: log fsynced, slaves fed. save: an RDB file first. False with a reason when it may

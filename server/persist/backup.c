@@ -281,8 +281,12 @@ bool backup_start(struct persist *p, const struct backup_set *what, const char *
     return true;
 }
 
+void backup_stop(struct persist *p, const char *reason) {
+    if (under_way(p->backup)) give_up(p->backup, reason);
+}
+
 void backup_cancel(struct persist *p) {
-    if (under_way(p->backup)) give_up(p->backup, "cancelled");
+    backup_stop(p, "cancelled");
 }
 
 void backup_close(struct persist *p) {

@@ -13,6 +13,7 @@ struct loader;
 struct room;
 struct worker;
 struct backup;
+struct rollback;
 
 /* Fsyncs of the log (durable.c). One is under way at a time. */
 struct durable {
@@ -54,6 +55,7 @@ struct persist {
     struct worker *bulk_worker;  /* snapshots' bytes, unlinks */
     struct worker *aside_worker; /* backup sets, rollback: the log does not wait for it; or NULL */
     struct backup *backup;       /* the last one */
+    struct rollback *rollback;   /* the last one */
     struct room *room;
     struct loop_timer *second; /* save points, growth */
     struct loop_timer *tick;   /* everysec */
@@ -138,7 +140,13 @@ void file_walk_cancel(struct file_walk *f);
 void persist_open_aside(struct persist *p);
 
 /* backup.c */
+void backup_stop(struct persist *p, const char *reason);
 void backup_close(struct persist *p);
+
+/* rollback.c */
+void rollback_close(struct persist *p);
+/* Before the log is looked for: puts right what a crash left of a rollback. */
+void rollback_recover(const char *dir, const char *log_dir);
 
 /* save.c */
 void save_second(struct persist *p);

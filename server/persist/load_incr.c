@@ -4,6 +4,7 @@
 
 #include "server/base/file.h"
 #include "server/base/log.h"
+#include "server/persist/logscan.h"
 #include "server/store/store.h"
 
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <unistd.h>
 
 enum {
-    SEARCH_BYTES = 256 * 1024,
     ITEMS_A_STEP = 64,
     ASK_BUCKET_AHEAD = 16, /* commands */
     ASK_ENTRY_AHEAD = 8
@@ -21,39 +21,6 @@ enum {
 
 static void part_path(const struct loader *l, unsigned number, char *path, size_t size) {
     manifest_part_path(path, size, l->p->log_dir, number, "incr");
-}
-
-/* Does any block behind (in this file from `from` on, or in a later part) vouch that `offset`
- * was on disk? */
-static bool file_vouches(const char *path, uint64_t from, uint64_t offset) {
-    struct buf b = BUF_INIT;
-    bool yes = false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    for (uint64_t at = from; fd >= 0 && !yes;) {
-        buf_clear(&b);
-        ssize_t n = pread(fd, buf_room(&b, SEARCH_BYTES), SEARCH_BYTES, (off_t)at);
-        if (n < LOGBLOCK_HEADER_BYTES) break;
-        for (long i = -1;
-             !yes && (i = logblock_search(buf_head(&b), (size_t)n, (size_t)(i + 1))) >= 0;) {
-            struct logblock block;
-            logblock_get(&block, buf_head(&b) + i, (size_t)(n - i));
-            yes = block.synced > offset;
-        }
-        at += (uint64_t)n - (LOGBLOCK_HEADER_BYTES - 1); /* a header may lie over the edge */
-    }
-    if (fd >= 0) close(fd);
-    buf_free(&b);
-    return yes;
-}
-
-static bool vouched(struct loader *l, uint64_t from, uint64_t offset) {
-    char path[512];
-    if (file_vouches(l->path, from, offset)) return true;
-    for (unsigned n = l->number + 1;; n++) {
-        part_path(l, n, path, sizeof path);
-        if (!file_exists(path)) return false;
-        if (file_vouches(path, 0, offset)) return true;
-    }
 }
 
 static void cut_tail(struct loader *l, uint64_t at) {
@@ -79,7 +46,8 @@ static enum persist_load torn(struct loader *l, uint64_t at, const char *what) {
         if (l->part) l->part->bytes = at; /* room that was made ahead: the part's end */
         return PERSIST_LOADED;
     }
-    if (vouched(l, at + 1, l->pos.offset)) return load_damaged(l, at, what);
+    if (logscan_vouched(l->p->log_dir, l->number, at + 1, l->pos.offset))
+        return load_damaged(l, at, what);
     cut_tail(l, at);
     return PERSIST_LOADED;
 }

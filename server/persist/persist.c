@@ -88,6 +88,17 @@ static bool lock_dir(struct persist *p, char *err, size_t err_size) {
     return ok;
 }
 
+static bool open_dirs(struct persist *p, char *err, size_t err_size) {
+    if (file_make_dirs(p->dir, 0750)) {
+        if (!lock_dir(p, err, err_size)) return false;
+        rollback_recover(p->dir, p->log_dir);
+        if (!p->o.log_on || file_make_dirs(p->log_dir, 0750)) return true;
+    }
+    snprintf(err, err_size, "%s: %s; the data directory must exist and be writable", p->log_dir,
+             strerror(errno));
+    return false;
+}
+
 struct persist *persist_open(const struct persist_options *o, struct store *store,
                              struct loop *loop, const struct persist_world *world, char *err,
                              size_t err_size) {
@@ -107,13 +118,7 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     p->lock_fd = -1;
     aof_init(&p->aof, p->log_dir);
     durable_open(p);
-    if (!file_make_dirs(o->log_on ? p->log_dir : p->dir, 0750)) {
-        snprintf(err, err_size, "%s: %s; the data directory must exist and be writable", p->log_dir,
-                 strerror(errno));
-        persist_close(p);
-        return NULL;
-    }
-    if (!lock_dir(p, err, err_size)) {
+    if (!open_dirs(p, err, err_size)) {
         persist_close(p);
         return NULL;
     }
@@ -134,8 +139,19 @@ void persist_open_aside(struct persist *p) {
     if (!p->aside_worker) p->aside_worker = worker_new(p->loop);
 }
 
+void persist_aside(struct persist *p, int (*work)(void *arg), void (*done)(void *arg, int error),
+                   void *arg) {
+    persist_open_aside(p);
+    worker_post(p->aside_worker, work, done, arg);
+}
+
+const char *persist_log_dir(const struct persist *p) {
+    return p->o.log_on ? p->log_dir : NULL;
+}
+
 void persist_close(struct persist *p) {
     if (!p) return;
+    rollback_close(p);
     backup_close(p);
     if (p->walk_timer) walks_close(p);
     worker_free(p->aside_worker);

@@ -232,6 +232,13 @@ void persist_set_rewrite(struct persist *p, unsigned percent, uint64_t min_bytes
 /* One call for each executed write, for `save` points and rdb_changes_since_last_save. */
 void persist_count_changes(struct persist *p, uint64_t n);
 
+/* ---- What takes long, beside everything else (backup.h, rollback.h): work runs on a thread, done then on the loop's, also when
+ * persist is closed meanwhile. arg belongs to work until then. */
+void persist_aside(struct persist *p, int (*work)(void *arg), void (*done)(void *arg, int error),
+                   void *arg);
+/* The log's directory, for those who look at its files; NULL: the log is off. */
+const char *persist_log_dir(const struct persist *p);
+
 /* ---- For DEBUG (reload.c). They block. False: err. */
 /* As a foreground SAVE, after what is being written has ended. */
 bool persist_save_now(struct persist *p, char *err, size_t err_size);

@@ -402,7 +402,8 @@ bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct b
         resp_error(reply, "ERR wrong number of arguments for 'psync' command");
         return false;
     }
-    if (r->role == REPL_NONE || (is_slave(r) && !link_streaming(r->link)) || !r->whole) {
+    if (r->barred || r->role == REPL_NONE || (is_slave(r) && !link_streaming(r->link)) ||
+        !r->whole) {
         resp_error(reply, "NOMASTERLINK Can't SYNC while not connected with my master");
         return false;
     }

@@ -73,7 +73,8 @@ struct repl {
     char id[PERSIST_ID_CHARS + 1];
     struct persist_line lines[PERSIST_LINES_MAX];
     size_t line_count;
-    bool heard; /* somebody may ask for what is written: there is, was or may have been a slave */
+    bool heard;  /* somebody may ask for what is written: there is, was or may have been a slave */
+    bool barred; /* no slave is taken: repl_bar */
     bool line_known; /* there is something to continue: loaded, followed or written */
     /* As master, the next write or slave begins a new line: what was loaded may be a shorter
      * history than slaves have seen. */

@@ -176,6 +176,25 @@ void repl_change_id(struct repl *r) {
     repl_changed(r);
 }
 
+void repl_bar(struct repl *r, bool bar) {
+    r->barred = bar;
+    if (!bar) return;
+    feeds_drop(r, "the data is rolled back");
+    feeds_reap(r);
+    repl_changed(r);
+}
+
+void repl_renew(struct repl *r) {
+    const struct persist_loaded *l = persist_loaded(r->persist);
+    r->barred = false;
+    r->line_pending = false;
+    stream_restart(r, l->pos.id, l->pos.offset, l->pos.db);
+    r->line_count = persist_lines(r->persist, r->lines);
+    log_notice("replication: line %s begins at offset %llu: the data was rolled back", r->id,
+               (unsigned long long)l->pos.offset);
+    repl_changed(r);
+}
+
 void repl_none(struct repl *r) {
     if (r->role == REPL_NONE) return;
     stream_flush(r);

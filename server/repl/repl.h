@@ -166,6 +166,10 @@ void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair);
 void repl_hold(struct repl *r, bool hold);
 /* A new line by order (DEBUG CHANGE-REPL-ID): new id, and no line before it. */
 void repl_change_id(struct repl *r);
+/* Before the data is rolled back: slaves are dropped, and none may come until repl_renew or repl_bar(r, false). */
+void repl_bar(struct repl *r, bool bar);
+/* The data was rolled back: id, offset and lines are persist's anew, and slaves may come, for a full copy. */
+void repl_renew(struct repl *r);
 /* DUET NONE: neither follows nor feeds; data, id and offset stay. */
 void repl_none(struct repl *r);
 enum repl_role repl_role(const struct repl *r);

@@ -178,11 +178,11 @@ void repl_feed_end(struct repl *r) {
 }
 
 void stream_ping(struct repl *r) {
-    if (r->role == REPL_MASTER && !r->depth) add_words(r, "PING", NULL, NULL);
+    if (r->role == REPL_MASTER && !r->depth && !r->barred) add_words(r, "PING", NULL, NULL);
 }
 
 void stream_ask_acks(struct repl *r) {
-    if (r->role == REPL_MASTER && !r->depth) add_words(r, "REPLCONF", "GETACK", "*");
+    if (r->role == REPL_MASTER && !r->depth && !r->barred) add_words(r, "REPLCONF", "GETACK", "*");
 }
 
 void stream_pass_on(struct repl *r, const char *p, size_t n, int db_after) {

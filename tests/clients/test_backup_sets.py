@@ -193,5 +193,193 @@ def under_writes():
             shutil.rmtree(d)
 
 
+def wall_us():
+    return int(time.time() * 1e6)
+
+
+def step(c, n):
+    """Writes that a moment can be told by; returns a time behind them, and makes sure that the next ones are later."""
+    c.cmd("MSET", "a", n, "z", n)
+    c.cmd("RPUSH", "steps", n)
+    c.cmd("SELECT", n % 3)
+    c.cmd("INCR", "counter")
+    c.cmd("SELECT", 0)
+    now = wall_us() + 2000
+    tap.until(lambda: wall_us() > now + 2000, 5, "the clock goes on", 0.001)
+    return now
+
+
+def state(c):
+    return c.cmd("GET", "a"), c.cmd("GET", "z"), c.cmd("LLEN", "steps"), digest(c)
+
+
+def times():
+    """DUET LOG tells what is covered, and what lies behind a second"""
+    with Server("--enable-debug-command", "yes") as s:
+        c = s.connect()
+        tap.ok(s.refusal("LOG", "AT", wall_us() - 1000000), "an empty log covers nothing")
+        before = wall_us()
+        marks = [step(c, i) for i in range(10)]
+        cover = s.fields("LOG", "COVER")
+        tap.ok(before <= int(cover["from_us"]) <= marks[0] and marks[8] <= int(cover["to_us"]) <= marks[9], "the times of the first and the last write")
+        tap.equal((cover["parts"], cover["base_offset"], cover["part.0.base"], cover["part.0.number"]), ("1", "0", "0", "1"), "one part, from nothing")
+        at = [s.fields("LOG", "AT", m) for m in marks]
+        offsets = [int(a["offset"]) for a in at]
+        tap.equal(offsets, sorted(set(offsets)), "each moment has its place")
+        tap.equal([int(a["lost_commands"]) for a in at], [3 * (9 - i) for i in range(10)], "commands behind it are counted")
+        tap.equal((at[9]["lost_bytes"], at[9]["lost_commands"], at[9]["offset"]), ("0", "0", cover["to_offset"]), "nothing lies behind the last")
+        tap.equal(int(at[3]["lost_bytes"]), int(cover["to_offset"]) - offsets[3], "bytes are those of the stream")
+        tap.ok("covers" in s.refusal("LOG", "AT", before - 5000000), "a time before all is refused")
+        tap.ok("not come" in s.refusal("LOG", "AT", wall_us() + 10 ** 9), "so is one to come")
+        s.stop()
+        s.start()
+        tap.equal({k: v for k, v in s.fields("LOG", "AT", marks[4]).items() if k in ("offset", "wall_us")},
+                  {k: v for k, v in at[4].items() if k in ("offset", "wall_us")}, "and all of it is so after a restart")
+
+
+def back():
+    """to a set, to a second behind it, to a second of the log alone; and it stays so after a crash"""
+    with Server("--enable-debug-command", "yes") as s:
+        c = s.connect()
+        fill(c, 500)
+        marks, states = [], []
+
+        def go(n):
+            marks.append(step(c, n))
+            states.append(state(c))
+        for n in range(5):
+            go(n)
+        s.backup()
+        of_set = state(c)
+        for n in range(5, 12):
+            go(n)
+        old_id = dict(l.split(":", 1) for l in c.cmd("INFO", "replication").decode().splitlines() if ":" in l)["master_replid"]
+
+        def roll(*words):
+            tap.equal(s.duet("ROLLBACK", *words), b"OK", "a rollback to %s is begun" % (words[1:],))
+            st = s.wait("ROLLBACK")
+            tap.equal((st["state"], st["reason"]), ("done", ""), "it ends well")
+            return st
+        st = roll("-", marks[8])
+        tap.equal(state(c), states[8], "a second of the log")
+        repl = dict(l.split(":", 1) for l in c.cmd("INFO", "replication").decode().splitlines() if ":" in l)
+        tap.ok(repl["master_replid"] == st["replid"] != old_id and repl["master_replid2"].strip("0") == "", "it is a line of its own")
+        tap.equal(repl["master_repl_offset"], st["offset"], "at its place")
+        tap.ok(os.path.isdir(os.path.join(st["tail"], "log")), "the log as it was is kept")
+        c.cmd("SET", "after", "1")
+        was = state(c)
+        s.stop(signal.SIGKILL)
+        s.start()
+        c = s.connect()
+        tap.equal(state(c), was, "after SIGKILL it is as it was, with what came behind")
+        tap.equal(dict(l.split(":", 1) for l in c.cmd("INFO", "replication").decode().splitlines() if ":" in l)["master_repl_offset"],
+                  str(int(st["offset"]) + len(servers.encode("SELECT", 0) + servers.encode("SET", "after", 1))), "and goes on at that place")
+        st2 = roll(s.set_dir(), 0)
+        tap.equal(state(c), of_set, "the set alone")
+        tap.equal(st2["keys"], read_set(s.set_dir())["keys"], "keys are counted")
+        # Into the log as it was: a server in its directory has everything.
+        with servers.Server("--enable-debug-command", "yes", directory=st["tail"]) as old:
+            tap.equal(state(old.connect()), states[11], "the kept log loads, with what was taken back")
+        roll(s.set_dir(), 0)
+        roll(s.set_dir(), 0)
+        tap.equal(len(os.listdir(os.path.join(s.directory, "tails"))), 3, "no more than three are kept")
+        tap.equal(s.stop(), 0, "a clean stop")
+        s.start()
+        tap.equal(state(s.connect()), of_set, "and it is all there again")
+
+
+def back_behind_set():
+    """a set and the log behind it, over a rewrite of the log, with a set that was taken in between"""
+    with Server("--enable-debug-command", "yes") as s:
+        c = s.connect()
+        fill(c, 300)
+        marks, states = [], []
+        for n in range(4):
+            marks.append(step(c, n))
+        s.backup()
+        for n in range(4, 14):
+            marks.append(step(c, n))
+            states.append(state(c))
+            if n == 8:
+                c.cmd("BGREWRITEAOF")
+                tap.until(lambda: "aof_rewrite_in_progress:0" in c.cmd("INFO", "persistence").decode() and
+                          "aof_rewrite_scheduled:0" in c.cmd("INFO", "persistence").decode(), 20, "the log is rewritten")
+        tap.equal(s.fields("LOG", "COVER")["parts"], "2", "the log has two parts")
+        tap.equal(s.duet("ROLLBACK", s.set_dir(), marks[6]), b"OK", "to a second before the rewrite")
+        st = s.wait("ROLLBACK")
+        tap.equal(st["state"], "done", "it ends well: %s" % st["reason"])
+        tap.equal(state(c), states[2], "the set, and the log behind it")
+        before = state(c)
+        tap.equal(s.duet("ROLLBACK", s.set_dir(), marks[1]), b"OK", "a time before the set")
+        st = s.wait("ROLLBACK")
+        tap.ok(st["state"] == "failed" and "reach back" in st["reason"] or "made after" in st["reason"], "is refused: %s" % st["reason"])
+        tap.equal(state(c), before, "and nothing is changed")
+
+
+def bad_sets():
+    """a set that is not sound changes nothing"""
+    with Server("--enable-debug-command", "yes") as s:
+        c = s.connect()
+        fill(c, 2000)
+        s.backup()
+        c.cmd("SET", "later", "1")
+        was = digest(c)
+        path = os.path.join(s.set_dir(), "data.rdb.zst")
+        with open(path, "rb") as f:
+            good = f.read()
+        for name, data in (("a flipped bit", good[:len(good) // 2] + bytes([good[len(good) // 2] ^ 4]) + good[len(good) // 2 + 1:]),
+                           ("a cut end", good[:-9]), ("bytes behind", good + b"x"), ("nothing", b"")):
+            with open(path, "wb") as f:
+                f.write(data)
+            tap.equal(s.duet("ROLLBACK", s.set_dir(), 0), b"OK", "a rollback to a set with %s" % name)
+            st = s.wait("ROLLBACK")
+            tap.ok(st["state"] == "failed" and "not sound" in st["reason"], "fails: %s" % st["reason"])
+            tap.equal(digest(c), was, "the data is as it was")
+            tap.ok(not os.path.exists(os.path.join(s.directory, "rollback")), "and nothing is left over")
+        c.cmd("SET", "still", "writable")
+        tap.ok("no backup set" in s.refusal("ROLLBACK", "/nowhere", 0), "no set: refused")
+        tap.ok(s.refusal("ROLLBACK", "-", 0), "no time: refused")
+        tap.ok("not come" in s.refusal("ROLLBACK", "-", wall_us() + 10 ** 9), "a time to come: refused")
+        with open(path, "wb") as f:
+            f.write(good)
+        s.duet("ROLLBACK", s.set_dir(), 0)
+        tap.equal(s.wait("ROLLBACK")["state"], "done", "the mended set is taken")
+        tap.equal(c.cmd("EXISTS", "later", "still"), 0, "and what came later is gone")
+
+
+def crashes():
+    """SIGKILL at random moments of a rollback: the old data or the new, never a mix"""
+    rng = __import__("random").Random(tap.seed())
+    with Server("--enable-debug-command", "yes") as s:
+        c = s.connect()
+        fill(c, 30000)  # (what DEBUG POPULATE makes is not in the log)
+        c.cmd("SET", "gen", "set")
+        s.backup()
+        new = digest(c)
+        for i in range(40):
+            c.cmd("SET", "x:%d" % i, "later")
+        c.cmd("SET", "gen", "now")
+        old, seen = digest(c), set()
+        for i in range(40 if tap.FULL else 12):
+            s.duet("ROLLBACK", s.set_dir(), 0)
+            time_s = rng.random() * 0.25
+            end = time.monotonic() + time_s
+            tap.until(lambda: time.monotonic() > end, 5, "the moment", 0.0005)
+            s.stop(signal.SIGKILL)
+            s.start()
+            c = s.connect()
+            found = digest(c)
+            seen.add(found)
+            if found not in (old, new):
+                tap.ok(False, "round %d: neither the old data nor the new (killed after %.3f s)" % (i, time_s))
+                break
+            if found == new:  # once more from the other side
+                for k in range(40):
+                    c.cmd("SET", "x:%d" % k, "later")
+                c.cmd("SET", "gen", "now")
+                old = digest(c)
+        tap.ok(seen <= {old, new}, "every time it was one of the two (%d of them seen)" % len(seen))
+
+
 if __name__ == "__main__":
-    tap.main(whole, refusals, cancel, under_writes)
+    tap.main(whole, refusals, cancel, under_writes, times, back, back_behind_set, bad_sets, crashes)

@@ -1,0 +1,39 @@
+#include "server/persist/dirs.h"
+
+#include "server/base/buf.h"
+#include "server/base/log.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
+    (void)st, (void)type, (void)at;
+    remove(path);
+    return 0;
+}
+
+void file_tree_remove(const char *dir) {
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int is_rollback(const struct dirent *e) {
+    return strncmp(e->d_name, "rollback-", 9) == 0;
+}
+
+void tails_trim(const char *tails_dir) {
+    struct dirent **names;
+    int n = scandir(tails_dir, &names, is_rollback, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (i < n - TAILS_KEPT) {
+            char *path = xasprintf("%s/%s", tails_dir, names[i]->d_name);
+            file_tree_remove(path);
+            log_notice("persistence: %s was removed: %d later ones are kept", path, TAILS_KEPT);
+            free(path);
+        }
+        free(names[i]);
+    }
+    if (n >= 0) free(names);
+}
