@@ -13,6 +13,7 @@
 #include "server/base/loop.h"
 #include "server/persist/load.h"
 #include "server/persist/room.h"
+#include "server/persist/dirs.h"
 #include "server/persist/worker.h"
 #include "server/store/store.h"
 
@@ -80,13 +81,14 @@ struct move_to {
     unsigned below;
 };
 
-static void move_part(void *arg, const char *path, unsigned number, bool base) {
+static void keep_part(void *arg, const char *path, unsigned number, bool base) {
     (void)base;
     const struct move_to *to = arg;
     char target[700];
     if (number >= to->below) return;
     snprintf(target, sizeof target, "%s/log%s", to->dir, strrchr(path, '/'));
-    if (rename(path, target) != 0)
+    /* Under both names until the new manifest stands: a crash before it finds the log whole. */
+    if (link(path, target) != 0)
         log_warning("persistence: %s could not be kept as %s: %m", path, target);
 }
 
@@ -97,7 +99,7 @@ static bool keep_log(const struct commit *c) {
     snprintf(path, sizeof path, "%s/log", c->keep_dir);
     if (!file_make_dirs(path, 0750)) return false;
     bool known = manifest_read(c->p->log_dir, &m, path, sizeof path) == MANIFEST_OK;
-    each_part(c->p->log_dir, move_part, &(struct move_to){c->keep_dir, c->m.base});
+    each_part(c->p->log_dir, keep_part, &(struct move_to){c->keep_dir, c->m.base});
     snprintf(path, sizeof path, "%s/log", c->keep_dir);
     return (!known || manifest_write(path, &m)) && file_sync_dir(path);
 }
@@ -114,6 +116,7 @@ static int commit_work(void *arg) {
         log_error("persistence: the log could not be moved to %s: %m", c->keep_dir);
     if (!manifest_write(c->p->log_dir, &c->m)) return errno;
     each_part(c->p->log_dir, drop_old_part, &c->m);
+    if (c->keep_dir) tails_trim(c->p->tails_dir);
     return 0;
 }
 

@@ -15,6 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import servers
 import tap
+import test_pair_link as pair
 
 ID = "0-20261121T181500Z"
 
@@ -381,5 +382,108 @@ def crashes():
         tap.ok(seen <= {old, new}, "every time it was one of the two (%d of them seen)" % len(seen))
 
 
+def flat(node, *words):
+    rows = [x.decode() for x in node.duet(*words)]
+    return dict(zip(rows[::2], rows[1::2]))
+
+
+def in_pair():
+    """in a pair the slave is counted out first, and follows by itself"""
+    with pair.Node("a", "--enable-debug-command", "yes") as a, pair.Node("b", "--enable-debug-command", "yes") as b:
+        a.lead(1, alone=True)
+        c = a.connect()
+        fill(c, 1000)
+        b.follow(1, a)
+        tap.until(lambda: pair.together(a, b), 20, "the link stands")
+        a.duet("ALONE", "0")
+        path = os.path.join(b.directory, "sets", ID)
+        b.duet("BACKUP", "START", ID, path, "-", "operator")
+        tap.until(lambda: flat(b, "BACKUP", "STATUS")["state"] == "done", 20, "the set")
+        tap.equal((read_set(path)["node"], read_set(path)["offset"]), ("b", a.status()["offset"]), "the slave makes a set at the stream's place")
+        of_set = digest(c)
+        marks = [step(c, i) for i in range(6)]
+        was = digest(c)
+        tap.ok("only a master" in str(refused(b, "ROLLBACK", path, "0")), "a slave is not rolled back")
+        a.duet("ROLLBACK", path, marks[2])
+        tap.until(lambda: flat(a, "ROLLBACK", "STATUS")["stage"] == "wait", 20, "it waits for had")
+        st = a.status()
+        tap.equal((st["insync_link"], st["loading"], st["role"]), ("0", "0", "master"), "the slave is dropped, and had sees a master that is well")
+        tap.equal(digest(c), was, "nothing has happened to the data")
+        c.send("SET", "held", "1")
+        tap.ok(c.silent(0.2), "a write's reply is held: the slave is gone, and had has not said that this node is alone")
+        a.duet("ALONE", "1")
+        tap.equal(c.read(), b"OK", "then it is released")
+        tap.until(lambda: flat(a, "ROLLBACK", "STATUS")["state"] == "done", 20, "the rollback")
+        rolled = digest(c)
+        tap.equal((c.cmd("GET", "a"), c.cmd("LLEN", "steps"), c.cmd("EXISTS", "held")), (b"2", 3, 0), "the set, made on the slave, and the log behind it")
+        tap.until(lambda: pair.together(a, b), 30, "the slave is back")
+        tap.equal(digest(b.connect()), rolled, "and has the same")
+        tap.equal(b.status()["replid"], flat(a, "ROLLBACK", "STATUS")["replid"], "of the new line")
+        a.duet("ALONE", "0")
+        tap.equal(c.cmd("SET", "x", "1"), b"OK", "writes are acknowledged by it")
+        copies = a.info()["sync_full"]
+        a.duet("ROLLBACK", path, "0")
+        tap.until(lambda: flat(a, "ROLLBACK", "STATUS")["state"] == "failed", 30, "a had that says nothing")
+        tap.ok("counted out" in flat(a, "ROLLBACK", "STATUS")["reason"], "is waited for, and then nothing is changed: %s" % flat(a, "ROLLBACK", "STATUS")["reason"])
+        tap.until(lambda: pair.together(a, b), 30, "the slave is back")
+        tap.equal((c.cmd("EXISTS", "x"), a.info()["sync_full"]), (1, copies), "the data is there, and the slave went on without a copy")
+        tap.ok(of_set != rolled, "(the moments differ)")
+
+
+def refused(node, *words):
+    try:
+        node.duet(*words)
+    except servers.Error as e:
+        return e
+
+
+def replicas():
+    """a replica of a plain server copies anew; clients hear that the data is loaded, and wait for nothing"""
+    with Server("--enable-debug-command", "yes", "--appendfsync", "always") as s:
+        with servers.Server("--replicaof", "127.0.0.1 %d" % s.port, "--enable-debug-command", "yes") as r:
+            c = s.connect()
+            fill(c, 20000)
+            s.backup()
+            want = digest(c)
+            tap.until(lambda: digest(r.connect()) == want, 20, "the replica has it")
+            stop, errors, told = threading.Event(), set(), []
+
+            def write():
+                w, n = s.connect(), 0
+                while not stop.is_set():
+                    n += 1
+                    try:
+                        w.cmd("SET", "w", n)
+                    except servers.Error as e:
+                        errors.add(str(e).split()[0])
+            blocked = s.connect()
+            blocked.send("BLPOP", "nothing", 0)
+            writers = [threading.Thread(target=write) for _ in range(3)]
+            for t in writers:
+                t.start()
+            try:
+                for _ in range(3):
+                    s.duet("ROLLBACK", s.set_dir(), 0)
+                    st = s.wait("ROLLBACK")
+                    told.append((st["state"], st["reason"]))
+            finally:
+                stop.set()
+                for t in writers:
+                    t.join()
+            tap.equal(told, [("done", "")] * 3, "three rollbacks under writes")
+            tap.ok(errors <= {"LOADING"}, "writers saw no other error than LOADING: %s" % errors)
+            tap.ok("UNBLOCKED" in (blocked_error(blocked) or ""), "a blocked client is told")
+            tap.until(lambda: digest(r.connect()) == digest(c), 30, "the replica has the same")
+            tap.ok(True, "the replica has the same")
+            tap.ok(c.cmd("WAIT", 1, 10000) == 1, "and acknowledges")
+
+
+def blocked_error(c):
+    try:
+        c.read()
+    except servers.Error as e:
+        return str(e)
+
+
 if __name__ == "__main__":
-    tap.main(whole, refusals, cancel, under_writes, times, back, back_behind_set, bad_sets, crashes)
+    tap.main(whole, refusals, cancel, under_writes, times, back, back_behind_set, bad_sets, crashes, in_pair, replicas)

@@ -270,4 +270,5 @@ def memory_only():
         tap.equal(b.info()["sync_partial_ok"], "1", "a link that was away continues from memory")
 
 
-tap.main(link, promotion, tail, disk, damaged, memory_only)
+if __name__ == "__main__":  # test_backup_sets.py takes Node from here
+    tap.main(link, promotion, tail, disk, damaged, memory_only)
