@@ -1,0 +1,294 @@
+#!/usr/bin/python3
+"""Every file and every copy is the data of one instant: clients keep relations between keys while snapshots of all kinds
+are made, and what was made is loaded into Duet and into redis-server and looked at.
+
+The relations: database 1 mirrors database 0, and 3 mirrors 2 (values of every kind, most of them big enough to be written
+in pieces, are changed in both by one transaction); the accounts of database 4 have a constant sum; and the number of
+each writer's last transaction stands in a small key and in a big hash, sorted set and string."""
+# timeout: 280
+
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import servers
+import tap
+
+RUN_S = 900 if tap.FULL else 25
+WRITERS, ACCOUNTS, EACH = 3, 300, 1000
+KINDS = ("hash", "set", "zset", "list", "stream", "string")
+COUNT = 20000  # elements of each big value
+
+
+def info(c, section="persistence"):
+    return dict(l.split(":", 1) for l in c.cmd("INFO", section).decode().splitlines() if ":" in l)
+
+
+# ---- what writers do --------------------------------------------------------------------------
+
+
+def fill(c, kind, key, count):
+    for at in range(0, count, 1000):
+        numbers = range(at, min(at + 1000, count))
+        if kind == "hash":
+            c.cmd("HSET", key, *[w for i in numbers for w in ("f%d" % i, "value %d" % i)])
+        elif kind == "set":
+            c.cmd("SADD", key, *["m%d" % i for i in numbers])
+        elif kind == "zset":
+            c.cmd("ZADD", key, *[w for i in numbers for w in (i * 7 % 1009, "m%d" % i)])
+        elif kind == "list":
+            c.cmd("RPUSH", key, *["element %d" % i for i in numbers])
+        elif kind == "stream":
+            for i in numbers[::5]:
+                c.cmd("XADD", key, "%d-1" % (i + 1), "name", "value %d" % i, "n", i)
+        else:
+            c.cmd("APPEND", key, b"".join(b"%012d" % i for i in numbers))
+
+
+def change(rng, kind, key):
+    """One change of a big value."""
+    i, j = rng.randrange(COUNT), rng.randrange(COUNT)
+    few = range(i, i + rng.randrange(1, 30))
+    if kind == "hash":
+        return rng.choice([["HSET", key, "f%d" % i, "changed %d" % j], ["HDEL", key] + ["f%d" % k for k in few], ["HSET", key, "new%d" % i, "x" * (j % 300)],
+                           ["HINCRBY", key, "number", j]])
+    if kind == "set":
+        return rng.choice([["SADD", key, "new%d" % i], ["SREM", key] + ["m%d" % k for k in few], ["SADD", key, "m%d" % i]])
+    if kind == "zset":
+        return rng.choice([["ZADD", key, j, "m%d" % i], ["ZREM", key] + ["m%d" % k for k in few], ["ZADD", key, j, "new%d" % i], ["ZINCRBY", key, j % 7 - 3, "m%d" % i],
+                           ["ZREMRANGEBYRANK", key, i, i + 10], ["ZPOPMIN", key, 3], ["ZPOPMAX", key, 3]])
+    if kind == "list":
+        return rng.choice([["RPUSH", key, "new %d" % i], ["LPUSH", key, "new %d" % i], ["LPOP", key], ["RPOP", key, 3], ["LSET", key, i // 2, "set %d" % j],
+                           ["LINSERT", key, "BEFORE", "element %d" % (i % 1000), "inserted"], ["LTRIM", key, 2, -2]])
+    if kind == "stream":
+        return rng.choice([["XADD", key, "*", "name", "new %d" % i], ["XDEL", key, "%d-1" % (i // 5 * 5 + 1)], ["XTRIM", key, "MINID", i // 100],
+                           ["XREADGROUP", "GROUP", "g", "c%d" % (i % 3), "COUNT", 5, "STREAMS", key, ">"], ["XACK", key, "g"] + ["%d-1" % (k // 5 * 5 + 1) for k in few],
+                           ["XSETID", key, "9999999999999-%d" % (j + 1)]] + [["XADD", key, "*", "b", "x" * (j % 500)]] * 3)
+    return rng.choice([["SETRANGE", key, i * 11, "changed %d" % j], ["APPEND", key, "more %d" % j], ["SETBIT", key, i * 80, j % 2]])
+
+
+def reshape(rng, kind, now_ms):
+    """What happens to whole keys."""
+    a, b, base = "%s:a" % kind, "%s:b" % kind, "%s:base" % kind
+    small = "small:%d" % rng.randrange(400)
+    return rng.choice([["COPY", base, a, "REPLACE"], ["COPY", base, b, "REPLACE"], ["RENAME", a, b], ["RENAME", b, a], ["DEL", a], ["UNLINK", b],
+                       ["PEXPIREAT", a, now_ms + rng.choice([20, 150, 3600000])], ["PERSIST", a], ["SET", a, "another kind"], ["COPY", base, small, "REPLACE"],
+                       ["DEL"] + ["small:%d" % rng.randrange(400) for _ in range(40)], ["EXISTS", a]])
+
+
+def command_of(rng, now_ms):
+    kind, dice = rng.choice(KINDS), rng.random()
+    if dice < 0.04:
+        return reshape(rng, kind, now_ms)
+    if dice < 0.3:
+        return ["SET", "small:%d" % rng.randrange(400), "x" * rng.randrange(2000)]
+    return change(rng, kind, "%s:%s" % (kind, rng.choice(["base", "a", "b"])))
+
+
+class Writer(threading.Thread):
+    def __init__(self, server, number):
+        super().__init__(daemon=True)
+        self.server, self.number, self.rng = server, number, random.Random(tap.seed() * 10 + number)
+        self.done, self.failed, self.stop = 0, None, threading.Event()
+
+    def transaction(self, n):
+        rng, name = self.rng, "w%d" % self.number
+        now_ms = int(time.time() * 1000)
+        first, out = rng.choice([0, 0, 0, 2]), [["MULTI"]]
+        words = [command_of(rng, now_ms) for _ in range(rng.randrange(1, 8))]
+        if first == 2:
+            words = [["COPY", "%s:base" % rng.choice(KINDS), "copy:%d" % rng.randrange(4), "DB", "2"]] if rng.random() < 0.03 else words
+            if rng.random() < 0.01:
+                words = [["FLUSHDB"]]
+        for db in (first, first + 1):
+            out.append(["SELECT", db])
+            out += words
+        if first == 2 and words[0][3:4] == ["DB"]:  # from the mirrors of the other pair
+            out = [["MULTI"], ["SELECT", 0], words[0], ["SELECT", 1], words[0][:4] + ["3"]]
+        if first == 0:
+            for db in (0, 1):
+                out += [["SELECT", db], ["HSET", "hash:base", name, n], ["ZADD", "zset:base", n, name], ["SETRANGE", "string:base", 240 * COUNT // 40 + 12 * self.number, "%012d" % n]]
+        if rng.random() < 0.02:
+            out.append(["SWAPDB", 2, 3])
+        x, y, sum_ = rng.randrange(ACCOUNTS), rng.randrange(ACCOUNTS), rng.randrange(50)
+        out += [["SELECT", 4], ["DECRBY", "account:%d" % x, sum_], ["INCRBY", "account:%d" % y, sum_]]
+        if first == 0:
+            out.append(["SET", name, n])
+        return out + [["EXEC"]]
+
+    def run(self):
+        try:
+            c = self.server.connect(60)
+            while not self.stop.is_set():
+                out = self.transaction(self.done + 1)
+                c.send_raw(b"".join(servers.encode(*w) for w in out))
+                for _ in out[:-1]:
+                    c.read()
+                if not isinstance(c.read(), list):
+                    raise servers.Error("EXEC answered nothing")
+                self.done += 1
+        except Exception as e:  # noqa: BLE001
+            self.failed = e
+
+
+# ---- what is looked at ------------------------------------------------------------------------
+
+
+def contents(c, db):
+    """{key: (type, digest, stamp, groups)} without what is about to expire."""
+    c.cmd("SELECT", db)
+    keys, found, soon = sorted(c.cmd("KEYS", "*")), {}, time.time() * 1000 + 60000
+    for key in keys:
+        c.send_raw(servers.encode("TYPE", key) + servers.encode("PEXPIRETIME", key) + servers.encode("DEBUG", "DIGEST-VALUE", key))
+        kind, stamp, digest = c.read(), c.read(), c.read()
+        if stamp == -2 or 0 < stamp < soon:
+            continue
+        groups = c.cmd("XINFO", "STREAM", key, "FULL", "COUNT", 0)[10:] if kind == b"stream" else None
+        found[key] = (kind, digest[0], stamp, groups and repr(groups))
+    return found
+
+
+def relations(c):
+    """What does not hold, as a list of sentences."""
+    wrong = []
+    for a, b in ((0, 1), (2, 3)):
+        x, y = contents(c, a), contents(c, b)
+        for key in sorted(set(x) | set(y)):
+            if x.get(key) != y.get(key):
+                wrong.append("%r of databases %d and %d: %.200r and %.200r" % (key, a, b, x.get(key), y.get(key)))
+        if a == 0 and not all(("%s:base" % k).encode() in x for k in KINDS):
+            wrong.append("a big value is missing")
+    c.cmd("SELECT", 4)
+    total = sum(int(v) for v in c.cmd("MGET", *["account:%d" % i for i in range(ACCOUNTS)]))
+    if total != ACCOUNTS * EACH:
+        wrong.append("the accounts sum up to %d" % total)
+    for w in range(WRITERS):
+        n = c.cmd("SELECT", 4) and c.cmd("GET", "w%d" % w)
+        c.cmd("SELECT", 0)
+        place = 240 * COUNT // 40 + 12 * w
+        others = c.cmd("HGET", "hash:base", "w%d" % w), b"%d" % int(float(c.cmd("ZSCORE", "zset:base", "w%d" % w) or 0)), b"%d" % int(c.cmd("GETRANGE", "string:base", place, place + 11))
+        if n and any(o != n for o in others):
+            wrong.append("writer %d's last number is %r, and %r in big values" % (w, n, others))
+    return wrong
+
+
+def loaded(path, command, what):
+    """The file is loaded by a server of its own."""
+    options = ["--appendonly", "no", "--save", "", "--enable-debug-command", "yes"]
+    with tempfile.TemporaryDirectory(prefix="duet-test-") as directory:
+        shutil.copy(path, os.path.join(directory, "dump.rdb"))
+        with servers.Server(*options, command=command, directory=directory) as s:
+            c = s.connect(60)
+            tap.until(lambda: info(c)["loading"] == "0", 60, "%s loading %s" % (s.command[0], what))
+            return relations(c)
+
+
+COMMANDS = (("Duet", [tap.DUET, "server"]), ("redis-server", [servers.REDIS_SERVER]))
+seen = {}  # what was made -> how often
+
+
+def check_file(path, what):
+    seen[what] = seen.get(what, 0) + 1
+    for name, command in COMMANDS:
+        wrong = loaded(path, command, what)
+        if wrong:
+            tap.ok(False, "%s number %d, loaded by %s, is of one instant" % (what, seen[what], name))
+            for w in wrong[:6]:
+                tap.say(w)
+            return False
+    return True
+
+
+def bgsave(s, c):
+    before = int(info(c)["rdb_saves"])
+    c.cmd("BGSAVE")
+    tap.until(lambda: info(c)["rdb_bgsave_in_progress"] == "0", 60, "the end of BGSAVE")
+    now = info(c)
+    return now["rdb_last_bgsave_status"] == "ok" and int(now["rdb_saves"]) > before and check_file(os.path.join(s.directory, "dump.rdb"), "BGSAVE's file")
+
+
+def rewrite(s, c):
+    before = int(info(c)["aof_rewrites"])
+    c.cmd("BGREWRITEAOF")
+    tap.until(lambda: int(info(c)["aof_rewrites"]) > before, 60, "the end of BGREWRITEAOF")
+    log = os.path.join(s.directory, "log")
+    bases = sorted((f for f in os.listdir(log) if f.endswith(".base")), key=lambda f: int(f.split(".")[0]))
+    return check_file(os.path.join(log, bases[-1]), "the log's base")
+
+
+def full_copy(s, c):
+    what = "a slave's full copy"
+    seen[what] = seen.get(what, 0) + 1
+    with servers.Server("--appendonly", "no", "--save", "", "--enable-debug-command", "yes", "--replicaof", "127.0.0.1 %d" % s.port, "--repl-diskless-load", "disabled",
+                        command=[servers.REDIS_SERVER]) as slave:
+        r = slave.connect(60)
+        tap.until(lambda: info(r, "replication")["master_link_status"] == "up", 90, "redis-server's link")
+        r.cmd("REPLICAOF", "NO", "ONE")
+        wrong = relations(r)
+    if wrong:
+        tap.ok(False, "%s number %d is of one instant" % (what, seen[what]))
+        for w in wrong[:6]:
+            tap.say(w)
+    return not wrong
+
+
+def watch_walks(s, stop, most):
+    c = s.connect(60)
+    while not stop.wait(0.01):
+        now = info(c)
+        for name in ("duet_walk_values_aside", "duet_walk_aside_memory", "duet_walk_spilled_bytes", "duet_walks_waiting", "current_save_keys_processed"):
+            most[name] = max(most.get(name, 0), int(now.get(name, 0)))
+
+
+def snapshots():
+    """snapshots in a loop under writes, all of one instant"""
+    with servers.Server("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", "--auto-aof-rewrite-percentage", "0", "--repl-backlog-size", "64mb") as s:
+        c = s.connect(60)
+        for db in (0, 1):
+            c.cmd("SELECT", db)
+            for kind in KINDS:
+                fill(c, kind, "%s:base" % kind, COUNT)
+        c.cmd("MULTI")  # times of delivery are the same in both
+        for db in (0, 1):
+            c.cmd("SELECT", db)
+            c.cmd("XGROUP", "CREATE", "stream:base", "g", "0")
+            c.cmd("XREADGROUP", "GROUP", "g", "someone", "COUNT", 3000, "STREAMS", "stream:base", ">")
+        c.cmd("EXEC")
+        c.cmd("SELECT", 4)
+        c.cmd("MSET", *[w for i in range(ACCOUNTS) for w in ("account:%d" % i, EACH)])
+        tap.equal(relations(c), [], "the relations hold before any writer begins")
+        writers = [Writer(s, i) for i in range(WRITERS)]
+        stop, most = threading.Event(), {}
+        watcher = threading.Thread(target=watch_walks, args=(s, stop, most), daemon=True)
+        for t in writers + [watcher]:
+            t.start()
+        well, until, round_ = True, time.monotonic() + RUN_S, 0
+        while well and (time.monotonic() < until or round_ < 3):
+            well = (bgsave, rewrite, full_copy)[round_ % 3](s, c)
+            round_ += 1
+        stop.set()
+        for w in writers:
+            w.stop.set()
+            w.join(60)
+        watcher.join()
+        tap.say("%d transactions; %s; at most: %s" % (sum(w.done for w in writers), seen, most))
+        for what in sorted(seen):
+            tap.ok(well, "%s: %d of them, each loaded and of one instant" % (what, seen[what]))
+        tap.equal([str(w.failed) for w in writers if w.failed], [], "no writer met an error")
+        tap.ok(all(w.done > 20 for w in writers), "writers wrote all the while")
+        tap.ok(most["duet_walk_values_aside"] > 0 and most["duet_walk_aside_memory"] > 0, "big values were changed before their turn, and what was kept aside is told by INFO")
+        tap.equal(relations(c), [], "the relations hold in the server itself")
+        s.kill(signal.SIGKILL)
+        s.process.wait()
+        s.start()
+        tap.equal(relations(s.connect(60)), [], "and after SIGKILL, from the log")
+
+
+if __name__ == "__main__":
+    tap.main(snapshots)
