@@ -9,6 +9,7 @@ each writer's last transaction stands in a small key and in a big hash, sorted s
 
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -140,7 +141,7 @@ class Writer(threading.Thread):
 # ---- what is looked at ------------------------------------------------------------------------
 
 
-def contents(c, db):
+def contents(c, db, replayed):
     """{key: (type, digest, stamp, groups)} without what is about to expire."""
     c.cmd("SELECT", db)
     keys, found, soon = sorted(c.cmd("KEYS", "*")), {}, time.time() * 1000 + 60000
@@ -149,16 +150,18 @@ def contents(c, db):
         kind, stamp, digest = c.read(), c.read(), c.read()
         if stamp == -2 or 0 < stamp < soon:
             continue
-        groups = c.cmd("XINFO", "STREAM", key, "FULL", "COUNT", 0)[10:] if kind == b"stream" else None
-        found[key] = (kind, digest[0], stamp, groups and repr(groups))
+        groups = repr(c.cmd("XINFO", "STREAM", key, "FULL", "COUNT", 0)[10:]) if kind == b"stream" else None
+        if groups and replayed:  # reading again is being seen again
+            groups = re.sub(r"b'seen-time', \d+", "", groups)
+        found[key] = (kind, digest[0], stamp, groups)
     return found
 
 
-def relations(c):
+def relations(c, replayed=False):
     """What does not hold, as a list of sentences."""
     wrong = []
     for a, b in ((0, 1), (2, 3)):
-        x, y = contents(c, a), contents(c, b)
+        x, y = contents(c, a, replayed), contents(c, b, replayed)
         for key in sorted(set(x) | set(y)):
             if x.get(key) != y.get(key):
                 wrong.append("%r of databases %d and %d: %.200r and %.200r" % (key, a, b, x.get(key), y.get(key)))
@@ -230,7 +233,7 @@ def full_copy(s, c):
         r = slave.connect(60)
         tap.until(lambda: info(r, "replication")["master_link_status"] == "up", 90, "redis-server's link")
         r.cmd("REPLICAOF", "NO", "ONE")
-        wrong = relations(r)
+        wrong = relations(r, True)
     if wrong:
         tap.ok(False, "%s number %d is of one instant" % (what, seen[what]))
         for w in wrong[:6]:
@@ -287,7 +290,7 @@ def snapshots():
         s.kill(signal.SIGKILL)
         s.process.wait()
         s.start()
-        tap.equal(relations(s.connect(60)), [], "and after SIGKILL, from the log")
+        tap.equal(relations(s.connect(60), True), [], "and after SIGKILL, from the log")
 
 
 if __name__ == "__main__":
