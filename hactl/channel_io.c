@@ -11,9 +11,9 @@
 #include "server/base/rand.h"
 #include "server/base/sock.h"
 
-#define READ_BYTES      (32 << 10)
-#define GONE_IDLE_S     6      /* a machine without power: seen after about twice that */
-#define GONE_UNACKED_MS 120000 /* a reader may also rest that long */
+#define READ_BYTES  (32 << 10)
+#define GONE_IDLE_S 6     /* from then on the other machine is asked whether it is there */
+#define GONE_MS     30000 /* it does not answer, or takes nothing: the connection is over */
 
 __attribute__((format(printf, 2, 3))) static bool fail(struct channel_io *io, const char *fmt,
                                                        ...) {
@@ -29,7 +29,7 @@ void channel_io_open(struct channel_io *io, int fd) {
     io->fd = fd;
     sock_set_nodelay(fd);
     sock_set_keepalive(fd, GONE_IDLE_S);
-    sock_set_user_timeout(fd, GONE_UNACKED_MS);
+    sock_set_user_timeout(fd, GONE_MS);
 }
 
 void channel_io_close(struct channel_io *io) {

@@ -252,6 +252,8 @@ static const struct verb verbs[] = {
      cli_backup, true},
     {"instance", "list|create|...", 1, 12,
      "instances while they run; `hactl help instance` lists its verbs", cli_instance, true},
+    {"rollback", "INSTANCE --to SET|TIME", 1, 1,
+     "the data as it was; says what is lost, asks first", cli_rollback, true},
     {"version", "", 0, 0, "the version of this program", run_version, true},
     {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
@@ -323,6 +325,7 @@ static const struct option {
     {"--port", offsetof(struct cli, port), true},
     {"--yes", offsetof(struct cli, yes), false},
     {"--usb", offsetof(struct cli, usb), false},
+    {"--plan", offsetof(struct cli, plan), false},
     {"--local", offsetof(struct cli, local), false},
     {"--memory", offsetof(struct cli, memory), true},
     {"--edition", offsetof(struct cli, edition), true},

@@ -32,36 +32,35 @@ bool backup_root(const struct cli *c, char out[SETS_PATH]) {
     return fits;
 }
 
-static bool instance_there(const struct fields *f, int64_t n) {
+/* Its place in the status by number or name; -1: none. */
+static int place_of(const struct fields *f, const char *word) {
     for (int i = 0; *fields_text(f, "", "instances.%d.port", i); i++)
-        if (fields_number(f, -1, "instances.%d.number", i) == n) return true;
-    return false;
+        if (strcmp(fields_text(f, "", "instances.%d.number", i), word) == 0 ||
+            (*word && strcmp(fields_text(f, "", "instances.%d.name", i), word) == 0))
+            return i;
+    return -1;
 }
 
 static void list_instances(const struct fields *f) {
-    for (int i = 0; *fields_text(f, "", "instances.%d.port", i); i++)
-        fprintf(stderr, "%s%lld", i ? ", " : "",
-                (long long)fields_number(f, 0, "instances.%d.number", i));
+    for (int i = 0; *fields_text(f, "", "instances.%d.port", i); i++) {
+        const char *name = fields_text(f, "", "instances.%d.name", i);
+        fprintf(stderr, "%s%s%s%s", i ? ", " : "", fields_text(f, "", "instances.%d.number", i),
+                *name ? " " : "", name);
+    }
+    fprintf(stderr, "\n");
 }
 
 bool backup_instance(const struct cli *c, const char *word, unsigned *instance) {
     struct cli_answer a;
-    int64_t n = -1;
     if (cli_ask(c, "status", ANSWER_MS, &a) != CLI_OK) return false;
     bool one = !*fields_text(&a.fields, "", "instances.1.port");
-    bool good = word ? num_parse_range(word, 0, 63, &n) && instance_there(&a.fields, n) : one;
-    if (!word) n = fields_number(&a.fields, 0, "instances.0.number");
-    if (!good) {
-        if (word)
-            fprintf(stderr, "hactl: there is no instance '%s'; there are: ", word);
-        else
-            fprintf(stderr, "hactl: say which instance; there are: ");
-        list_instances(&a.fields);
-        fprintf(stderr, "\n");
-    }
-    *instance = (unsigned)n;
+    int place = word ? place_of(&a.fields, word) : one ? 0 : -1;
+    if (place >= 0) *instance = (unsigned)fields_number(&a.fields, 0, "instances.%d.number", place);
+    if (place < 0 && word) fprintf(stderr, "hactl: there is no instance '%s'; there are: ", word);
+    if (place < 0 && !word) fprintf(stderr, "hactl: say which instance; there are: ");
+    if (place < 0) list_instances(&a.fields);
     cli_answer_free(&a);
-    return good;
+    return place >= 0;
 }
 
 /* ---- making one on this node ---- */
@@ -365,7 +364,12 @@ static const struct {
      "writes it as a tar archive: ssh NODE backup export SET > FILE"},
     {"import", "[FILE|-|--usb]", 0, 1, cli_backup_import,
      "takes such an archive in, checked whole"},
+    {"schedule", "[INSTANCE daily HH:MM|every 6h|off]", 0, 3, cli_backup_schedule,
+     "when sets are made by themselves (UTC)"},
+    {"retention", "[INSTANCE sets N|days N]", 0, 3, cli_backup_retention,
+     "which sets are kept; named ones always, the last good one too"},
     {"make", "", 3, 3, cli_backup_make, NULL},
+    {"tick", "", 0, 0, cli_backup_tick, NULL},
     {"rows", "", 0, 1, cli_backup_rows, NULL},
     {"fetch", "", 1, 1, cli_backup_fetch, NULL},
 };

@@ -60,6 +60,11 @@ int cli_backup_delete(struct cli *c);
 int cli_backup_export(struct cli *c);
 int cli_backup_import(struct cli *c);
 int cli_backup_fetch(struct cli *c); /* inside: ID, from the other node */
+int cli_backup_schedule(struct cli *c);
+int cli_backup_retention(struct cli *c);
+int cli_backup_tick(struct cli *c); /* inside: the steward's */
+struct backup_conf;
+bool backup_conf_here(const struct cli *c, struct backup_conf *out);
 
 /* Makes a set of an instance where it is best made and copies it to the other node. id: what it is called. */
 int backup_make_set(const struct cli *c, unsigned instance, const char *name, const char *made_by,

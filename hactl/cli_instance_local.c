@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hactl/backup_conf.h"
 #include "hactl/cli_instance.h"
 #include "hactl/cli_server.h"
 #include "hactl/had_conf.h"
@@ -173,11 +174,17 @@ static const char *said(const struct conf *conf, const char *number, const char 
     return found;
 }
 
+/* The steward reads the file each time; its server does not hear of it. */
+static bool for_steward(const char *directive) {
+    return !strcmp(directive, BACKUP_SCHEDULE_WORD) || !strcmp(directive, BACKUP_RETENTION_WORD);
+}
+
 /* The server of the instance has the directive as duet.conf says it now. */
 static bool live(const struct cli *c, const char *number, const char *directive) {
     struct conf conf;
     struct conf_error err;
     struct buf answer = BUF_INIT;
+    if (for_steward(directive)) return true;
     if (!conf_read(&conf, instance_path(c, "etc/duet.conf"), true, &err))
         return instance_complain(c, "%s", err.text) == CLI_OK;
     const char *value = said(&conf, number, directive);
@@ -268,7 +275,8 @@ static int run_step(const struct cli *c, char **a, int n) {
     if (!take) next = expect + 1;
     snprintf(e.number, sizeof e.number, "%lld", take ? 0LL : (long long)number);
     if (set) e.directive = a[2];
-    if (set && strcmp(a[2], "memory") && strcmp(a[2], "password")) return CLI_USAGE;
+    if (set && strcmp(a[2], "memory") && strcmp(a[2], "password") && !for_steward(a[2]))
+        return CLI_USAGE;
     bool good = !strcmp(a[0], "drop") || instance_read_all(STDIN_FILENO, &e.input, INPUT_LIMIT);
     if (!good)
         instance_complain(c, "the input cannot be read");

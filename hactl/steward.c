@@ -1,4 +1,5 @@
-/* The steward of a node: it keeps the channel over which the other node's hactl runs its verbs here. An ordinary process
+/* The steward of a node: it keeps the channel over which the other node's hactl runs its verbs here, and has backups made
+ * by their schedule. An ordinary process
  * beside had: when it hangs or dies, nothing that serves clients notices. Each connection is a process of its own. */
 #include <errno.h>
 #include <poll.h>
@@ -22,12 +23,15 @@ int steward_main(int argc, char **argv);
 #define BACKLOG          16
 #define TURN_MS          1000
 #define SAY_EACH_MS      60000
+#define TICK_MS          30000
+#define TICK_NICE        10
 
 static const char usage[] =
     "usage: steward --root DIR     runs as a child of init or of `duet node`\n"
     "Lets the other node of the pair run hactl's verbs here (hactl --peer), over TCP port 7800 of "
     "the\n"
-    "crossover and the service address. Whoever does not know the pair's secret is refused.\n";
+    "crossover and the service address. Whoever does not know the pair's secret is refused.\n"
+    "Every half minute it has hactl look which backup sets are to be made, copied or deleted.\n";
 
 struct path {
     const char *name;
@@ -37,13 +41,15 @@ struct path {
 };
 
 struct steward {
-    const char *root;
+    char *root;
     struct had_conf conf;
     struct channel_id id;
     struct path paths[PATHS];
     pid_t connections[CONNECTION_LIMIT]; /* 0: free */
     uint64_t refused_said_ms;
     unsigned refused_unsaid;
+    pid_t tick; /* hactl backup tick; 0: does not run */
+    uint64_t ticked_ms;
 };
 
 /* ---- listening ---- */
@@ -118,13 +124,39 @@ static void take_connection(struct steward *s, struct path *p) {
     close(fd);
 }
 
+/* ---- backups ---- */
+
+/* `hactl backup tick`, one at a time, in a process of its own. */
+static void tick(struct steward *s) {
+    uint64_t now = clock_boot_ms();
+    if (s->tick || (s->ticked_ms && now - s->ticked_ms < TICK_MS)) return;
+    pid_t parent = getpid();
+    s->ticked_ms = now;
+    s->tick = fork();
+    if (s->tick < 0) {
+        log_error("no process for backups: %s", strerror(errno));
+        s->tick = 0;
+    }
+    if (s->tick != 0) return;
+    char *const argv[] = {(char[]){"hactl"},  (char[]){"--root"}, s->root,
+                          (char[]){"backup"}, (char[]){"tick"},   NULL};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    signal(SIGPIPE, SIG_DFL);
+    if (nice(TICK_NICE) < 0) errno = 0; /* it yields to what serves clients */
+    execv("/proc/self/exe", argv);
+    _exit(127);
+}
+
 /* ---- the loop ---- */
 
 static void reap(struct steward *s) {
     pid_t pid;
-    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        if (pid == s->tick) s->tick = 0;
         for (int i = 0; i < CONNECTION_LIMIT; i++)
             if (s->connections[i] == pid) s->connections[i] = 0;
+    }
 }
 
 static void on_child(int signo) {
@@ -139,6 +171,7 @@ static void turn(struct steward *s) {
     }
     int n = poll(fds, PATHS, TURN_MS);
     reap(s);
+    tick(s);
     for (int i = 0; n > 0 && i < PATHS; i++)
         if (fds[i].revents) take_connection(s, &s->paths[i]);
 }
@@ -157,6 +190,7 @@ static bool prepare(struct steward *s) {
     s->id.node = s->conf.setup.node;
     s->paths[0] = (struct path){"crossover", &s->conf.net.crossover, -1, false};
     s->paths[1] = (struct path){"service", &s->conf.net.service, -1, false};
+    s->ticked_ms = clock_boot_ms();
     sigaction(SIGCHLD, &on, NULL);
     signal(SIGPIPE, SIG_IGN);
     return true;

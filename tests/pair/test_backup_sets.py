@@ -175,10 +175,60 @@ def alone():
     tap.equal(sorted(listed(m)[ident]["on"]), [m.other.name], "and the other node still has it")
 
 
+def conf_line(node, word):
+    with open(os.path.join(node.root, "etc", "duet.conf")) as f:
+        return [line.strip() for line in f if line.strip().startswith(word)]
+
+
+def schedule_and_retention():
+    """schedule and retention stand in duet.conf of both nodes, and the steward's tick does what they say"""
+    m = pair.settled()
+    for i in listed(m):
+        m.hactl("backup", "delete", i, "--yes")
+    shown = m.hactl("backup", "schedule").stdout
+    tap.ok("off" in shown and "sets 7" in shown, "without any word of it: off, and seven sets are kept")
+    m.hactl("backup", "schedule", "0", "every", "6h")
+    m.other.hactl("backup", "retention", "0", "sets", "3")
+    for n in (m, m.other):
+        tap.equal((conf_line(n, "backup-schedule"), conf_line(n, "backup-retention")), (['backup-schedule "every 6h"'], ['backup-retention "sets 3"']),
+                  "both stand in node %s's duet.conf" % n.name)
+        got = json.loads(n.hactl("--json", "backup", "schedule").stdout)["instances"][0]
+        tap.equal((got["schedule"], got["retention"], got["newest"]), ("every 6h", "sets 3", ""), "and node %s tells them" % n.name)
+    for wrong in (("schedule", "0", "daily", "25:00"), ("schedule", "0", "every", "1m"), ("schedule", "0"), ("retention", "0", "sets", "0"),
+                  ("retention", "0", "weeks", "2"), ("schedule", "9", "off")):
+        p = m.hactl("backup", *wrong, check=False)
+        tap.ok(p.returncode in (1, 2) and p.stderr, "'backup %s' is refused: %s" % (" ".join(wrong), p.stderr.strip()[:70]))
+    m.other.hactl("backup", "tick")
+    tap.equal(listed(m), {}, "the slave's steward makes none")
+    m.hactl("backup", "tick")
+    got = listed(m)
+    tap.equal([(s["made_by"], s["made_on"], sorted(s["on"])) for s in got.values()], [("schedule", m.other.name, ["a", "b"])], "the master's has one made, on the slave")
+    m.hactl("backup", "tick")
+    tap.equal(len(listed(m)), 1, "and no second one before its time")
+    old = [sets.make(m, 3600 * h) for h in (50, 40, 30, 20)]
+    named = sets.make(m, 3600 * 60, name="before the upgrade")
+    before = sets.make(m, 3600 * 55, made_by="rollback")
+    m.hactl("backup", "tick")
+    tap.equal(sorted(listed(m, "--local")), sorted([named, before, *old[2:], *got]), "three are kept, and those with a name or of a rollback")
+    with open(os.path.join(sets.folder(m, old[3]), "data.rdb.zst"), "w") as f:
+        f.write("short")
+    m.hactl("backup", "tick")
+    tap.ok(old[3] in listed(m, "--local") and old[2] in listed(m, "--local"), "a damaged one does not count")
+    m.hactl("backup", "schedule", "0", "off")
+    m.hactl("backup", "retention", "0", "days", "1")
+    m.hactl("backup", "tick")
+    tap.equal(sorted(listed(m, "--local")), sorted([named, before, old[3], *got]), "by days, the newest good one and what is younger")
+    m.other.power_cut()
+    p = m.hactl("backup", "schedule", "0", "daily", "03:30", check=False)
+    tap.ok(p.returncode != 0 and conf_line(m, "backup-schedule") == ["backup-schedule off"], "with the other node off nothing is changed")
+    m.other.power_on()
+    pair.settled()
+
+
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(both_nodes_in_one_list, verified_or_damaged, deleted, exported, damaged_archives, alone)
+        pairlab.run(both_nodes_in_one_list, verified_or_damaged, deleted, exported, damaged_archives, alone, schedule_and_retention)
     sys.exit(tap.done())
 
 

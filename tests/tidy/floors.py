@@ -13,7 +13,7 @@ FLOORS = [
     (r"hactl/ha_", 2),
     (r"netcfg/(plan|conf|frames)\.", 2),
     (r"server/(cmd|script|repl|persist)/", 3),
-    (r"hactl/(had|cli|steward)", 4),
+    (r"hactl/(had|cli|steward|rollback_plan)", 4),
     (r"hactl/", 3),
     (r"netcfg/main", 4),
     (r"netcfg/", 3),
