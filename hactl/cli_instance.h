@@ -94,7 +94,8 @@ int cli_instance_state(struct cli *c);
 int cli_instance_check(struct cli *c);
 /* The words behind `instance local`. */
 int cli_instance_local(struct cli *c);
-/* wait N MS up|counts: until its server answers, or until it counts with the others. */
+/* wait N MS up|serves|counts: until its server answers, is master, counts with the others. What keeps it from the first two
+ * is said, with the last lines of its log. */
 int instance_wait(const struct cli *c, int number, int64_t limit_ms, const char *what);
 /* trash N: once its server has ended, the folder of an instance that is no more goes to data/trash; what has lain there
  * for a day is removed. */

@@ -130,8 +130,9 @@ static void drop_new(struct instance_change *ch, const struct wanted *w) {
 
 /* Its servers answer on both nodes, or it is undone. */
 static int wait_up(struct instance_change *ch, const struct wanted *w) {
-    const char *words[] = {"wait", w->digits, UP_MS, "up"};
     for (unsigned node = 0; node < 2; node++) {
+        bool serves = node == ch->pair.master && fields_true(&ch->pair.node[node], "node.serving");
+        const char *words[] = {"wait", w->digits, UP_MS, serves ? "serves" : "up"};
         if (!(ch->done >> node & 1) || instance_on(ch, node, NULL, 4, words) == CLI_OK) continue;
         fprintf(stderr, "hactl: instance %d does not run on node %c; it is taken back\n", w->number,
                 'a' + (int)node);

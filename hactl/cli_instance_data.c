@@ -42,18 +42,28 @@ static bool process_of(const struct cli *c, int number, struct fields *f, int *a
     return false;
 }
 
-static bool answers(const struct cli *c, int number, bool *counts) {
+/* What had sees of a server. */
+struct seen {
+    bool up, counts, serves;
+    bool broken; /* it runs, but what it found in its folder cannot be served */
+};
+
+static struct seen look(const struct cli *c, int number) {
     struct cli_answer a;
-    bool up = false;
-    *counts = false;
-    if (cli_ask(c, "status", ANSWER_MS, &a) != CLI_OK) return false;
-    for (int i = 0; *fields_text(&a.fields, "", "instances.%d.number", i); i++) {
-        if (fields_number(&a.fields, -1, "instances.%d.number", i) != number) continue;
-        up = fields_true(&a.fields, "instances.%d.up", i);
-        *counts = fields_true(&a.fields, "instances.%d.counts", i);
+    struct seen s = {0};
+    if (cli_ask(c, "status", ANSWER_MS, &a) != CLI_OK) return s;
+    const struct fields *f = &a.fields;
+    for (int i = 0; *fields_text(f, "", "instances.%d.number", i); i++) {
+        if (fields_number(f, -1, "instances.%d.number", i) != number) continue;
+        const char *role = fields_text(f, "none", "instances.%d.role", i);
+        s.up = fields_true(f, "instances.%d.up", i);
+        s.counts = s.up && fields_true(f, "instances.%d.counts", i);
+        s.serves = s.up && strcmp(role, "master") == 0;
+        s.broken = s.up && strcmp(role, "none") == 0 && !fields_true(f, "instances.%d.whole", i) &&
+                   !fields_true(f, "instances.%d.loading", i);
     }
     cli_answer_free(&a);
-    return up;
+    return s;
 }
 
 /* The last words of a server that does not live. */
@@ -70,28 +80,30 @@ static void say_why(const struct cli *c, int number, const char *end) {
     buf_free(&log);
 }
 
-/* wait N MS up|counts: until its server answers, or until it counts with the others. */
+/* It was started more than twice: how it ended last; else "". */
+static void crashes(const struct cli *c, int number, char how[128]) {
+    struct fields f;
+    int at;
+    bool there = process_of(c, number, &f, &at);
+    bool again = there && fields_number(&f, 0, "servers.%d.restarts", at) > 1;
+    snprintf(how, 128, "%s", again ? fields_text(&f, "", "servers.%d.last_end", at) : "");
+    fields_free(&f);
+}
+
 int instance_wait(const struct cli *c, int number, int64_t limit_ms, const char *what) {
     uint64_t end = clock_boot_ms() + (uint64_t)limit_ms;
-    bool counts, want_counts = strcmp(what, "counts") == 0;
+    bool counts = strcmp(what, "counts") == 0, serves = strcmp(what, "serves") == 0;
     for (;;) {
-        struct fields f;
-        int at;
-        if (answers(c, number, &counts) && (counts || !want_counts)) return CLI_OK;
-        bool there = process_of(c, number, &f, &at);
-        int64_t restarts = there ? fields_number(&f, 0, "servers.%d.restarts", at) : 0;
+        struct seen s = look(c, number);
         char how[128];
-        snprintf(how, sizeof how, "%s",
-                 there ? fields_text(&f, "", "servers.%d.last_end", at) : "");
-        fields_free(&f);
-        if (!want_counts && restarts > 1) {
-            say_why(c, number, how);
-            return CLI_NO;
-        }
-        if (clock_boot_ms() >= end) {
-            if (!want_counts) say_why(c, number, "does not answer");
-            return CLI_NO;
-        }
+        if (counts ? s.counts : serves ? s.serves : s.up) return CLI_OK;
+        crashes(c, number, how);
+        if (!counts && s.broken && serves)
+            snprintf(how, sizeof how, "holds no data that can be served");
+        else if (!counts && !*how && clock_boot_ms() >= end)
+            snprintf(how, sizeof how, s.up ? "does not begin to serve" : "does not answer");
+        if (!counts && *how) say_why(c, number, how);
+        if (*how || clock_boot_ms() >= end) return CLI_NO;
         usleep(LOOK_EACH_US);
     }
 }
@@ -153,6 +165,8 @@ int instance_trash(const struct cli *c, int number) {
     strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
     snprintf(from, sizeof from, "data/instance-%d", number);
     snprintf(to, sizeof to, "data/trash/instance-%d-%s", number, when);
+    for (int again = 2; file_exists(instance_path(c, to)); again++)
+        snprintf(to, sizeof to, "data/trash/instance-%d-%s.%d", number, when, again);
     if (file_make_dirs(instance_path(c, "data/trash"), 0700) &&
         rename(instance_path(c, from), instance_path(c, to)) == 0) {
         file_sync_dir(instance_path(c, "data"));
