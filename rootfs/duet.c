@@ -16,6 +16,8 @@ APPLET(config_main);
 APPLET(node_main);
 APPLET(console_main);
 APPLET(init_main);
+APPLET(check_main);
+APPLET(restore_main);
 
 struct applet {
     const char *name;
@@ -31,6 +33,10 @@ static const struct applet applets[] = {
     {"netcfg", netcfg_main, "network configuration: check, plan, apply, show"},
     {"config", config_main, "the configuration kept in a state partition: put, get, check"},
     {"node", node_main, "a whole node as an ordinary process, below a directory"},
+    {"check", check_main,
+     "looks through logs, RDB files and backup sets, and mends what can be mended"},
+    {"restore", restore_main,
+     "a new server's data directory from a backup set, up to any second of a log"},
     {"console", console_main, "status page and prompt of the appliance"},
     {"init", init_main, "PID 1 of the appliance"},
 };

@@ -198,6 +198,7 @@ static bool read_data(struct setfile *f, int fd, int out_fd) {
             ok = wrong(f, "stopped", 0, "it was stopped");
         if (ok) ok = take_packed(&p, in, (size_t)n);
         if (n > 0) left -= (uint64_t)n;
+        if (f->tell) f->tell("the backup set", f->done, f->all);
     }
     ok = ok && fits_together(&p);
     zframe_reader_free(p.z);
@@ -227,7 +228,7 @@ static int open_dir(struct setfile *f, const char *path) {
 bool setfile_read(struct setfile *f, const char *path, int out_fd, bool deep) {
     struct stat st;
     int fd;
-    memset(f, 0, sizeof *f);
+    *f = (struct setfile){.tell = f->tell};
     rdbscan_begin(&f->scan, deep);
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         fd = open_dir(f, path);

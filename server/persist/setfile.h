@@ -20,6 +20,8 @@ struct setfile {
     const char *where; /* "set", "data.rdb.zst", "rdb", "archive"; NULL: nothing is wrong */
     uint64_t at;
     bool stop; /* set from anywhere: gives up */
+    /* Is told the progress now and then; set before, or NULL. */
+    void (*tell)(const char *what, uint64_t done, uint64_t all);
 };
 
 /* Reads the whole set from path ("-": an archive on standard input) and verifies everything: `set`, size and crc of the file, the
