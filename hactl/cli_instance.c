@@ -6,6 +6,8 @@
 
 #include "server/base/num.h"
 
+#define TICK_ANSWER_MS 3000
+
 /* ---- resize ----------------------------------------------------------------------------------- */
 
 /* What is in it must fit, unless it may throw out. */
@@ -121,10 +123,37 @@ static int run_sync(struct cli *c) {
         status = CLI_NO_PEER;
     } else if (a != b) {
         status = bring_up(&ch, b > a);
+    } else if (fields_number(&ch.pair.node[0], 0, "sum") !=
+               fields_number(&ch.pair.node[1], 0, "sum")) {
+        status = bring_up(&ch, ch.pair.master); /* both were changed alone: what is served counts */
     } else {
         status = instance_ask_both(&ch, 1, reload);
         if (status == CLI_OK) instance_say_done(c, "both nodes have the same instances\n");
     }
+    instance_pair_free(&ch.pair);
+    return status;
+}
+
+static bool alarm_is_on(const struct cli *c, const char *name) {
+    struct cli_answer a;
+    bool on = false;
+    if (cli_ask(c, "status", TICK_ANSWER_MS, &a) != CLI_OK) return false;
+    for (int i = 0; *fields_text(&a.fields, "", "alarms.%d.name", i); i++)
+        on |= strcmp(fields_text(&a.fields, "", "alarms.%d.name", i), name) == 0;
+    cli_answer_free(&a);
+    return on;
+}
+
+/* tick: what the steward asks now and then. A node that missed a change learns it when it is back: had says that the two
+ * differ, and they differ in the number of changes. */
+static int run_tick(struct cli *c) {
+    struct instance_change ch;
+    if (!alarm_is_on(c, "configuration-differs")) return CLI_OK;
+    int status = instance_begin(c, &ch);
+    if (status != CLI_OK) return status;
+    int64_t a = fields_number(&ch.pair.node[0], 0, "changes");
+    int64_t b = fields_number(&ch.pair.node[1], 0, "changes");
+    if (ch.pair.reached[0] && ch.pair.reached[1] && a != b) status = bring_up(&ch, b > a);
     instance_pair_free(&ch.pair);
     return status;
 }
@@ -166,11 +195,13 @@ void cli_instance_help(void) {
     }
     printf(
         "\nA change is made on both nodes or on none. Without the other node it is refused; with "
-        "--force\nit is made here alone, and `hactl instance sync` brings the other node up when "
-        "it is back.\nSizes are like 256mb or 4gb.\n");
+        "--force\nit is made here alone, and the other node takes it when it is back: within a "
+        "minute, or "
+        "at\nonce by `hactl instance sync`.\nSizes are like 256mb or 4gb.\n");
 }
 
 int cli_instance(struct cli *c) {
+    if (strcmp(c->argv[0], "tick") == 0 && !c->from_peer) return run_tick(c);
     if (strcmp(c->argv[0], "local") == 0) return cli_instance_local(c);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         const struct verb *v = &verbs[i];

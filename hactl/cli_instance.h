@@ -13,7 +13,8 @@
  *
  * A step on a node: duet.conf is edited, kept in the state partition by `duet config put`, then had and the supervisor
  * read their instances anew (ROOT/run/had.sock, node.sock). [pair] changes counts the steps, so that two nodes that
- * have not made the same ones know which of them is behind. */
+ * have not made the same ones know which of them is behind: had raises an alarm, and the steward has the one that is
+ * behind take the sections of the other (`instance tick`). */
 #ifndef HACTL_CLI_INSTANCE_H
 #define HACTL_CLI_INSTANCE_H
 

@@ -199,6 +199,25 @@ static bool live(const struct cli *c, const char *number, const char *directive)
     return good;
 }
 
+/* What was taken over from the other node may be other values of instances that run here. A server that has only just been
+ * started has read them itself. */
+static void live_all(const struct cli *c) {
+    struct had_conf conf;
+    struct conf_error err;
+    char number[16];
+    if (!had_conf_read(&conf, instance_path(c, "etc/duet.conf"), &err)) return;
+    for (int i = 0; i < conf.instance_count; i++) {
+        struct buf answer = BUF_INIT;
+        static const char *const ping[] = {"PING"};
+        snprintf(number, sizeof number, "%d", conf.instances[i].number);
+        if (cli_server_ask(c->root, conf.instances[i].number, &answer, 1, ping)) {
+            live(c, number, "memory");
+            live(c, number, "password");
+        }
+        buf_free(&answer);
+    }
+}
+
 /* ---- steps ------------------------------------------------------------------------------------ */
 
 static bool changed_meanwhile(const struct cli *c, const struct had_conf *conf, int64_t expect) {
@@ -222,6 +241,7 @@ static bool step(const struct cli *c, struct edit *e, int64_t expect, int64_t ne
         if (!good) instance_complain(c, "%s", err.text);
     }
     good = good && put_live(c, &text, &old);
+    if (good && !strcmp(e->verb, "take")) live_all(c);
     if (good && e->directive && !live(c, e->number, e->directive)) {
         good = false;
         put_live(c, &old, &text);

@@ -137,14 +137,14 @@ bool instance_pair_fit(const struct cli *c, const struct instance_pair *p) {
     if (!p->reached[!p->here]) {
         if (c->force) {
             fprintf(stderr,
-                    "hactl: the other node is not reached: only this one is changed. When it is "
-                    "back: hactl instance sync\n");
+                    "hactl: the other node is not reached: only this one is changed; the other one "
+                    "takes it when it is back\n");
             return true;
         }
         fprintf(stderr,
                 "hactl: the other node is not reached, and a change belongs on both; nothing was "
-                "changed. With --force it is made here alone, and the other node gets it by "
-                "`hactl instance sync` when it is back\n");
+                "changed. With --force it is made here alone, and the other node takes it when it "
+                "is back\n");
         return false;
     }
     int64_t a = fields_number(&p->node[0], 0, "changes");

@@ -8,6 +8,7 @@
 #include "hactl/cli_instance.h"
 #include "hactl/cli_server.h"
 #include "hactl/had_conf.h"
+#include "server/base/crc32c.h"
 #include "server/base/file.h"
 #include "server/base/num.h"
 
@@ -112,6 +113,18 @@ static void report_one(const struct cli *c, const struct conf *conf, const struc
     report_server(c, n, at, out);
 }
 
+/* What the sections say, whatever stands around it: two nodes that say the same have the same sum. */
+static uint32_t sum_of(const struct conf *conf) {
+    uint32_t crc = 0;
+    for (size_t i = 0; i < conf->count; i++) {
+        const struct conf_line *l = &conf->lines[i];
+        if (strcmp(l->section, "instance") != 0 || l->argc == 0) continue;
+        crc = crc32c(crc, l->section_arg, strlen(l->section_arg) + 1);
+        for (int k = 0; k < l->argc; k++) crc = crc32c(crc, l->argv[k], l->lens[k] + 1);
+    }
+    return crc;
+}
+
 static void report_node(const struct had_conf *conf, const struct fields *had, struct fields *out) {
     fields_add_text(out, conf->setup.node ? "b" : "a", "node.letter");
     fields_add_text(out, conf->name, "node.name");
@@ -138,6 +151,7 @@ int cli_instance_state(struct cli *c) {
     int status = cli_ask(c, "status", ANSWER_MS, &had);
     if (status == CLI_OK) {
         report_node(&conf, &had.fields, &f);
+        fields_add_number(&f, sum_of(&lines), "sum");
         for (int i = 0; i < conf.instance_count; i++)
             report_one(c, &lines, &had.fields, &conf.instances[i], i, &f);
         for (int i = 0, n = 0; i < INSTANCE_NUMBERS; i++)

@@ -130,8 +130,10 @@ static void troubles(const struct fields *f, struct buf *out) {
 
 static void instances(const struct fields *f, struct buf *out) {
     for (int i = 0; *fields_text(f, "", "instances.%d.port", i); i++) {
-        buf_printf(out, "  instance %lld: port %lld, ",
-                   (long long)fields_number(f, 0, "instances.%d.number", i),
+        const char *name = fields_text(f, "", "instances.%d.name", i);
+        const char *waits = fields_text(f, "", "instances.%d.waits_for", i);
+        buf_printf(out, "  instance %lld%s%s: port %lld, ",
+                   (long long)fields_number(f, 0, "instances.%d.number", i), *name ? " " : "", name,
                    (long long)fields_number(f, 0, "instances.%d.port", i));
         if (!fields_true(f, "instances.%d.up", i)) {
             buf_printf(out, "DOWN: %s\n", fields_text(f, "", "instances.%d.trouble", i));
@@ -142,6 +144,7 @@ static void instances(const struct fields *f, struct buf *out) {
                    (long long)fields_number(f, 0, "instances.%d.keys", i),
                    (long long)fields_number(f, 0, "instances.%d.clients", i),
                    fields_true(f, "instances.%d.loading", i) ? ", LOADING" : "");
+        if (*waits) buf_printf(out, "    NOT in sync with the others: %s\n", waits);
     }
 }
 

@@ -265,6 +265,7 @@ static uint32_t fingerprint(const struct had_conf *o) {
     uint32_t crc = crc32c(0, words, sizeof words);
     crc = crc32c(crc, o->net.vip.bytes, sizeof o->net.vip.bytes);
     crc = crc32c(crc, o->net.gateway.bytes, sizeof o->net.gateway.bytes);
+    crc = crc32c(crc, &o->changes, sizeof o->changes);
     for (int i = 0; i < o->instance_count; i++) {
         uint32_t one[] = {(uint32_t)o->instances[i].number, o->instances[i].port};
         crc = crc32c(crc, one, sizeof one);

@@ -23,7 +23,9 @@ int steward_main(int argc, char **argv);
 #define BACKLOG          16
 #define TURN_MS          1000
 #define SAY_EACH_MS      60000
-#define TICK_MS          30000
+#define BACKUP_EACH_MS   30000 /* sets that are due, and those that nobody keeps */
+#define INSTANCE_EACH_MS 5000  /* changes that this node, or the other one, has missed */
+#define JOBS             2
 #define TICK_NICE        10
 
 static const char usage[] =
@@ -40,6 +42,13 @@ struct path {
     bool said;
 };
 
+/* `hactl VERB tick`, now and then. */
+struct job {
+    char verb[16];
+    uint64_t each_ms, ran_ms;
+    pid_t pid; /* 0: does not run */
+};
+
 struct steward {
     char *root;
     struct had_conf conf;
@@ -48,8 +57,7 @@ struct steward {
     pid_t connections[CONNECTION_LIMIT]; /* 0: free */
     uint64_t refused_said_ms;
     unsigned refused_unsaid;
-    pid_t tick; /* hactl backup tick; 0: does not run */
-    uint64_t ticked_ms;
+    struct job jobs[JOBS];
 };
 
 /* ---- listening ---- */
@@ -124,22 +132,22 @@ static void take_connection(struct steward *s, struct path *p) {
     close(fd);
 }
 
-/* ---- backups ---- */
+/* ---- jobs ---- */
 
-/* `hactl backup tick`, one at a time, in a process of its own. */
-static void tick(struct steward *s) {
+/* One of a kind at a time, in a process of its own. */
+static void run_job(struct steward *s, struct job *j) {
     uint64_t now = clock_boot_ms();
-    if (s->tick || (s->ticked_ms && now - s->ticked_ms < TICK_MS)) return;
+    if (j->pid || now - j->ran_ms < j->each_ms) return;
     pid_t parent = getpid();
-    s->ticked_ms = now;
-    s->tick = fork();
-    if (s->tick < 0) {
-        log_error("no process for backups: %s", strerror(errno));
-        s->tick = 0;
+    j->ran_ms = now;
+    j->pid = fork();
+    if (j->pid < 0) {
+        log_error("no process for hactl %s tick: %s", j->verb, strerror(errno));
+        j->pid = 0;
     }
-    if (s->tick != 0) return;
-    char *const argv[] = {(char[]){"hactl"},  (char[]){"--root"}, s->root,
-                          (char[]){"backup"}, (char[]){"tick"},   NULL};
+    if (j->pid != 0) return;
+    char *const argv[] = {(char[]){"hactl"}, (char[]){"--root"}, s->root,
+                          j->verb,           (char[]){"tick"},   NULL};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     signal(SIGPIPE, SIG_DFL);
@@ -153,7 +161,8 @@ static void tick(struct steward *s) {
 static void reap(struct steward *s) {
     pid_t pid;
     while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
-        if (pid == s->tick) s->tick = 0;
+        for (int i = 0; i < JOBS; i++)
+            if (s->jobs[i].pid == pid) s->jobs[i].pid = 0;
         for (int i = 0; i < CONNECTION_LIMIT; i++)
             if (s->connections[i] == pid) s->connections[i] = 0;
     }
@@ -171,7 +180,7 @@ static void turn(struct steward *s) {
     }
     int n = poll(fds, PATHS, TURN_MS);
     reap(s);
-    tick(s);
+    for (int i = 0; i < JOBS; i++) run_job(s, &s->jobs[i]);
     for (int i = 0; n > 0 && i < PATHS; i++)
         if (fds[i].revents) take_connection(s, &s->paths[i]);
 }
@@ -190,7 +199,9 @@ static bool prepare(struct steward *s) {
     s->id.node = s->conf.setup.node;
     s->paths[0] = (struct path){"crossover", &s->conf.net.crossover, -1, false};
     s->paths[1] = (struct path){"service", &s->conf.net.service, -1, false};
-    s->ticked_ms = clock_boot_ms();
+    uint64_t now = clock_boot_ms();
+    s->jobs[0] = (struct job){"backup", BACKUP_EACH_MS, now, 0};
+    s->jobs[1] = (struct job){"instance", INSTANCE_EACH_MS, now, 0};
     sigaction(SIGCHLD, &on, NULL);
     signal(SIGPIPE, SIG_IGN);
     return true;

@@ -1,5 +1,6 @@
 /* The servers of a running node: started from duet.conf, and changed with it while the node runs. */
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,18 @@ static void make_lease(struct house *h, const char *path) {
     }
 }
 
+static int give_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
+    (void)kind, (void)ftw;
+    if (st->st_uid == HOUSE_SERVER_UID) return 0;
+    return lchown(path, HOUSE_SERVER_UID, HOUSE_SERVER_GID);
+}
+
+/* A folder that a tool prepared is root's: the server must be able to read it. */
+static void give_to_server(const char *dir) {
+    if (nftw(dir, give_one, 16, FTW_PHYS) != 0)
+        log_error("cannot give %s to the server: %s", dir, strerror(errno));
+}
+
 void house_start_server(struct house *h, const struct node_instance *i) {
     char name[32], conf[512], dir[512], lease[512], control[512];
     uid_t uid = h->appliance ? HOUSE_SERVER_UID : 0;
@@ -51,6 +64,7 @@ void house_start_server(struct house *h, const struct node_instance *i) {
     snprintf(lease, sizeof lease, "%s", house_path(h, "run/lease-%d", i->number));
     snprintf(control, sizeof control, "%s", house_path(h, "run/control-%d.sock", i->number));
     if (!house_make_dir(dir, 0750, uid, HOUSE_SERVER_GID) || !write_server_conf(h, i, conf)) return;
+    if (uid) give_to_server(dir);
     make_lease(h, lease);
     const char letter[2] = {h->conf.letter, 0};
     const char *argv[] = {"server", conf,          "--dir", dir, "--pair-lease", lease, "--control",

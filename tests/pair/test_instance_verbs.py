@@ -1,5 +1,6 @@
 """Instances that come and go on a live pair: hactl instance, and what had and the supervisor make of it."""
 
+import fcntl
 import glob
 import json
 import os
@@ -198,6 +199,8 @@ def peer_away():
     p = m.hactl("instance", "create", "late", "--port", "7009", "--memory", "64mb", "--force")
     tap.ok("on this node alone" in p.stdout, "with --force it is made here")
     tap.until(lambda: vip(7009).set("four", "4"), 10, "it serves")
+    lock = open(os.path.join(m.root, "run", "instance.lock"), "a")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # the stewards shall not bring it up before it was looked at
     m.other.power_on()
     tap.ok(pair.settled(m) is m, "the pair is in sync without it")
     tap.equal([counting(n) for n in (m, m.other)], [[0, 1]] * 2, "it does not count")
@@ -205,6 +208,7 @@ def peer_away():
     refused(m, "reached only node %s" % m.name, "resize", "shop", "--memory", "65mb")
     p = m.hactl("switchover", check=False)
     tap.ok(p.returncode == 1 and "instance 2 is not in sync yet" in p.stderr, "no switchover would leave it behind")
+    lock.close()
     with Quiet("sync"):
         p = m.other.hactl("instance", "sync")
         tap.ok("node %s has taken the instances of node %s" % (m.other.name, m.name) in p.stdout, "sync brings the other node up, wherever it is typed")
@@ -212,6 +216,20 @@ def peer_away():
     there = redis.Redis(host=m.other.address, port=7009, socket_timeout=2)
     tap.equal(there.get("four"), b"4", "with what was written to it alone")
     tap.ok("the same instances" in m.hactl("instance", "sync").stdout, "then there is nothing to do")
+
+
+def peer_learns():
+    """a node that was away takes the changes by itself when it is back"""
+    m = pair.settled()
+    m.other.power_cut()
+    tap.until(lambda: not m.status()["peer"]["heard"], 10, "the peer is away")
+    m.hactl("instance", "resize", "shop", "--memory", "80mb", "--force")
+    m.other.power_on()
+    control = redis.Redis(unix_socket_path=os.path.join(m.other.root, "run", "control-1.sock"), socket_timeout=2)
+    tap.until(lambda: "memory 80mb" in conf_of(m.other) and control.config_get("maxmemory") == {"maxmemory": str(80 << 20)}, 90, "it learns the change")
+    tap.ok(True, "the change is in its configuration, and its server has it")
+    tap.until(lambda: m.status()["alarm_count"] == 0, 20, "no alarm is left")
+    tap.ok(pair.settled(m) is m, "the pair is in sync")
 
 
 def deleted():
@@ -242,6 +260,24 @@ def deleted():
     m.hactl("instance", "delete", "again", "--no-backup", "--confirm", "delete 2")
 
 
+def deleted_behind_a_backup():
+    """without --no-backup a set is made first; without a set nothing is deleted"""
+    m = pair.settled()
+    m.hactl("instance", "create", "2", "--port", "7009", "--memory", "64mb")
+    vip(7009).set("six", "6")
+    folders = [os.path.join(n.root, "data", "backup") for n in (m, m.other)]
+    for f in folders:
+        with open(f, "w") as block:
+            block.write("no folder")
+    refused(m, "nothing was deleted", "delete", "2", "--confirm", "delete 2")
+    for f in folders:
+        os.unlink(f)
+    m.hactl("instance", "delete", "2", "--confirm", "delete 2")
+    tap.equal([counting(n) for n in (m, m.other)], [[0, 1]] * 2, "it is deleted")
+    sets = json.loads(m.hactl("--json", "backup", "list").stdout)
+    tap.ok("2-" in json.dumps(sets), "and there is a set of it") or tap.say(json.dumps(sets))
+
+
 def tool_crashes():
     """hactl is killed in the middle of a change: both nodes come to the same instances by sync"""
     m = pair.settled()
@@ -270,7 +306,7 @@ def tool_crashes():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(created_under_load, resized, password_changed, survives_a_power_cut, wrong_inputs, one_that_does_not_run, peer_away, deleted, tool_crashes)
+        pairlab.run(created_under_load, resized, password_changed, survives_a_power_cut, wrong_inputs, one_that_does_not_run, peer_away, peer_learns, deleted, deleted_behind_a_backup, tool_crashes)
     sys.exit(tap.done())
 
 
