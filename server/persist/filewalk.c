@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { IN_FLIGHT_BYTES = 8 * 1024 * 1024, SYNC_EVERY_BYTES = 32 * 1024 * 1024 };
+enum { IN_FLIGHT_BYTES = 3 * 1024 * 1024, SYNC_EVERY_BYTES = 32 * 1024 * 1024 };
 
 struct file_walk {
     struct persist *p;
