@@ -184,8 +184,8 @@ static struct loader *loader_make(struct persist *p) {
     l->value.store = p->store;
     rdb_reader_init(&l->base.rdb);
     l->base.rdb.sum_apart = true;
-    l->base.now_ms = clock_wall_ms();
-    l->base.lfu = store_settings(p->store)->lfu;
+    l->base.now_ms = l->incr.now_ms = clock_wall_ms();
+    l->base.lfu = l->incr.lfu = store_settings(p->store)->lfu;
     cmdstream_init(&l->incr.stream, -1);
     memset(&p->loaded, 0, sizeof p->loaded);
     return l;

@@ -48,7 +48,7 @@ struct load_item {
         const struct logblock *block; /* LOAD_BLOCK */
     };
     int32_t idle_s, freq; /* RDB_KEY, LOAD_STRING; -1: not told */
-    struct apart made;    /* LOAD_STRING: the entry, when it was made here */
+    struct apart made;    /* LOAD_STRING, LOAD_COMMAND (SET): the entry, when it was made here */
     uint64_t left;
 };
 

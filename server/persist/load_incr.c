@@ -52,8 +52,22 @@ static enum persist_load torn(struct loader *l, uint64_t at, const char *what) {
     return PERSIST_LOADED;
 }
 
-static bool run(struct loader *l, const struct load_item *i) {
+/* A SET whose entry is made: it takes the place of what is there. */
+static bool put_made(struct loader *l, struct load_item *i) {
+    struct store *s = l->p->store;
+    if (i->db >= store_databases(s)) return false;
+    if (!apart_join(s, i->db, i->made, i->argv[1], i->hash, false)) {
+        store_delete(s, i->db, store_find_hashed(s, i->db, i->argv[1], i->hash));
+        apart_join(s, i->db, i->made, i->argv[1], i->hash, false);
+    }
+    i->made.e = NULL; /* the store's now */
+    persist_count_changes(l->p, 1);
+    return true;
+}
+
+static bool run(struct loader *l, struct load_item *i) {
     l->p->loaded.commands++;
+    if (i->made.e && put_made(l, i)) return true;
     return l->p->world.run(l->p->world.arg, i->db, (int)i->number, i->argv, l->error,
                            sizeof l->error);
 }
@@ -69,7 +83,7 @@ static void take_block(struct loader *l, const struct load_item *i) {
     l->p->loaded.clean = b->kind == LOGBLOCK_CLEAN_END;
 }
 
-static enum persist_load take_item(struct loader *l, const struct load_item *i) {
+static enum persist_load take_item(struct loader *l, struct load_item *i) {
     switch ((enum load_what)i->what) {
     case LOAD_COMMAND: return run(l, i) ? PERSIST_LOADING : load_damaged(l, i->at, l->error);
     case LOAD_BLOCK: take_block(l, i); return PERSIST_LOADING;

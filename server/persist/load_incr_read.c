@@ -26,6 +26,20 @@ static bool add_command(void *arg, int db, int argc, const struct bytes *argv) {
     return true;
 }
 
+/* A plain SET, most of most logs, takes no more than an entry, which is made here where the other side has enough to do. */
+static void make_entries(const struct incr_reader *r, struct ahead *a, struct load_batch *b) {
+    if (!ahead_is_far(a)) return;
+    for (size_t n = 0; n < b->count; n++) {
+        struct load_item *i = &b->items[n];
+        if (i->what != LOAD_COMMAND || i->number != 3 || !bytes_is(i->argv[0], "set")) continue;
+        i->made = apart_string(i->argv[1], i->argv[2], NO_EXPIRY);
+        if (r->lfu)
+            entry_set_freq(i->made.e, LFU_AT_FIRST, r->now_ms);
+        else
+            entry_set_idle(i->made.e, 0, r->now_ms);
+    }
+}
+
 static void add_end(struct load_batch *b, uint64_t at, bool stopped) {
     struct load_item *i = load_batch_add(b);
     i->what = LOAD_END;
@@ -98,8 +112,7 @@ static bool have_block(struct ahead *a, struct load_batch *b, size_t n, const ch
     return false;
 }
 
-void load_incr_fill(void *arg, struct ahead *a, struct load_batch *b) {
-    struct incr_reader *r = arg;
+static void read_blocks(struct incr_reader *r, struct ahead *a, struct load_batch *b) {
     struct logblock k;
     while (b->count < ITEMS_MOST && !b->last) {
         if (!have_block(a, b, LOGBLOCK_HEADER_BYTES, "the file ends inside of a block's header"))
@@ -121,4 +134,10 @@ void load_incr_fill(void *arg, struct ahead *a, struct load_batch *b) {
         if (!is_before_range(r, &k)) take_block(r, b, &k, payload, ahead_at(a));
         if (!b->last) ahead_used(a, whole);
     }
+}
+
+void load_incr_fill(void *arg, struct ahead *a, struct load_batch *b) {
+    struct incr_reader *r = arg;
+    read_blocks(r, a, b);
+    make_entries(r, a, b);
 }

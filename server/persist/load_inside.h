@@ -26,6 +26,8 @@ struct incr_reader {
     int db;          /* selected there */
     bool ranged;
     struct load_range range;
+    int64_t now_ms; /* as base_reader's */
+    bool lfu;
 };
 
 struct loader {
