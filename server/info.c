@@ -90,6 +90,22 @@ static void info_walks(struct buf *out, const struct persist_walk_status *w) {
         (ull)w->aside_file_total, (ull)w->longest_step_us);
 }
 
+static void info_loading(struct buf *out) {
+    struct persist_load_status s;
+    if (!persist_load_status(server.persist, &s)) return;
+    double part = s.total_bytes ? (double)s.loaded_bytes / (double)s.total_bytes : 0;
+    int64_t took_s = clock_wall_ms() / 1000 - s.start_s, left_s = 1;
+    if (s.loaded_bytes && took_s > 0)
+        left_s = (int64_t)((double)took_s * (double)(s.total_bytes - s.loaded_bytes) /
+                           (double)s.loaded_bytes);
+    buf_printf(out,
+               "loading_start_time:%lld\r\nloading_total_bytes:%llu\r\n"
+               "loading_rdb_used_mem:0\r\nloading_loaded_bytes:%llu\r\n"
+               "loading_loaded_perc:%.2f\r\nloading_eta_seconds:%lld\r\n",
+               (long long)s.start_s, (ull)s.total_bytes, (ull)s.loaded_bytes, part * 100,
+               (long long)left_s);
+}
+
 static void section_persistence(struct buf *out) {
     struct persist_status s;
     persist_status(server.persist, &s);
@@ -118,6 +134,7 @@ static void section_persistence(struct buf *out) {
         (long long)s.last_rewrite_took_s, (long long)s.rewrite_runs_s,
         s.last_rewrite_ok ? "ok" : "err", (ull)s.rewrites, s.failed || s.stuck ? "err" : "ok");
     info_walks(out, &s.walk);
+    info_loading(out);
     if (!s.log_on) return;
     buf_printf(out,
                "aof_current_size:%llu\r\naof_base_size:%llu\r\naof_pending_rewrite:0\r\n"

@@ -4,6 +4,7 @@
 #include "server/server.h"
 
 #include "build/version.h"
+#include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/conf.h"
 #include "server/base/file.h"
@@ -58,6 +59,7 @@ enum {
 };
 
 static int exit_status;
+static int64_t executor_arena; /* of the allocator */
 
 /* Before the first turn of the loop: what was begun is undone. */
 static _Noreturn void give_up(const char *text) {
@@ -345,6 +347,9 @@ static void loaded(void) {
 
 static void on_load(struct loop *l, void *arg) {
     struct loop_timer **timer = arg;
+    int64_t rest_us = strtoll(config_word("key-load-delay"), NULL, 10);
+    persist_set_load_pace(server.persist, rest_us > 0 ? (uint64_t)rest_us : 0,
+                          strtoull(config_word("loading-process-events-interval-bytes"), NULL, 10));
     switch (persist_load_step(server.persist, LOAD_STEP_US)) {
     case PERSIST_LOADING: return;
     case PERSIST_LOADED: break;
@@ -363,8 +368,17 @@ static void on_load(struct loop *l, void *arg) {
     loaded();
 }
 
+/* What it allocates is the executor's later: it shall stand where that one's own data stands. */
+static void maker_begins(void *arg) {
+    (void)arg;
+    int64_t arena = executor_arena;
+    alloc_control("thread.arena", &arena, true);
+}
+
 static void open_data(void) {
-    static const struct persist_world world = {.run = replay_run, .changed = on_changed};
+    static const struct persist_world world = {
+        .run = replay_run, .changed = on_changed, .maker_begins = maker_begins};
+    alloc_control("thread.arena", &executor_arena, false);
     struct config *c = &server.config;
     struct persist_options o;
     char err[400];

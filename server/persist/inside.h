@@ -67,7 +67,8 @@ struct persist {
     bool eager; /* fsync as `always` does, besides the policy */
     struct durable sync;
 
-    struct loader *loader; /* while loading */
+    struct loader *loader;                  /* while loading */
+    uint64_t load_rest_us, load_step_bytes; /* persist_set_load_pace */
     struct persist_loaded loaded;
     bool loading, from_dump;
 

@@ -30,7 +30,7 @@ static ssize_t read_file(void *arg, void *p, size_t n) {
 static void open_source(struct loader *l, const struct load_source *source, ahead_fill_fn *fill,
                         void *arg) {
     l->size = source->size;
-    l->ahead = ahead_start(source, fill, arg, ahead_pays());
+    l->ahead = ahead_start(source, fill, arg, ahead_pays() ? &l->p->world : NULL);
 }
 
 bool load_open(struct loader *l, const char *path, ahead_fill_fn *fill, void *arg) {
@@ -160,19 +160,30 @@ static enum persist_load one_step(struct loader *l) {
     return PERSIST_LOADING;
 }
 
+static uint64_t bytes_so_far(const struct loader *l) {
+    return l->done_bytes + file_at(l);
+}
+
 enum persist_load loader_step(struct loader *l, uint64_t budget_us) {
-    uint64_t now = clock_boot_ns();
+    uint64_t now = clock_boot_ns(), from = bytes_so_far(l), most = l->p->load_step_bytes;
+    if (now < l->rest_until_ns) return PERSIST_LOADING;
     l->step_ns = now + budget_us * 1000;
     l->value.now_ms = clock_wall_ms();
     do {
         enum persist_load st = one_step(l);
         if (st != PERSIST_LOADING) return st;
-    } while (clock_boot_ns() < l->step_ns);
+        now = clock_boot_ns();
+    } while (now < l->step_ns && now >= l->rest_until_ns &&
+             (!most || bytes_so_far(l) - from < most));
     return PERSIST_LOADING;
 }
 
 double loader_progress(const struct loader *l) {
-    return l->all_bytes ? (double)(l->done_bytes + file_at(l)) / (double)l->all_bytes : 1.0;
+    return l->all_bytes ? (double)bytes_so_far(l) / (double)l->all_bytes : 1.0;
+}
+
+void loader_status(const struct loader *l, struct persist_load_status *s) {
+    *s = (struct persist_load_status){l->start_s, l->all_bytes, bytes_so_far(l)};
 }
 
 static struct loader *loader_make(struct persist *p) {
@@ -180,6 +191,7 @@ static struct loader *loader_make(struct persist *p) {
     l->p = p;
     l->fd = -1;
     l->start_ns = clock_boot_ns();
+    l->start_s = clock_wall_ms() / 1000;
     l->pos.db = -1;
     l->value.store = p->store;
     rdb_reader_init(&l->base.rdb);

@@ -50,5 +50,6 @@ void loader_look_only(struct loader *l);
 void loader_free(struct loader *l);
 enum persist_load loader_step(struct loader *l, uint64_t budget_us);
 double loader_progress(const struct loader *l);
+void loader_status(const struct loader *l, struct persist_load_status *s);
 
 #endif

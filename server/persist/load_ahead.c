@@ -73,6 +73,7 @@ struct ahead {
     ahead_fill_fn *fill;
     void *arg;
     bool threaded;
+    struct persist_world world;
     /* The maker's. */
     struct ahead_block *block;
     size_t block_at; /* the first byte that is not taken */
@@ -244,6 +245,7 @@ static struct load_batch *make(struct ahead *a) {
 static void *ahead_main(void *arg) {
     struct ahead *a = arg;
     pthread_setname_np(pthread_self(), "load");
+    if (a->world.maker_begins) a->world.maker_begins(a->world.arg);
     for (;;) {
         pthread_mutex_lock(&a->lock);
         while (!a->stop && a->batches && (a->batches >= BATCHES || a->held >= AHEAD_BYTES))
@@ -319,14 +321,15 @@ static void begin_thread(struct ahead *a) {
 }
 
 struct ahead *ahead_start(const struct load_source *source, ahead_fill_fn *fill, void *arg,
-                          bool threaded) {
+                          const struct persist_world *world) {
     struct ahead *a = xcalloc(1, sizeof *a);
     a->source = *source;
     a->fill = fill;
     a->arg = arg;
     a->last = &a->first;
-    a->threaded = threaded;
-    if (threaded) begin_thread(a);
+    a->threaded = world != NULL;
+    if (world) a->world = *world;
+    if (world) begin_thread(a);
     return a;
 }
 

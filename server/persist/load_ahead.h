@@ -70,9 +70,9 @@ struct load_item *load_batch_add(struct load_batch *b);
 struct ahead;
 typedef void ahead_fill_fn(void *arg, struct ahead *a, struct load_batch *b);
 
-/* threaded: else all is done in ahead_take. */
+/* On a thread of its own; world NULL: all is done in ahead_take. */
 struct ahead *ahead_start(const struct load_source *source, ahead_fill_fn *fill, void *arg,
-                          bool threaded);
+                          const struct persist_world *world);
 /* Ends the thread, frees all. */
 void ahead_stop(struct ahead *a);
 /* The next batch; NULL when there is none until that time (CLOCK_BOOTTIME), or after the last one. */

@@ -1,6 +1,7 @@
 /* See load.h: RDB files, as load_base_read.c hands them on. */
 #include "server/persist/load_inside.h"
 
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/store/store.h"
 
@@ -121,6 +122,11 @@ enum persist_load load_base_step(struct loader *l) {
         l->item++;
         enum persist_load st = take_item(l, i);
         if (st != PERSIST_LOADING) return st;
+        bool key = i->what == LOAD_STRING || i->event == RDB_KEY_END;
+        if (key && l->p->load_rest_us) {
+            l->rest_until_ns = clock_boot_ns() + l->p->load_rest_us * 1000;
+            return PERSIST_LOADING;
+        }
     }
     return PERSIST_LOADING;
 }

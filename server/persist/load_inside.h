@@ -56,6 +56,8 @@ struct loader {
     bool stopped; /* the range's end was come to */
     struct persist_pos pos;
     uint64_t done_bytes, all_bytes, start_ns;
+    int64_t start_s;
+    uint64_t rest_until_ns; /* persist_set_load_pace */
     char error[160];
 };
 

@@ -291,6 +291,17 @@ double persist_load_progress(const struct persist *p) {
     return p->loader ? loader_progress(p->loader) : p->loading ? 0.0 : 1.0;
 }
 
+bool persist_load_status(const struct persist *p, struct persist_load_status *s) {
+    if (!p->loader) return false;
+    loader_status(p->loader, s);
+    return true;
+}
+
+void persist_set_load_pace(struct persist *p, uint64_t key_rest_us, uint64_t step_bytes) {
+    p->load_rest_us = key_rest_us;
+    p->load_step_bytes = step_bytes;
+}
+
 /* ---- the stream ---------------------------------------------------------------------------- */
 
 size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out,

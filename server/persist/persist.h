@@ -87,6 +87,8 @@ struct persist_world {
     bool (*run)(void *arg, int db, int argc, const struct bytes *argv, char *err, size_t err_size);
     /* synced offset, written offset, sticky failure or loading changed; may be NULL. */
     void (*changed)(void *arg);
+    /* Called on a thread that begins to make data for the executor; may be NULL. */
+    void (*maker_begins)(void *arg);
 };
 
 /* Opens the directory (makes what is missing, takes its lock). Loads nothing yet. NULL: err says
@@ -122,6 +124,14 @@ struct persist_loaded {
 const struct persist_loaded *persist_loaded(const struct persist *p);
 /* 0.0 to 1.0 of the bytes; valid while loading (at start or after persist_replace). */
 double persist_load_progress(const struct persist *p);
+struct persist_load_status {
+    int64_t start_s; /* wall clock */
+    uint64_t total_bytes, loaded_bytes;
+};
+/* False: nothing is being loaded. */
+bool persist_load_status(const struct persist *p, struct persist_load_status *s);
+/* For test suites: a rest behind each key, and how many bytes one step takes at most (0: as many as its time allows). */
+void persist_set_load_pace(struct persist *p, uint64_t key_rest_us, uint64_t step_bytes);
 
 /* ---- The stream (server/repl is the only caller). */
 
