@@ -212,9 +212,12 @@ static bool read_more(struct ahead *a, size_t want) {
 }
 
 bool ahead_have(struct ahead *a, size_t n, const char **error) {
-    if (ahead_bytes(a).len >= n) return true;
+    size_t rest = ahead_bytes(a).len, want = n;
+    if (rest >= n) return true;
     if (!a->source_ended) next_block(a);
-    while (!a->source_ended && ahead_bytes(a).len < n) {
+    /* What is longer than a block and still not whole is looked at anew only when twice as much is there. */
+    if (rest > AHEAD_BLOCK_BYTES && want < 2 * rest) want = 2 * rest;
+    while (!a->source_ended && ahead_bytes(a).len < want) {
         size_t spare = buf_spare(&a->block->bytes);
         if (!read_more(a, spare > AHEAD_BLOCK_BYTES / 4 ? spare - 1 : AHEAD_BLOCK_BYTES)) break;
     }

@@ -17,6 +17,9 @@ enum {
     RDB_VERSION_3_2 = 7, /* and on request */
     RDB_VERSION_2_8 = 6,
     RDB_VERSION_MAX = 11, /* what is read: Redis 7.2's */
+    /* Files of these versions hold new types besides, which are refused by name. */
+    RDB_VERSION_REDIS_8 = 12,
+    RDB_VERSION_VALKEY_9 = 80,
     RDB_MAGIC_BYTES = 9,
     RDB_CHECKSUM_BYTES = 8
 };
@@ -42,7 +45,9 @@ enum rdb_type {
     RDB_LIST_QUICKLIST_2 = 18,
     RDB_STREAM_LISTPACKS_2 = 19,
     RDB_SET_LISTPACK = 20,
-    RDB_STREAM_LISTPACKS_3 = 21
+    RDB_STREAM_LISTPACKS_3 = 21,
+    RDB_HASH_EXPIRING_FIRST = 22, /* Redis 7.4's and Valkey 9's, whose fields have stamps */
+    RDB_HASH_EXPIRING_LAST = 25
 };
 /* "string", "hash (listpack)"; "type 99" is written into a static place for unknown ones. */
 const char *rdb_type_name(int type);

@@ -18,6 +18,8 @@ enum {
 enum { RDB_SCORE_NAN = 253, RDB_SCORE_INF = 254, RDB_SCORE_MINUS_INF = 255 };
 
 enum {
+    RDB_OP_SLOT_IMPORT = 243, /* of Valkey 9; Redis 8 means something else by it */
+    RDB_OP_SLOT_INFO = 244,
     RDB_OP_FUNCTION_2 = 245,
     RDB_OP_FUNCTION = 246,
     RDB_OP_MODULE_AUX = 247,

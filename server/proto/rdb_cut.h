@@ -23,11 +23,21 @@ static inline bool rdb_stopped(const struct cut *c) {
 const char *rdb_take(struct cut *c, size_t n);
 /* A length, or with *encoded set the number of an encoding; encoded NULL: there may be none. */
 uint64_t rdb_take_len(struct cut *c, bool *encoded);
+/* Place for n bytes of an event: the caller's, or the scratch. */
+char *rdb_room(struct cut *c, struct buf *scratch, size_t n);
 struct bytes rdb_take_string(struct cut *c, struct buf *scratch);
 
 /* Streams (rdb_read_stream.c), behind the number of nodes. */
 void rdb_stream_begin(struct rdb_reader *r, uint64_t nodes);
 /* One item; false when it was the last one of the value. */
 bool rdb_stream_item(struct cut *c);
+
+/* Sections without meaning here (rdb_read_other.c): passed over. */
+enum { RDB_MODULE_NAME = 9 };
+void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME + 1]);
+/* r->a is its name. False: it holds what no module writes. */
+bool rdb_pass_module_aux(struct cut *c);
+void rdb_pass_slot_info(struct cut *c);
+void rdb_pass_slot_import(struct cut *c);
 
 #endif

@@ -55,6 +55,7 @@ static const struct {
     [RDB_STREAM_LISTPACKS_2] = {"stream (2)", SHAPE_STREAM},
     [RDB_SET_LISTPACK] = {"set (listpack)", SHAPE_WHOLE},
     [RDB_STREAM_LISTPACKS_3] = {"stream (3)", SHAPE_STREAM},
+    [RDB_HASH_EXPIRING_FIRST... RDB_HASH_EXPIRING_LAST] = {"hash whose fields expire", SHAPE_NONE},
 };
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
 
@@ -123,14 +124,14 @@ uint64_t rdb_take_len(struct cut *c, bool *encoded) {
     return 0;
 }
 
-static char *room_for(struct cut *c, struct buf *scratch, size_t n) {
+char *rdb_room(struct cut *c, struct buf *scratch, size_t n) {
     if (c->r->room) return c->r->room(c->r->room_arg, n);
     buf_clear(scratch);
     return buf_room(scratch, n);
 }
 
 static struct bytes integer_text(struct cut *c, struct buf *scratch, int64_t v) {
-    char *to = room_for(c, scratch, NUM_I64_CHARS);
+    char *to = rdb_room(c, scratch, NUM_I64_CHARS);
     return (struct bytes){to, num_format_i64(to, v)};
 }
 
@@ -144,7 +145,7 @@ static struct bytes take_lzf(struct cut *c, struct buf *scratch) {
     }
     const char *from = rdb_take(c, packed);
     if (rdb_stopped(c)) return none;
-    char *to = room_for(c, scratch, whole ? whole : 1);
+    char *to = rdb_room(c, scratch, whole ? whole : 1);
     if (lzf_decompress(from, packed, to, whole) != whole) {
         complain(c, "a compressed string is damaged");
         return none;
@@ -201,23 +202,44 @@ static double take_text_score(struct cut *c) {
     return v;
 }
 
+/* The letters that the file begins with, and the digits behind them. */
+static int version_behind(const char *p, const char *letters) {
+    size_t n = strlen(letters);
+    int version = 0;
+    if (memcmp(p, letters, n) != 0) return 0;
+    for (size_t i = n; i < RDB_MAGIC_BYTES; i++) {
+        if (p[i] < '0' || p[i] > '9') return 0;
+        version = version * 10 + (p[i] - '0');
+    }
+    return version;
+}
+
 static enum rdb_event read_magic(struct cut *c) {
     const char *p = rdb_take(c, RDB_MAGIC_BYTES);
     if (rdb_stopped(c)) return RDB_MORE;
-    if (memcmp(p, "REDIS", 5) != 0) {
-        c->p = c->start;
-        complain(c, "this is no RDB file: it does not begin with REDIS");
-        return RDB_BAD;
-    }
-    c->r->version = 0;
-    for (int i = 5; i < RDB_MAGIC_BYTES; i++) {
-        if (p[i] < '0' || p[i] > '9') complain(c, "the RDB version is no number");
-        c->r->version = c->r->version * 10 + (p[i] - '0');
-    }
-    if (c->r->version < 1 || c->r->version > RDB_VERSION_MAX)
-        complain(c, "RDB version %d cannot be read (1 to %d can)", c->r->version, RDB_VERSION_MAX);
+    int redis = version_behind(p, "REDIS"), valkey = version_behind(p, "VALKEY");
+    c->p = c->start;
+    if (!redis && !valkey)
+        complain(c, "this is no RDB file: it does not begin with REDIS and a version");
+    else if (redis > RDB_VERSION_REDIS_8 || (valkey && valkey != RDB_VERSION_VALKEY_9))
+        complain(c, "RDB version %.9s is too new: it cannot be read (REDIS0001 to REDIS%04d can)",
+                 p, RDB_VERSION_REDIS_8);
+    c->p = c->start + RDB_MAGIC_BYTES;
+    c->r->version = redis ? redis : valkey;
     c->r->state = AT_TOP;
     return RDB_START;
+}
+
+static void refuse_key(struct cut *c, unsigned type) {
+    struct bytes key = c->r->a;
+    int n = (int)(key.len < 64 ? key.len : 64);
+    char module[RDB_MODULE_NAME + 1];
+    if (type == RDB_MODULE || type == RDB_MODULE_2) {
+        rdb_module_name(rdb_take_len(c, NULL), module);
+        complain(c, "the key \"%.*s\" is a value of the module %s, which cannot be read", n, key.p,
+                 module);
+    }
+    complain(c, "the key \"%.*s\" is a %s, which cannot be read", n, key.p, types[type].name);
 }
 
 static enum rdb_event read_key(struct cut *c, unsigned type) {
@@ -227,9 +249,7 @@ static enum rdb_event read_key(struct cut *c, unsigned type) {
         return RDB_BAD;
     }
     r->a = rdb_take_string(c, &r->scratch[0]);
-    if (types[type].shape == SHAPE_NONE)
-        complain(c, "the key \"%.*s\" is a %s, which cannot be read",
-                 (int)(r->a.len < 64 ? r->a.len : 64), r->a.p, types[type].name);
+    if (types[type].shape == SHAPE_NONE) refuse_key(c, type);
     r->type = (int)type;
     r->state = AT_VALUE;
     return RDB_KEY;
@@ -272,8 +292,17 @@ static enum rdb_event read_top(struct cut *c) {
             r->a = BYTES("function");
             return RDB_SKIP;
         case RDB_OP_MODULE_AUX:
+            if (!rdb_pass_module_aux(c)) complain(c, "a module's section is damaged");
+            return RDB_SKIP;
+        case RDB_OP_SLOT_INFO: rdb_pass_slot_info(c); continue;
+        case RDB_OP_SLOT_IMPORT:
+            if (r->version != RDB_VERSION_VALKEY_9)
+                complain(c, "a section that cannot be read (opcode %u)", op);
+            rdb_pass_slot_import(c);
+            r->a = BYTES("slot import");
+            return RDB_SKIP;
         case RDB_OP_FUNCTION:
-            complain(c, "module or pre-release function data (opcode %u)", op);
+            complain(c, "functions of a pre-release of Redis 7.0 (opcode %u)", op);
             return RDB_BAD;
         case RDB_OP_EOF: r->state = r->version >= 5 ? AT_CHECKSUM : AT_END; return RDB_END;
         default: return read_key(c, op);

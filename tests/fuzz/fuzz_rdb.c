@@ -1,4 +1,4 @@
-/* link: server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
+/* link: server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_read_other.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
    server/base/num.c server/base/log.c server/base/clock.c */
 /* RDB bytes of a hostile master or a damaged disk: no crash, no read behind the end, the same
  * events in one piece as in many. The first byte says how big the pieces are. */

@@ -1,4 +1,4 @@
-/* link: server/persist/payload.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_write.c
+/* link: server/persist/payload.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_read_other.c server/proto/rdb_write.c
  * server/proto/crc64.c server/proto/lzf.c server/proto/ziplist.c server/proto/zipmap.c server/proto/listpack.c server/proto/intset.c
  * server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/store.c server/store/string.c server/store/value.c
  * server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c

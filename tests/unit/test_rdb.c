@@ -1,4 +1,4 @@
-/* link: server/proto/rdb_write.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
+/* link: server/proto/rdb_write.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_read_other.c server/proto/crc64.c server/proto/lzf.c server/base/buf.c
    server/base/num.c server/base/decimal.c server/base/log.c server/base/clock.c */
 /* RDB bytes: what is written reads back in any pieces; what is damaged is found; files of real
  * versions read. */
@@ -121,22 +121,54 @@ static void test_damage(void) {
     buf_free(&b);
 }
 
-static void test_refusals(void) {
+/* A file that must be refused, and a word of why. */
+static void refused(const char *data, size_t len, const char *why, const char *what) {
     bool good;
-    char *t = read_in_pieces("REDIS0099", 9, 9, &good);
-    ok(!good && strstr(t, "version 99 cannot be read"),
-       "a version that is too new is refused by its number");
+    char *t = read_in_pieces(data, len, len, &good);
+    ok(!good && strstr(t, why), "%s", what);
+    if (good || !strstr(t, why)) printf("# %s\n", t);
     free(t);
-    t = read_in_pieces("hello world", 11, 11, &good);
-    ok(!good && strstr(t, "does not begin with REDIS"), "something else is refused");
-    free(t);
-    t = read_in_pieces("REDIS0010\x07\x01k\x81\0\0\0\0\0\0\0\0\0", 22, 22, &good);
-    ok(!good && strstr(t, "\"k\" is a module value"),
-       "a module's value is refused by key and type");
-    free(t);
-    t = read_in_pieces("REDIS0010\0\x01k\x81\xff\xff\xff\xff\xff\xff\xff\xff", 21, 21, &good);
-    ok(!good && strstr(t, "bad: a string of"), "a length that cannot be right is refused at once");
-    free(t);
+}
+
+static void test_refusals(void) {
+    refused("REDIS0099", 9, "REDIS0099 is too new", "a version that is too new is refused by name");
+    refused("REDIS0013", 9, "too new", "so is the one behind the last that is known");
+    refused("VALKEY081", 9, "too new", "and Valkey's");
+    refused("REDIS00x1", 9, "this is no RDB file", "a version that is no number is refused");
+    refused("hello world", 11, "does not begin with REDIS", "something else is refused");
+    refused("REDIS0010\x07\x01k\x81\0\0\0\0\0\0\0\0\0", 22,
+            "\"k\" is a value of the module AAAAAAAAA",
+            "a module's value is refused by key and module");
+    refused("REDIS0012\x19\x01k\x01", 13, "\"k\" is a hash whose fields expire",
+            "a hash of Redis 8 whose fields expire is refused by key and type");
+    refused("VALKEY080\x16\x01k\x01", 13, "\"k\" is a hash whose fields expire", "and Valkey's");
+    refused("REDIS0012\xf3\x01k\x01\x01\x01", 14, "opcode 243",
+            "what is a slot's import in Valkey's files is not taken for one in Redis's");
+    refused("REDIS0010\0\x01k\x81\xff\xff\xff\xff\xff\xff\xff\xff", 21, "bad: a string of",
+            "a length that cannot be right is refused at once");
+}
+
+/* Sections that are no data: a module's with a part of each kind, slots, functions. */
+static void test_passed_over(void) {
+    static const char module[] =
+        "REDIS0012\xf7\x81\x0d\x61\x12\x34\x56\x78\x9a\x00\x02\x01"
+        "\x01\x05\x02\x07\x03....\x04........\x05\x03"
+        "abc\x00\xf4\x01\x02\x03\xf5\x03lib\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0";
+    static const char slots[] =
+        "VALKEY080\xf3\x03job\x02\x01\x02\x05\x06\xf4\x01\x02\x03\x00\x01k\x01"
+        "v\xff\0\0\0\0\0\0\0\0";
+    bool good;
+    for (size_t piece = 1; piece < 40; piece += 6) {
+        char *t = read_in_pieces(module, sizeof module - 1, piece, &good);
+        ok(good, "a module's section, slots and functions are passed over, in pieces of %zu",
+           piece);
+        if (!good) printf("# %s\n", t);
+        free(t);
+        t = read_in_pieces(slots, sizeof slots - 1, piece, &good);
+        ok(good, "and what Valkey tells of slots");
+        if (!good) printf("# %s\n", t);
+        free(t);
+    }
 }
 
 /* The shape that Redis 2.8 writes: version 6, no aux, seconds of expiry. */
@@ -153,6 +185,7 @@ int main(void) {
     test_round_trip();
     test_damage();
     test_refusals();
+    test_passed_over();
     test_old();
     return done();
 }

@@ -1,9 +1,10 @@
 /* link: server/repl/backlog.c server/repl/feed.c server/repl/link.c server/repl/link_fsm.c server/repl/repl.c
    server/repl/spool.c server/repl/stream.c server/repl/tail.c server/repl/transfer.c server/persist/persist.c
-   server/persist/aof.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
+   server/persist/aof.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c
+   server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
    server/persist/manifest.c
    server/persist/rewrite.c server/persist/save.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/ziplist.c server/persist/walk.c server/persist/walk_out.c server/persist/spill.c server/persist/backup.c server/persist/rollback.c server/persist/prepare.c server/persist/setfile.c server/persist/rdbscan.c server/persist/logscan.c server/persist/logtimes.c server/persist/dirs.c server/base/backup_set.c server/base/zframe.c server/persist/worker.c
-   server/proto/cmdstream.c server/proto/crc64.c server/proto/logblock.c server/proto/lzf.c server/proto/rdb_read.c server/proto/rdb_read_stream.c
+   server/proto/cmdstream.c server/proto/crc64.c server/proto/logblock.c server/proto/lzf.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_read_other.c
    server/proto/rdb_write.c server/proto/replline.c server/proto/resp_parse.c server/proto/resp_write.c server/store/dict.c
    server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/apart.c server/store/store.c server/store/string.c
    server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
