@@ -254,6 +254,8 @@ static const struct verb verbs[] = {
      "instances while they run; `hactl help instance` lists its verbs", cli_instance, true},
     {"rollback", "INSTANCE --to SET|TIME", 1, 1,
      "the data as it was; says what is lost, asks first", cli_rollback, true},
+    {"clone", "SET|TIME NEW-INSTANCE --port N", 2, 2,
+     "a new instance with the data of a set or a moment; --from INSTANCE", cli_clone, true},
     {"version", "", 0, 0, "the version of this program", run_version, true},
     {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
@@ -322,6 +324,7 @@ static const struct option {
     {"--made-by", offsetof(struct cli, made_by), true},
     {"--device", offsetof(struct cli, device), true},
     {"--to", offsetof(struct cli, to), true},
+    {"--from", offsetof(struct cli, from), true},
     {"--port", offsetof(struct cli, port), true},
     {"--yes", offsetof(struct cli, yes), false},
     {"--usb", offsetof(struct cli, usb), false},

@@ -27,13 +27,15 @@ struct cli {
     bool peer;           /* run it on the other node */
     bool from_peer;      /* the other node asked for it, through the channel */
     const char *timeout; /* as written */
-    const char *name, *made_by, *device, *to, *port;
+    const char *name, *made_by, *device, *to, *from, *port;
     bool yes, usb, local, plan; /* local: this node's alone; plan: say it, do not do it */
     const char *memory, *edition, *password, *durability, *from_dir;
     bool no_backup;
     char **raw; /* all words and options but --root and --peer: what crosses */
     int raw_count;
 };
+
+#define CLI_RAW_LIMIT 32 /* words that cross (hactl/channel.h) */
 
 struct cli_answer {
     bool ok;
@@ -52,6 +54,7 @@ void cli_answer_free(struct cli_answer *a);
 /* The verbs with files of their own. The words of `hactl VERB --help`. */
 int cli_backup(struct cli *c);
 int cli_rollback(struct cli *c);
+int cli_clone(struct cli *c);
 void cli_backup_help(void);
 /* The operator types the sentence, or gave it with --confirm. */
 bool cli_confirmed(const struct cli *c, const char *sentence);

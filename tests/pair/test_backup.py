@@ -10,7 +10,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import netlab  # noqa: E402
 import pairlab  # noqa: E402
+import redis  # noqa: E402
 import sets  # noqa: E402
 import tap  # noqa: E402
 
@@ -186,6 +188,50 @@ def content_at(moment, log):
     return got
 
 
+def digest_of(port, node=None):
+    c = redis.Redis(host=node.address if node else netlab.VIP, port=port, socket_timeout=5)
+    return {k: c.dump(k) for k in c.scan_iter(count=1000)}
+
+
+def cloned():
+    """a set, and a second, become new instances; the source does not notice"""
+    m = pair.settled()
+    fill("in the set")
+    pair.client().config_set("maxmemory-policy", "noeviction")
+    base = content(m)
+    ident = now(m)
+    pair.client().set("key:0", "between")
+    middle = content(m)
+    tap.until(lambda: time.time() > listed(m)[ident]["begin_us"] / 1e6 + 1, 10, "the next second")
+    moment = time.time()
+    time.sleep(0.05)  # a write that belongs behind the moment
+    fill("later")
+    last = content(m)
+    replid = m.status()["instances"][0]["replid"]
+    for at, port, name, typed, want in ((m, 7001, "copy", ident, base), (m.other, 7002, "second", "%.6f" % moment, middle)):
+        p = at.hactl("clone", typed, name, "--port", str(port), "--memory", "64mb", "--from", "0", check=False)
+        if not tap.ok(p.returncode == 0, "clone of %s, typed on the %s" % ("the set" if typed == ident else "a moment", "master" if at is m else "slave")):
+            tap.say(p.stdout + p.stderr)
+            continue
+        tap.ok(digest_of(port) == want, "the new instance has the data of then, at the VIP")
+        tap.until(lambda: digest_of(port, m.other) == want, 30, "the slave's copy")
+        tap.ok(True, "and so has the slave's")
+        redis.Redis(host=netlab.VIP, port=port).set("own", "life")
+    tap.ok(content(m) == last and m.status()["instances"][0]["replid"] == replid, "nothing changed at the source")
+    for argv, sentence in (((ident, "copy", "--port", "7003"), "copy"), ((ident, "third", "--port", "7001"), "7001"),
+                           (("0-20200101T000000Z", "third", "--port", "7003"), "there is no set"), (("2020-01-01 00:00:00", "third", "--port", "7003", "--from", "0"), "is not in the log"),
+                           ((ident, "third"), "--port")):
+        p = m.hactl("clone", *argv, check=False)
+        tap.ok(p.returncode != 0 and sentence in p.stderr, "'clone %s' is refused" % " ".join(argv))
+    left = [f for n in (m, m.other) for f in os.listdir(os.path.join(n.root, "data")) if f.startswith("clone")]
+    tap.equal(left, [], "nothing half made is left")
+    p = m.hactl("rollback", "copy", "--to", ident, "--yes", check=False)
+    tap.ok(p.returncode == 1 and "another instance's" in p.stderr, "the set is the source's, not the clone's")
+    for number in [i["number"] for i in m.status()["instances"] if i["number"]]:
+        m.hactl("instance", "delete", str(number), "--confirm", "delete %d" % number, "--no-backup")
+    pair.settled()
+
+
 def an_operator_who_errs():
     """wrong names, times out of range, and an operator who says no"""
     m = pair.settled()
@@ -308,7 +354,7 @@ def power_cut_in_a_backup():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(made_on_the_slave, made_without_a_slave, no_room, to_a_set, to_a_second, an_operator_who_errs, damaged_set,
+        pairlab.run(made_on_the_slave, made_without_a_slave, no_room, to_a_set, to_a_second, cloned, an_operator_who_errs, damaged_set,
                     power_cut_in_a_rollback, power_cut_in_a_backup)
     sys.exit(tap.done())
 
