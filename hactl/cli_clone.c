@@ -1,5 +1,5 @@
 /* hactl clone: a new instance with the data of a set, or of a moment. Made on the master: a directory is seeded beside the
- * data by `duet seed`, then `hactl instance create` takes it; the slave gets its first copy. The source is only read. */
+ * data by `duet restore`, then `hactl instance create` takes it; the slave gets its first copy. The source is only read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -26,33 +26,30 @@
 
 struct child {
     pid_t pid;
-    int in, out; /* -1: not asked for */
+    int in; /* -1: this process's own */
 };
 
-static bool start(struct child *ch, const char *const *argv, bool with_in, bool with_out) {
-    int in[2] = {-1, -1}, out[2] = {-1, -1};
-    *ch = (struct child){.in = -1, .out = -1};
-    if ((with_in && pipe2(in, O_CLOEXEC) != 0) || (with_out && pipe2(out, O_CLOEXEC) != 0))
-        return false;
+/* quiet: its standard output is nobody's. */
+static bool start(struct child *ch, const char *const *argv, bool with_in, bool quiet) {
+    int in[2] = {-1, -1};
+    *ch = (struct child){.in = -1};
+    if (with_in && pipe2(in, O_CLOEXEC) != 0) return false;
     fflush(NULL);
     ch->pid = fork();
     if (ch->pid == 0) {
         if (with_in) dup2(in[0], 0);
-        if (with_out) dup2(out[1], 1);
+        if (quiet) dup2(open("/dev/null", O_WRONLY), 1);
         execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
         _exit(127);
     }
     if (with_in) close(in[0]);
-    if (with_out) close(out[1]);
     ch->in = in[1];
-    ch->out = out[0];
     return ch->pid > 0;
 }
 
 static int end(struct child *ch) {
     int status = 0;
     if (ch->in >= 0) close(ch->in);
-    if (ch->out >= 0) close(ch->out);
     while (waitpid(ch->pid, &status, 0) < 0 && errno == EINTR) {
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : CLI_UNKNOWN;
@@ -82,37 +79,22 @@ static void remove_all(const char *dir) {
     nftw(dir, remove_one, OPEN_FILES, FTW_PHYS | FTW_DEPTH);
 }
 
-static void show_progress(struct child *ch, struct progress *p) {
-    char line[160];
-    FILE *from = fdopen(ch->out, "r");
-    while (from && fgets(line, sizeof line, from)) progress_relay(p, line);
-    if (from) fclose(from);
-    ch->out = -1;
-    progress_end(p);
-}
-
-static int seed(const struct cli *c, const char *root, const struct rollback_plan *p,
-                const char *dir) {
+static int seed(const char *root, const struct rollback_plan *p, const char *dir) {
     char set[SETS_PATH], log[SETS_PATH], source[SETS_PATH], until[24];
-    const char *argv[WORDS] = {"seed", "--progress", "--to", dir};
-    struct progress bar;
+    const char *argv[WORDS] = {"restore", "--to", dir};
     struct child ch;
-    int n = 4;
+    int n = 3;
     sets_path(set, root, p->instance, p->set.id);
     snprintf(source, sizeof source, "%.400s/data/instance-%u", root, p->instance);
     snprintf(log, sizeof log, "%.480s/log", source);
     snprintf(until, sizeof until, "%lld", (long long)p->until_us);
-    if (p->with_set) argv[n++] = "--set", argv[n++] = set;
+    if (p->with_set) argv[n++] = set;
     if (p->until_us) argv[n++] = "--log", argv[n++] = log, argv[n++] = "--until", argv[n++] = until;
-    progress_begin(&bar, c, "preparing the data", "");
-    bar.relay = false;
-    bar.silent |= c->from_peer;
     if (!start(&ch, argv, false, true)) {
         fprintf(stderr, "hactl: no process for the clone: %s\n", strerror(errno));
         return CLI_NO;
     }
-    show_progress(&ch, &bar);
-    int status = end(&ch);
+    int status = end(&ch); /* it shows how far it is, and says what is wrong, itself */
     if (status == 0 && !give_all(dir, source)) {
         fprintf(stderr, "hactl: %s cannot be given to the server: %s\n", dir, strerror(errno));
         status = CLI_NO;
@@ -195,7 +177,7 @@ static int clone_here(const struct cli *c, unsigned source, const char *to) {
         printf("The data of instance %u at %s UTC becomes instance %s.\n", source,
                wall_text(plan.state_us), c->argv[1]);
     snprintf(dir, sizeof dir, "%.480s/data/clone-%d", root, (int)getpid());
-    int status = seed(c, root, &plan, dir);
+    int status = seed(root, &plan, dir);
     if (status == CLI_OK) status = create(c, source, dir);
     remove_all(dir); /* it is another's by now, or was not wanted */
     if (status != CLI_OK) fprintf(stderr, "hactl: there is no clone; nothing else was changed\n");

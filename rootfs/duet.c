@@ -8,7 +8,6 @@
 
 #define APPLET(name) int name(int argc, char **argv)
 APPLET(server_main);
-APPLET(seed_main);
 APPLET(had_main);
 APPLET(hactl_main);
 APPLET(steward_main);
@@ -28,7 +27,6 @@ struct applet {
 
 static const struct applet applets[] = {
     {"server", server_main, "a Redis-compatible server"},
-    {"seed", seed_main, "a new server's directory from a backup set or a log"},
     {"had", had_main, "the HA daemon of a node"},
     {"hactl", hactl_main, "status, switchover and all that an operator does"},
     {"steward", steward_main, "what hactl of the other node reaches here"},
