@@ -59,11 +59,14 @@ static enum request_verdict on_history(struct request *r) {
     return REQUEST_YES;
 }
 
-/* What the other node does not have complete would not be served there. */
+/* What is served here and the other node does not have complete would not be served there. */
 static int not_counting(const struct had *h) {
-    for (int i = 0; i < instance_set_count(h->servers); i++)
-        if (*instance_set_waits(h->servers, i))
-            return instance_conf_of(instance_set_at(h->servers, i))->number;
+    for (int i = 0; i < instance_set_count(h->servers); i++) {
+        const struct instance *one = instance_set_at(h->servers, i);
+        const struct instance_status *s = instance_status(one);
+        if (*instance_set_waits(h->servers, i) && s && s->server.role == HA_SERVER_MASTER)
+            return instance_conf_of(one)->number;
+    }
     return -1;
 }
 

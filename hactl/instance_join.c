@@ -9,7 +9,7 @@ static bool peer_lacks(const struct instance_wish *w, uint64_t bit) {
     return w->peer_fresh && w->peer_has && !(w->peer_has & bit);
 }
 
-static bool slave_counts(const struct instance_wish *w, uint64_t bit) {
+static bool peer_counts(const struct instance_wish *w, uint64_t bit) {
     return w->peer_fresh && (w->peer_counts & bit);
 }
 
@@ -30,10 +30,12 @@ static enum instance_step hold(struct instance_join *j, const struct ha_server *
 
 static enum instance_step next_on_master(struct instance_join *j, const struct ha_server *s,
                                          const struct instance_wish *w, uint64_t bit) {
-    if (j->followed) return INSTANCE_WAIT; /* what it holds may be less than it has served */
+    if (j->partial) /* the other node has more of it: nobody may read this */
+        return s->role == HA_SERVER_NONE ? INSTANCE_WAIT : INSTANCE_NONE;
     if (s->role != HA_SERVER_MASTER || s->epoch != w->epoch) return INSTANCE_MASTER;
-    if (w->solo && s->alone && slave_counts(w, bit)) return INSTANCE_COUNT;
-    bool streams = w->in_sync && slave_counts(w, bit) && s->in_sync_link && s->session;
+    j->complete = true;
+    if (w->solo && s->alone && peer_counts(w, bit)) return INSTANCE_COUNT;
+    bool streams = w->in_sync && peer_counts(w, bit) && s->in_sync_link && s->session;
     return streams ? hold(j, s, w) : release(j, s);
 }
 
@@ -43,9 +45,11 @@ static enum instance_step next_on_slave(struct instance_join *j, const struct ha
                                         const struct instance_wish *w, uint64_t bit) {
     bool same_host = j->told_once && strcmp(j->host, w->host) == 0;
     j->hold_from = UINT64_MAX;
+    if (!s->whole) j->complete = false;
+    if (!j->complete) j->partial = true;
     if (s->role != HA_SERVER_SLAVE || s->epoch != w->epoch || !same_host) {
         snprintf(j->host, sizeof j->host, "%s", w->host);
-        j->told_once = j->followed = true;
+        j->told_once = true;
         return INSTANCE_SLAVE;
     }
     if (peer_lacks(w, bit) || !s->whole || !s->session) return INSTANCE_WAIT;
@@ -56,8 +60,9 @@ static enum instance_step next_on_slave(struct instance_join *j, const struct ha
 
 static enum instance_step next_of_counted(const struct ha_server *s, const struct instance_wish *w,
                                           uint64_t bit) {
-    if (!peer_lacks(w, bit)) return INSTANCE_WAIT;
-    bool may = w->role == HA_SERVER_SLAVE || (w->solo && !s->session);
+    bool lacks = peer_lacks(w, bit), slave = w->role == HA_SERVER_SLAVE;
+    bool unserved = slave && w->peer_fresh && w->peer_counts && !peer_counts(w, bit) && !s->session;
+    bool may = unserved || (lacks && (slave || (w->solo && !s->session)));
     return may ? INSTANCE_LET_GO : INSTANCE_WAIT;
 }
 
@@ -75,11 +80,12 @@ enum instance_step instance_next(struct instance_join *j, const struct ha_server
     else if (w->role == HA_SERVER_SLAVE)
         step = next_on_slave(j, s, w, bit);
     if (step == INSTANCE_COUNT) {
-        j->counted = true;
-        j->followed = false;
+        j->counted = j->complete = true;
+        j->partial = false;
         j->hold_from = UINT64_MAX;
     } else if (step == INSTANCE_LET_GO) {
         j->counted = j->told_once = false;
+        j->complete = true;
         j->hold_from = UINT64_MAX;
     }
     return step;
@@ -95,9 +101,10 @@ const char *instance_join_why(const struct instance_join *j, const struct ha_ser
     if (j->leaving) return "it is being removed";
     if (j->counted) return "";
     if (w->role == HA_SERVER_NONE) return "this node is neither master nor slave yet";
-    if (w->role == HA_SERVER_MASTER && j->followed)
-        return "its first copy was not complete when this node became master: what the other node "
-               "holds of it may be newer. Switch back to the other node, or delete it";
+    if (w->role == HA_SERVER_MASTER && j->partial)
+        return "its first copy was not complete when this node became master, and the other node "
+               "has "
+               "more of it: it is not served. When the other node is back: hactl switchover";
     if (peer_lacks(w, bit)) return "the other node does not have it: hactl instance sync";
     if (s->loading) return "it loads its data";
     if (w->role == HA_SERVER_SLAVE) return "its first copy is under way";

@@ -9,7 +9,11 @@
  *                 has all that was released before, counts. Alone as a whole, the master counts it at once
  *
  * So the slave counts first. In between the nodes compare their links by the instances that the slave counts
- * (instance_set.c): the pair stays in sync. A counted one that the peer does not have is let go again. */
+ * (instance_set.c): the pair stays in sync. A counted one that the peer does not have is let go again; so is a slave's that
+ * has no link and that its master does not count.
+ *
+ * A node that becomes master in the middle of an instance's first copy does not serve that one: the other node has more
+ * of it. It waits until roles are changed back. */
 #ifndef HACTL_INSTANCE_JOIN_H
 #define HACTL_INSTANCE_JOIN_H
 
@@ -30,8 +34,10 @@ struct instance_wish {
 
 struct instance_join {
     bool counted;
-    bool leaving;       /* is no longer in the configuration: never counts again */
-    bool followed;      /* followed a master here and did not count: its copy may not be complete */
+    bool leaving; /* is no longer in the configuration: never counts again */
+    bool
+        complete; /* it served or counted here, and no copy of another one's data has begun since */
+    bool partial; /* it was told to follow without being complete: it may not become master */
     bool told_once;     /* host is what it was told last */
     char host[64];      /* HA_SERVER_SLAVE */
     uint64_t hold_from; /* offset to be acknowledged before it counts; UINT64_MAX: not held yet */
@@ -41,6 +47,7 @@ enum instance_step {
     INSTANCE_WAIT = 0,
     INSTANCE_MASTER,  /* tell it DUET MASTER */
     INSTANCE_SLAVE,   /* tell it DUET SLAVE */
+    INSTANCE_NONE,    /* tell it DUET NONE: it serves nobody */
     INSTANCE_HOLD,    /* DUET ALONE 0 */
     INSTANCE_RELEASE, /* DUET ALONE 1 */
     INSTANCE_COUNT,   /* it counts from now on */

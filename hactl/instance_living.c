@@ -27,6 +27,7 @@ static void tell_one(struct instance_set *s, struct member *m, enum instance_ste
     char scratch[2][24];
     if (step == INSTANCE_MASTER) t.what = HA_TELL_MASTER;
     if (step == INSTANCE_SLAVE) t.what = HA_TELL_SLAVE;
+    if (step == INSTANCE_NONE) t.what = HA_TELL_NONE;
     if (step == INSTANCE_HOLD || step == INSTANCE_RELEASE) t.what = HA_TELL_ALONE;
     t.alone = step == INSTANCE_RELEASE;
     int argc = instance_words_of(&t, instance_conf_of(m->i)->port, argv, scratch);
@@ -91,6 +92,10 @@ bool instance_add(struct instance_set *s, const struct instance_conf *conf, bool
         .arg = s, .status = instance_set_on_status, .died = instance_set_on_died};
     struct member made = {.join = {.counted = counts, .hold_from = UINT64_MAX}};
     int at = 0;
+    if (s->count == 2 * INSTANCE_LIMIT) {
+        snprintf(err, err_size, "too many instances were removed just now; try again in a minute");
+        return false;
+    }
     made.i = instance_new(s->loop, s->root, conf, &each);
     if (!made.i) {
         snprintf(err, err_size, "%s/run/lease-%d: the lease page cannot be made: %s", s->root,

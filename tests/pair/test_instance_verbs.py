@@ -232,6 +232,36 @@ def peer_learns():
     tap.ok(pair.settled(m) is m, "the pair is in sync")
 
 
+def first_copy_cut_short():
+    """the master dies in the middle of an instance's first copy: the other node serves all but that one, and nothing of it is lost"""
+    m = pair.settled()
+    other = m.other
+    other.drop("tcp sport 7011")
+    p = m.hactl("instance", "create", "big", "--port", "7011", "--memory", "64mb")
+    tap.ok("first copy is under way" in p.stdout, "the copy does not come through")
+    vip(7011).set("seven", "7")
+    tap.ok("the slave makes its first copy" in m.hactl("instance", "list").stdout and "NOT in sync with the others" in m.hactl("status").stdout, "list and status say so")
+    tap.ok(pair.settled(m) is m, "the pair is in sync without it")
+    m.power_cut()
+    pair.writes_work()
+    tap.ok(other.serving() and 3 not in counting(other), "the other node takes over without it")
+    try:
+        vip(7011).get("seven")
+        tap.ok(False, "half a copy is not served")
+    except redis.exceptions.RedisError as e:
+        tap.ok("LOADING" in str(e) or "MASTERDOWN" in str(e) or isinstance(e, pairlab.LOSSES), "half a copy is not served: %s" % e)
+    other.drop(None)
+    m.power_on()
+    tap.ok(pair.settled(other) is other, "the pair is in sync again")
+    tap.ok("hactl switchover" in other.hactl("instance", "list").stdout, "the list says what to do")
+    other.hactl("switchover")
+    tap.equal(tap.until(lambda: vip(7011).get("seven"), 15, "it is served"), b"7", "after that its data are served by the node that has them")
+    number = next(n for n, i in listed(m).items() if i["name"] == "big")
+    tap.until(lambda: number in counting(m) and number in counting(other), 20, "it counts on both")
+    tap.ok(pair.settled(m) is m, "and all is in sync")
+    m.hactl("instance", "delete", "big", "--no-backup", "--confirm", "delete %d" % number)
+
+
 def deleted():
     """an instance is deleted, and its files come back as another one's"""
     m = pair.settled()
@@ -306,7 +336,7 @@ def tool_crashes():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(created_under_load, resized, password_changed, survives_a_power_cut, wrong_inputs, one_that_does_not_run, peer_away, peer_learns, deleted, deleted_behind_a_backup, tool_crashes)
+        pairlab.run(created_under_load, resized, password_changed, survives_a_power_cut, wrong_inputs, one_that_does_not_run, peer_away, peer_learns, first_copy_cut_short, deleted, deleted_behind_a_backup, tool_crashes)
     sys.exit(tap.done())
 
 
