@@ -60,13 +60,17 @@ static uint8_t *small_open(struct edit *ed, struct chunk *ch, struct chunk_gap g
     return at;
 }
 
+/* What is closed, or belongs to a walk too. */
+static __attribute__((noinline)) void make_ready(struct edit *ed, struct place p) {
+    dir_open(ed->l, p);
+    if (!ed->l->walked) return;
+    list_keep(ed->l, p.leaf);
+    list_unshare(ed->l, place_chunk(p));
+}
+
 /* The chunk at p, to be looked into and changed. */
-static struct chunk *open_at(struct edit *ed, struct place p) {
-    if (chunk_is_closed(place_chunk(p))) dir_open(ed->l, p);
-    if (ed->l->walked) {
-        list_keep(ed->l, p.leaf);
-        list_unshare(ed->l, place_chunk(p));
-    }
+static inline struct chunk *open_at(struct edit *ed, struct place p) {
+    if (__builtin_expect(chunk_is_closed(place_chunk(p)) || ed->l->walked, 0)) make_ready(ed, p);
     return place_chunk(p);
 }
 

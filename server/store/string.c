@@ -132,8 +132,10 @@ char *string_edit_part(struct store *s, int db, struct entry **ep, size_t new_le
     char *data;
     if (entry_form(e) == FORM_RAW) {
         struct raw *raw = raw_with_room(s, e, new_len);
-        string_keep(raw, from, n);
-        if (new_len > old_len) string_keep(raw, old_len, new_len - old_len);
+        if (__builtin_expect(raw->walked != NULL, 0)) {
+            string_keep(raw, from, n);
+            if (new_len > old_len) string_keep(raw, old_len, new_len - old_len);
+        }
         raw->len = new_len;
         data = raw->data;
     } else {
