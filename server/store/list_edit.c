@@ -74,11 +74,30 @@ static inline struct chunk *open_at(struct edit *ed, struct place p) {
     return place_chunk(p);
 }
 
+/* The same for one that big_open will change. */
+static inline struct chunk *look_at(struct edit *ed, struct place p) {
+    if (__builtin_expect(chunk_is_closed(place_chunk(p)), 0)) dir_open(ed->l, p);
+    return place_chunk(p);
+}
+
+/* chunk_open of a chunk that a walk may need as it is. */
+static __attribute__((noinline)) uint8_t *open_noted(struct edit *ed, struct place p,
+                                                     struct chunk_gap gap, enum chunk_room room) {
+    struct chunk *ch = place_chunk(p);
+    list_keep(ed->l, p.leaf);
+    struct kept_chunk *noted = list_notes(ed->l, ch, &gap);
+    if (!noted) list_unshare(ed->l, ch);
+    uint8_t *at = chunk_open(&ed->l->bytes, ch, gap, room, limit_of(ed->s));
+    if (noted) list_follow(ed->l, noted, ch);
+    return at;
+}
+
 /* Replaces a part of a big list's chunk. */
 static inline uint8_t *big_open(struct edit *ed, struct place p, struct chunk_gap gap,
                                 enum chunk_room room) {
-    open_at(ed, p);
-    uint8_t *at = chunk_open(&ed->l->bytes, place_chunk(p), gap, room, limit_of(ed->s));
+    struct chunk *ch = look_at(ed, p);
+    uint8_t *at = ed->l->walked ? open_noted(ed, p, gap, room)
+                                : chunk_open(&ed->l->bytes, ch, gap, room, limit_of(ed->s));
     dir_count(ed->l, p, (int64_t)gap.new_count - (int64_t)gap.old_count);
     return at;
 }
@@ -240,6 +259,7 @@ static void insert_crowded(struct edit *ed, struct place p, size_t within,
     } else if (within == 0) {
         chunk_beside(ed, p, false, v, ROOM_FIT);
     } else {
+        open_at(ed, p);
         size_t offset = (size_t)(chunk_seek(ch, within) - chunk_pack(ch));
         size_t moved = ch->count - within;
         struct chunk right = chunk_split(&ed->l->bytes, ch, offset, within);
@@ -265,7 +285,7 @@ static void big_insert(struct edit *ed, size_t index, const struct lp_value *v) 
     struct place p = dir_locate(ed->l, index, &within);
     struct chunk *ch = place_chunk(p);
     bool room = has_room(ed->s, ch, v->size, 1);
-    if (room || within) open_at(ed, p);
+    if (room || within) look_at(ed, p);
     if (room)
         lp_write(big_open(ed, p, gap_before(ch, chunk_seek(ch, within), v->size), ROOM_FIT), v);
     else
@@ -354,7 +374,7 @@ static void big_remove(struct edit *ed, size_t index, size_t count) {
         if (n == ch->count) {
             p = take_chunk(ed, p, &gone);
         } else {
-            big_open(ed, p, gap_of(open_at(ed, p), within, n), ROOM_FIT);
+            big_open(ed, p, gap_of(look_at(ed, p), within, n), ROOM_FIT);
             p = dir_next(p);
         }
         count -= n;
@@ -497,7 +517,7 @@ void list_set(struct store *s, int db, struct entry *e, size_t index, struct byt
         edit_end(&ed);
         return;
     }
-    struct chunk_gap gap = gap_for(open_at(&ed, p), within, v.size);
+    struct chunk_gap gap = gap_for(look_at(&ed, p), within, v.size);
     if (has_room_instead(s, place_chunk(p), gap.old_bytes, v.size)) {
         lp_write(big_open(&ed, p, gap, ROOM_FIT), &v);
     } else {

@@ -166,6 +166,11 @@ void list_keep_order(struct list *l, struct list_leaf *lf, struct list_leaf *nex
 bool list_shares(const struct list *l, const struct chunk *ch);
 /* Gives a shared room up to the walk; false: it is the list's alone. The list's bytes are the caller's to count. */
 bool list_gives(struct list *l, const struct chunk *ch);
+/* Notes in a ghost how a change of a shared chunk that is open can be taken back, and says where; then comes the change,
+ * then list_follow, for room and place may be others. NULL: it is not shared, or there would be too much to note. */
+struct kept_chunk;
+struct kept_chunk *list_notes(struct list *l, const struct chunk *ch, const struct chunk_gap *gap);
+void list_follow(struct list *l, struct kept_chunk *k, const struct chunk *ch);
 /* Gives the chunk a room that is the list's alone. */
 void list_unshare(struct list *l, struct chunk *ch);
 /* Frees the chunk's room, or leaves it to the walk. */

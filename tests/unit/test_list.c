@@ -1,7 +1,7 @@
 /* link: server/store/dict.c server/store/dict_each.c server/store/entry.c server/store/pass.c
  * server/store/store.c server/store/string.c server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
  * server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c server/store/hash.c
- * server/store/list.c server/proto/lzf.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/list_walk.c server/store/string_walk.c server/store/stream_walk.c server/store/stream_walk_group.c
+ * server/store/list.c server/proto/lzf.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/list_keep.c server/store/list_walk.c server/store/string_walk.c server/store/stream_walk.c server/store/stream_walk_group.c
  * server/store/set.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/store/packed.c server/store/walk.c server/store/table_walk.c server/store/zset_walk.c server/proto/listpack.c
  * server/proto/intset.c server/base/buf.c server/base/decimal.c server/base/hash.c server/base/log.c server/base/num.c
  * server/base/rand.c server/base/clock.c */
