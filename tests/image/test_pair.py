@@ -19,9 +19,9 @@ BATCH = 100
 class Service:
     """The VIP's Redis port on this host, as `make run` offers it."""
 
-    def __init__(self, two):
+    def __init__(self, two, port=PORT):
         listener = listen(0)
-        two.networks.forward(listener, VIP, PORT)
+        two.networks.forward(listener, VIP, port)
         self.port = listener.getsockname()[1]
 
     def client(self, timeout_s=3):
@@ -104,6 +104,34 @@ def start_pair(two):
     tap.ok(two.master() in ("a", "b"), "exactly one machine is master")
 
 
+def typed(machine, line, wanted):
+    """What the console answers to a line; None when it is not what was wanted."""
+    since = machine.output_bytes()
+    machine.type(line + "\r")
+    answer = machine.wait_output(wanted, 60, since)
+    if not answer:
+        tap.say("no answer to %s: %s" % (line, machine.output(since)[-800:]))
+    return answer
+
+
+def second_instance(two):
+    """One more instance while the pair runs, made at the master's console."""
+    machine = two.machines[two.master()]
+    made = typed(machine, "hactl instance create shop --port 7003 --memory 64mb", r"(?:instance 1 shop serves at port 7003, in sync|hactl: ).*")
+    tap.ok(made and made[0].startswith("instance 1"), "hactl instance create at the console: " + (made[0].strip() if made else ""))
+    shop = Service(two, 7003)
+    tap.until(lambda: shop.client().set("greeting", "hello"), UP_S, "a write to the new instance")
+    tap.ok(True, "the new instance serves at the VIP")
+    return shop
+
+
+def second_came_back(two, shop, old):
+    """The machine that was off has the instance from its state partition, and from the slave what is in it."""
+    tap.equal(shop.client().get("greeting"), b"hello", "the new instance has survived the power cut")
+    tap.until(lambda: typed(two.machines[old], "hactl instance show shop", r"in sync +yes"), UP_S, "the new instance in sync", step_s=1)
+    tap.ok(True, "the machine that comes back has it, in sync")
+
+
 def power_cut(two, service, acknowledged):
     old = two.master()
 
@@ -178,8 +206,10 @@ def life_of_a_pair(kinds):
         write_keys(service.client(), 0, KEYS)
         tap.say("%d keys in batches of %d: %.1f s" % (KEYS, BATCH, time.monotonic() - began))
         tap.ok(True, "%d keys are written through the VIP" % KEYS)
+        shop = second_instance(two)
         old = power_cut(two, service, acknowledged)
         rejoin(two, service, old, acknowledged)
+        second_came_back(two, shop, old)
         switchover(two, service, acknowledged)
 
 
