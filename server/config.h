@@ -87,6 +87,7 @@ struct config {
     int save_count;
     int64_t rewrite_percent;
     uint64_t rewrite_min_bytes;
+    uint64_t log_keep_bytes; /* of the log behind its base, to go back in */
     /* replication */
     char *master_host, *masterauth, *masteruser;
     int64_t master_port;

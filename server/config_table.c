@@ -197,6 +197,7 @@ const struct config_row config_rows[] = {
     WORDS("oom-score-adj-values", NULL, 0, "0 200 800", set_oom_values, show_oom_values, E_OOM),
     /* Duet's own */
     ENUM("edition", NULL, edition, CONFIG_FIXED | CONFIG_HIDDEN, "open", editions, E_NONE),
+    BYTES_ROW("log-keep-bytes", NULL, log_keep_bytes, CONFIG_HIDDEN, "1gb", 0, INT64_MAX, E_PERSIST),
     ENUM("rdb-version", NULL, rdb_version, CONFIG_HIDDEN, "10", rdb_versions, E_PERSIST),
     STRING("instance-id", NULL, instance_id, CONFIG_HIDDEN, "", E_NONE),
     ENUM("slave-reads", NULL, slave_reads, CONFIG_HIDDEN, "edition", slave_reads, E_GENERAL),

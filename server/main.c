@@ -237,6 +237,7 @@ static bool persist_changed(const char **err) {
     }
     persist_set_save_points(server.persist, points, save_points(points));
     persist_set_rewrite(server.persist, (unsigned)c->rewrite_percent, c->rewrite_min_bytes);
+    persist_set_keep(server.persist, c->log_keep_bytes);
     if (persist_set_log_on(server.persist, c->appendonly, text, sizeof text)) return true;
     *err = text;
     return false;
@@ -401,6 +402,7 @@ static void open_data(void) {
     o.rdb_version = c->rdb_version;
     o.rewrite_percent = (unsigned)c->rewrite_percent;
     o.rewrite_min_bytes = c->rewrite_min_bytes;
+    o.keep_bytes = c->log_keep_bytes;
     o.save_count = save_points(o.save);
     server.persist = persist_open(&o, server.store, server.loop, &world, err, sizeof err);
     if (!server.persist) give_up(err);

@@ -60,7 +60,7 @@ static bool run_next(struct run *r, struct logblock *b, size_t *part) {
 static void note_bases(struct logtimes *t, const struct manifest *m) {
     for (size_t i = 0; i < t->count; i++) {
         const struct logtimes_part *p = &t->parts[i];
-        if (!p->base) continue;
+        if (!p->base || p->number > m->base) continue;
         t->base = p->number;
         t->base_us = p->first_us;
         t->base_offset = p->number == m->base ? m->base_pos.offset : p->first_offset;

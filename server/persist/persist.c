@@ -33,7 +33,7 @@ void persist_defaults(struct persist_options *o) {
                                   .rdb_version = RDB_VERSION,
                                   .rewrite_percent = 100,
                                   .rewrite_min_bytes = 64ULL << 20,
-                                  .keep_bytes = 64ULL << 20};
+                                  .keep_bytes = 1ULL << 30};
 }
 
 static void second(struct loop *l, void *arg) {
@@ -400,6 +400,10 @@ void persist_set_save_points(struct persist *p, const struct persist_save_point 
 void persist_set_rewrite(struct persist *p, unsigned percent, uint64_t min_bytes) {
     p->o.rewrite_percent = percent;
     p->o.rewrite_min_bytes = min_bytes;
+}
+
+void persist_set_keep(struct persist *p, uint64_t bytes) {
+    p->o.keep_bytes = bytes;
 }
 
 void persist_count_changes(struct persist *p, uint64_t n) {

@@ -70,7 +70,8 @@ struct persist_options {
     int rdb_version;            /* of dump.rdb: 10, 7 or 6 */
     unsigned rewrite_percent;   /* auto-aof-rewrite-percentage, 0: never by growth */
     uint64_t rewrite_min_bytes; /* auto-aof-rewrite-min-size */
-    uint64_t keep_bytes; /* of increments older than the base, kept for slaves and for going back */
+    uint64_t keep_bytes; /* log-keep-bytes: of what is older than the base, kept for slaves and for going back: increments,
+                            and the bases that they followed */
     struct persist_save_point save[8];
     size_t save_count;
 };
@@ -239,6 +240,7 @@ void persist_set_eager(struct persist *p, bool on);
 void persist_set_save_points(struct persist *p, const struct persist_save_point *save,
                              size_t count);
 void persist_set_rewrite(struct persist *p, unsigned percent, uint64_t min_bytes);
+void persist_set_keep(struct persist *p, uint64_t bytes);
 /* One call for each executed write, for `save` points and rdb_changes_since_last_save. */
 void persist_count_changes(struct persist *p, uint64_t n);
 

@@ -17,7 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { NUMBER = 1, SYNC_EVERY_BYTES = 32 * 1024 * 1024 };
+enum { NUMBER = 1, READ_BYTES = 256 * 1024, SYNC_EVERY_BYTES = 32 * 1024 * 1024 };
 
 /* The copy of blocks under way. */
 struct copying {
@@ -104,9 +104,35 @@ static bool copy_bytes(int from, int to, uint64_t size) {
     return true;
 }
 
+/* It is whole, and stands for that place: the manifest says so of the newest, its own words of an older one. */
+static bool verify_base(struct prepare *p, const char *path, bool newest) {
+    struct rdbscan s;
+    ssize_t n = -1;
+    char *in = xmalloc(READ_BYTES);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    rdbscan_begin(&s, false);
+    while (fd >= 0 && (n = read(fd, in, READ_BYTES)) > 0 &&
+           rdbscan_feed(&s, in, (size_t)n) != RDBSCAN_BAD) {
+        if (__atomic_load_n(&p->stop, __ATOMIC_RELAXED)) break;
+    }
+    bool ok = n == 0 && rdbscan_cut(&s) == RDBSCAN_END;
+    if (!ok && n >= 0)
+        fail(p, "%s is damaged at byte %" PRIu64 ": %s", path, s.bad_at, s.what);
+    else if (!ok)
+        fail(p, "%s: %s", path, strerror(errno));
+    else if (!newest && (!s.pos.id[0] || s.pos.offset != p->pos.offset))
+        ok = fail(p, "%s does not stand for the begin of the increment behind it", path);
+    p->keys = s.keys;
+    rdbscan_free(&s);
+    if (fd >= 0) close(fd);
+    free(in);
+    return ok;
+}
+
 /* A base never changes: a second name is enough where that can be. */
-static bool take_file(struct prepare *p, const char *from, uint64_t size) {
+static bool take_file(struct prepare *p, const char *from, uint64_t size, bool newest) {
     char path[600];
+    if (!verify_base(p, from, newest)) return false;
     path_in(p, path, sizeof path, "base");
     p->base_bytes = size;
     if (link(from, path) == 0) return true;
@@ -130,14 +156,14 @@ static bool take_own_base(struct prepare *p, const struct logtimes *t, uint64_t 
     for (size_t i = d.count; i-- > 0 && !ok && d.state == MANIFEST_OK;) {
         const struct logdir_part *part = &d.parts[i];
         uint64_t offset = d.m.base_pos.offset;
-        if (!part->base || part->number < d.m.first) continue;
+        if (!part->base || part->number < d.m.first || part->number > d.m.base) continue;
         for (size_t k = 0; k < t->count && part->number != d.m.base; k++)
             if (t->parts[k].number == part->number) offset = t->parts[k].first_offset;
         if (offset > end || (offset == 0 && part->number != d.m.base)) continue;
         logdir_path(&d, path, sizeof path, part->number, "base");
         p->pos.offset = offset;
         p->pos.db = part->number == d.m.base ? d.m.base_pos.db : -1;
-        ok = take_file(p, path, part->base_bytes);
+        ok = take_file(p, path, part->base_bytes, part->number == d.m.base);
         if (!ok) break;
     }
     if (!ok && !p->err[0] && t->from_nothing) {

@@ -3,7 +3,7 @@
  * A rewrite begins a new increment at the instant of the walk and writes base.new meanwhile.
  * Until that is complete the old base with all increments, the new one included, is the log;
  * then base.new gets the new increment's number, and the manifest that names it is the moment of
- * the change. Older increments are kept up to keep_bytes. */
+ * the change. Older increments and bases are kept up to keep_bytes. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
@@ -27,15 +27,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOAD_STEP_US = 5000 };
+enum { LOAD_STEP_US = 5000, KEPT_MAX = 64, KEEP_LOW_BYTES = 64 * 1024 * 1024 };
 
 /* The change of manifests, done by the bulk worker. */
 struct commit {
     struct persist *p;
     struct manifest m;
-    char *from;     /* the new base where it was written */
-    char *base;     /* and where it belongs */
-    char *keep_dir; /* the log as it was moves here, or NULL */
+    char *from;              /* the new base where it was written */
+    char *base;              /* and where it belongs */
+    char *keep_dir;          /* the log as it was moves here, or NULL */
+    unsigned kept[KEPT_MAX]; /* older bases that stay */
+    size_t kept_count;
     /* of a replacement */
     void (*done)(void *arg, bool ok, const char *reason);
     void *arg;
@@ -72,8 +74,11 @@ static void each_part(const char *dir,
 }
 
 static void drop_old_part(void *arg, const char *path, unsigned number, bool base) {
-    const struct manifest *m = arg;
-    if (number < (base ? m->base : m->first)) unlink(path);
+    const struct commit *c = arg;
+    if (number >= (base ? c->m.base : c->m.first)) return;
+    for (size_t i = 0; base && i < c->kept_count; i++)
+        if (c->kept[i] == number) return;
+    unlink(path);
 }
 
 struct move_to {
@@ -115,7 +120,7 @@ static int commit_work(void *arg) {
     if (c->keep_dir && !keep_log(c))
         log_error("persistence: the log could not be moved to %s: %m", c->keep_dir);
     if (!manifest_write(c->p->log_dir, &c->m)) return errno;
-    each_part(c->p->log_dir, drop_old_part, &c->m);
+    each_part(c->p->log_dir, drop_old_part, c);
     if (c->keep_dir) tails_trim(c->p->tails_dir);
     return 0;
 }
@@ -139,17 +144,28 @@ static bool rewrite_begins(struct persist *p, const struct persist_pos *pos) {
     return true;
 }
 
-static unsigned keep_from(const struct persist *p, unsigned base) {
+/* What is older than the new base stays up to keep_bytes, the newest first: increments, and the bases that they followed,
+ * so that going back needs no backup set. Little of it where the disk is nearly full. */
+static void keep_older(const struct persist *p, struct commit *c) {
     const struct aof *a = &p->aof;
-    uint64_t bytes = 0;
-    unsigned first = base;
+    uint64_t bytes = 0, most = p->o.keep_bytes;
+    char path[600];
+    struct stat st;
+    if (room_disk(p->room).low && most > KEEP_LOW_BYTES) most = KEEP_LOW_BYTES;
+    c->m.first = c->m.base;
     for (size_t i = a->part_count; i-- > 0;) {
-        if (a->parts[i].number >= base) continue;
+        unsigned number = a->parts[i].number;
+        if (number >= c->m.base) continue;
         bytes += a->parts[i].bytes;
-        if (bytes > p->o.keep_bytes) break;
-        first = a->parts[i].number;
+        if (bytes > most) break;
+        c->m.first = number;
+        part_path(p, path, sizeof path, number, "base");
+        if (c->kept_count == KEPT_MAX || stat(path, &st) != 0 ||
+            bytes + (uint64_t)st.st_size > most)
+            continue;
+        bytes += (uint64_t)st.st_size;
+        c->kept[c->kept_count++] = number;
     }
-    return first;
 }
 
 static void rewrite_ends(struct persist *p, int error, const char *reason) {
@@ -197,7 +213,7 @@ static void rewrite_written(struct persist *p, int error, const char *reason) {
     c->m = p->aof.m;
     c->m.base = p->rewrite_number;
     c->m.base_pos = p->rewrite_pos;
-    c->m.first = keep_from(p, c->m.base);
+    keep_older(p, c);
     c->from = xasprintf("%s/base.new", p->log_dir);
     part_path(p, path, sizeof path, c->m.base, "base");
     c->base = xstrdup(path);

@@ -317,6 +317,41 @@ def back_behind_set():
         tap.equal(state(c), before, "and nothing is changed")
 
 
+def rewrite(c):
+    c.cmd("BGREWRITEAOF")
+    tap.until(lambda: all(x in c.cmd("INFO", "persistence").decode() for x in ("aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0")), 20,
+              "the log is rewritten")
+
+
+def old_bases():
+    """bases that a rewrite replaced are kept, so that the log reaches back over it without a set"""
+    with Server("--enable-debug-command", "yes") as s:
+        c = s.connect()
+        marks, states = [], []
+        for n in range(12):
+            marks.append(step(c, n))
+            states.append(state(c))
+            if n in (2, 5, 8):
+                rewrite(c)
+        cover = s.fields("LOG", "COVER")
+        tap.equal((cover["parts"], [cover["part.%d.base" % i] for i in range(4)]), ("4", ["0", "1", "1", "1"]), "two older bases are kept beside the newest")
+        s.stop()
+        s.start()
+        c = s.connect()
+        tap.equal(s.duet("ROLLBACK", "-", marks[6]), b"OK", "back over a rewrite, by the log alone")
+        tap.equal(s.wait("ROLLBACK")["state"], "done", "it ends well")
+        tap.equal(state(c), states[6], "with the older base")
+    with Server("--log-keep-bytes", "0") as s:
+        c = s.connect()
+        marks = [step(c, n) for n in range(3)]
+        rewrite(c)
+        step(c, 3)
+        tap.equal(s.fields("LOG", "COVER")["parts"], "1", "with log-keep-bytes 0 nothing older than the base is kept")
+        s.duet("ROLLBACK", "-", marks[1])
+        st = s.wait("ROLLBACK")
+        tap.ok(st["state"] == "failed" and "reach back" in st["reason"], "and there is no way back: %s" % st["reason"])
+
+
 def bad_sets():
     """a set that is not sound changes nothing"""
     with Server("--enable-debug-command", "yes") as s:
@@ -486,4 +521,4 @@ def blocked_error(c):
 
 
 if __name__ == "__main__":
-    tap.main(whole, refusals, cancel, under_writes, times, back, back_behind_set, bad_sets, crashes, in_pair, replicas)
+    tap.main(whole, refusals, cancel, under_writes, times, back, back_behind_set, old_bases, bad_sets, crashes, in_pair, replicas)
