@@ -43,18 +43,32 @@ void check_fail(const char *fmt, ...) {
     exit(CHECK_USAGE);
 }
 
-static void json_string(const char *v) {
-    putchar('"');
-    for (; *v; v++) {
-        unsigned char c = (unsigned char)*v;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 0x20)
-            printf("\\u%04x", c);
+/* Bytes of the UTF-8 sign at p; 0: it is none. */
+static int utf8_bytes(const unsigned char *p) {
+    int n = *p < 0x80                 ? 1
+            : *p >= 0xc2 && *p < 0xe0 ? 2
+            : (*p & 0xf0) == 0xe0     ? 3
+            : *p >= 0xf0 && *p < 0xf5 ? 4
+                                      : 0;
+    for (int i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    bool too_long = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool no_sign = (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf4 && p[1] >= 0x90);
+    return n > 2 && (too_long || no_sign) ? 0 : n;
+}
+
+/* Names of keys are any bytes: what cannot be shown is written as \xNN. */
+static void put_string(const char *v, bool json) {
+    const unsigned char *p = (const unsigned char *)v;
+    for (int n; *p; p += n ? n : 1) {
+        n = utf8_bytes(p);
+        if (n == 0 || *p < 0x20 || *p == 0x7f)
+            printf(json ? "\\\\x%02x" : "\\x%02x", *p);
+        else if (json && (*p == '"' || *p == '\\'))
+            printf("\\%c", *p);
         else
-            putchar(c);
+            fwrite(p, 1, (size_t)n, stdout);
     }
-    putchar('"');
 }
 
 void report_open(struct report *r, bool json) {
@@ -112,10 +126,9 @@ void report_flag(struct report *r, const char *name, bool v) {
 
 void report_text(struct report *r, const char *name, const char *v) {
     name_of(r, name);
-    if (r->json)
-        json_string(v);
-    else
-        fputs(v, stdout);
+    if (r->json) putchar('"');
+    put_string(v, r->json);
+    if (r->json) putchar('"');
     line_end(r);
 }
 

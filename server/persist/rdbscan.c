@@ -58,20 +58,12 @@ static enum rdbscan_state bad(struct rdbscan *s, uint64_t at, const char *what) 
 }
 
 static void note_name(struct rdbscan_key *k, struct bytes name, int db) {
-    size_t n = 0;
+    size_t n = name.len < sizeof k->name ? name.len : sizeof k->name - 4;
     k->db = db;
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.p[i];
-        if (n + 8 > sizeof k->name) {
-            n += (size_t)snprintf(k->name + n, sizeof k->name - n, "...");
-            break;
-        }
-        if (c < 0x20 || c == 0x7f || c == '\\')
-            n += (size_t)snprintf(k->name + n, sizeof k->name - n, "\\x%02x", c);
-        else
-            k->name[n++] = (char)c;
-    }
-    k->name[n] = '\0';
+    memcpy(k->name, name.p, n);
+    for (size_t i = 0; i < n; i++)
+        if (!k->name[i]) k->name[i] = 1; /* shown as it cannot be */
+    strcpy(k->name + n, n < name.len ? "..." : "");
 }
 
 static void take_aux(struct rdbscan *s) {

@@ -13,7 +13,7 @@ enum rdbscan_state {
 };
 
 struct rdbscan_key {
-    char name[96]; /* as people can read it: signs that cannot be shown as \xNN, cut with "..." */
+    char name[96]; /* as it is, without NULs; cut with "..." */
     int db;
     uint64_t bytes; /* in the file */
 };
