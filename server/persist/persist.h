@@ -70,7 +70,8 @@ struct persist_options {
     int rdb_version;            /* of dump.rdb: 10, 7 or 6 */
     unsigned rewrite_percent;   /* auto-aof-rewrite-percentage, 0: never by growth */
     uint64_t rewrite_min_bytes; /* auto-aof-rewrite-min-size */
-    uint64_t keep_bytes; /* log-keep-bytes: of what is older than the base, kept for slaves and for going back: increments,
+    uint64_t
+        keep_bytes; /* log-keep-bytes: of what is older than the base, kept for slaves and for going back: increments,
                             and the bases that they followed */
     struct persist_save_point save[8];
     size_t save_count;

@@ -311,9 +311,8 @@ static bool find_end(struct prepare *p, struct logtimes *t, uint64_t *end) {
     if (!logtimes_read(t, p->log_dir, err, sizeof err) ||
         !logtimes_at(&at, p->log_dir, p->until_us, err, sizeof err))
         return fail(p, "%s", err);
-    *end = at.outside ? 0 : at.offset;
-    if (at.outside && p->set == NULL)
-        return fail(p, "%s: the log does not reach back to that time", p->log_dir);
+    *end = at.offset;
+    if (at.outside) return fail(p, "%s: the log does not reach back to that time", p->log_dir);
     return true;
 }
 
