@@ -1,7 +1,8 @@
 /* A big string under a walk: its bytes of one instant are handed out in order, in pieces, while commands change it.
  *
- * Of what is about to change and was not passed yet, the page in which it lies is kept; a page is taken whole, from
- * where the walk finds it: kept, or in the string itself. What is appended needs nothing. */
+ * Of what is about to change and was not passed yet, the lines in which it lies are kept: a line is a 64th of a page.
+ * A piece in which none was kept is handed out from the string itself, another is put together in a copy. What is appended
+ * needs nothing. */
 #include <string.h>
 
 #include "server/base/log.h"
@@ -10,7 +11,14 @@
 
 enum {
     PAGE_BYTES = 4096, /* of a string of 512 MB and less: their table takes a 512th of it */
-    MANY_PAGES = 1 << 17
+    MANY_PAGES = 1 << 17,
+    PAGE_LINES = 64
+};
+
+/* The lines of a page that were kept, one behind the other. */
+struct lines {
+    uint64_t have; /* a bit for each */
+    char bytes[];
 };
 
 struct string_walk {
@@ -18,29 +26,53 @@ struct string_walk {
     size_t bytes;       /* all that is kept, this included; part of the store's memory */
     size_t len, passed; /* bytes: at the instant; handed out */
     size_t page_bytes, pages;
-    char **page; /* those kept; NULL: none was yet */
+    struct lines **page; /* NULL: nothing was kept of any; then of this one */
+    char *piece;         /* where pieces are put together; NULL: none was yet */
 };
 
-static size_t page_size(const struct string_walk *w, size_t at) {
-    size_t left = w->len - at * w->page_bytes;
-    return left < w->page_bytes ? left : w->page_bytes;
+static size_t line_bytes(const struct string_walk *w) {
+    return w->page_bytes / PAGE_LINES;
 }
 
-static void keep_page(struct string_walk *w, const struct raw *raw, size_t at) {
-    if (w->page[at]) return;
-    size_t n = page_size(w, at);
-    w->page[at] = mem_new(&w->bytes, n);
-    memcpy(w->page[at], raw->data + at * w->page_bytes, n);
+static size_t lines_size(const struct string_walk *w, uint64_t have) {
+    return sizeof(struct lines) + (size_t)__builtin_popcountll(have) * line_bytes(w);
+}
+
+/* How many bytes of the line there are: the last one may be short. */
+static size_t line_len(const struct string_walk *w, size_t from) {
+    size_t left = from < w->len ? w->len - from : 0;
+    return left < line_bytes(w) ? left : line_bytes(w);
 }
 
 static void drop_page(struct string_walk *w, size_t at) {
     if (!w->page || !w->page[at]) return;
-    mem_free(&w->bytes, w->page[at], page_size(w, at));
+    mem_free(&w->bytes, w->page[at], lines_size(w, w->page[at]->have));
     w->page[at] = NULL;
 }
 
+static void keep_lines(struct string_walk *w, const struct raw *raw, size_t at, uint64_t wanted) {
+    const struct lines *old = w->page[at];
+    uint64_t had = old ? old->have : 0, have = had | wanted;
+    const char *from = old ? old->bytes : NULL;
+    if (have == had) return;
+    struct lines *new = mem_new(&w->bytes, lines_size(w, have));
+    char *to = new->bytes;
+    new->have = have;
+    for (uint64_t rest = have; rest; rest &= rest - 1, to += line_bytes(w)) {
+        size_t n = (size_t)__builtin_ctzll(rest), there = at * w->page_bytes + n * line_bytes(w);
+        if (had >> n & 1) {
+            memcpy(to, from, line_bytes(w));
+            from += line_bytes(w);
+        } else {
+            memcpy(to, raw->data + there, line_len(w, there));
+        }
+    }
+    drop_page(w, at);
+    w->page[at] = new;
+}
+
 static size_t table_size(const struct string_walk *w) {
-    return w->pages * sizeof *w->page;
+    return w->pages * sizeof(struct lines *);
 }
 
 static void make_table(struct string_walk *w) {
@@ -49,14 +81,28 @@ static void make_table(struct string_walk *w) {
     w->bytes += mem_class(table_size(w));
 }
 
+/* The lines from..until of a page; until may lie behind it. */
+static uint64_t lines_between(size_t from, size_t until) {
+    uint64_t low = UINT64_MAX << from;
+    return until >= PAGE_LINES ? low : low & ((UINT64_C(1) << until) - 1);
+}
+
 void string_keep_part(struct raw *raw, size_t from, size_t n) {
     struct string_walk *w = raw->walked->inside;
-    size_t before = w->bytes,
-           until = n < w->len - (from < w->len ? from : w->len) ? from + n : w->len;
-    if (from < w->passed) from = w->passed;
-    if (from >= until || walk_is_silent(w->s)) return;
+    size_t before = w->bytes, line = line_bytes(w);
+    if (from < w->passed) {
+        size_t over = w->passed - from;
+        n = n > over ? n - over : 0;
+        from = w->passed;
+    }
+    if (from >= w->len || !n || walk_is_silent(w->s)) return;
+    if (n > w->len - from) n = w->len - from;
     make_table(w);
-    for (size_t at = from / w->page_bytes; at * w->page_bytes < until; at++) keep_page(w, raw, at);
+    size_t first = from / line, until = (from + n - 1) / line + 1;
+    for (size_t at = first / PAGE_LINES; at * PAGE_LINES < until; at++) {
+        size_t low = first > at * PAGE_LINES ? first - at * PAGE_LINES : 0;
+        keep_lines(w, raw, at, lines_between(low, until - at * PAGE_LINES));
+    }
     w->s->memory += w->bytes - before;
 }
 
@@ -89,25 +135,42 @@ static void attach(struct store *s, const struct entry *e, struct value_walk *v)
     raw->walked = v;
 }
 
-/* The next piece: a page that was kept, or as many bytes as none was kept of. */
-static struct bytes next_piece(const struct string_walk *w, const struct raw *raw) {
-    size_t at = w->passed / w->page_bytes, n = (at + 1) * w->page_bytes - w->passed;
-    const char *p = w->page ? w->page[at] : NULL;
-    if (p)
-        return (struct bytes){p + w->passed % w->page_bytes,
-                              page_size(w, at) - w->passed % w->page_bytes};
-    for (at++; n < WALK_PIECE_BYTES && at < w->pages && !(w->page && w->page[at]); at++)
-        n += w->page_bytes;
-    if (n > WALK_PIECE_BYTES) n = WALK_PIECE_BYTES;
-    if (n > w->len - w->passed) n = w->len - w->passed;
-    return (struct bytes){raw->data + w->passed, n};
+/* The bytes of a piece that begins there are as they were. */
+static void put_back(const struct string_walk *w, size_t at) {
+    const struct lines *kept = w->page[at];
+    const char *from = kept ? kept->bytes : NULL;
+    char *to = w->piece + (at * w->page_bytes - w->passed);
+    for (uint64_t rest = kept ? kept->have : 0; rest; rest &= rest - 1, from += line_bytes(w)) {
+        size_t n = (size_t)__builtin_ctzll(rest) * line_bytes(w);
+        memcpy(to + n, from, line_len(w, at * w->page_bytes + n));
+    }
+}
+
+static size_t piece_bytes(const struct string_walk *w) {
+    return w->page_bytes > WALK_PIECE_BYTES ? w->page_bytes : WALK_PIECE_BYTES;
+}
+
+/* Pieces begin and end where pages do. */
+static struct bytes next_piece(struct string_walk *w, const struct raw *raw) {
+    size_t n = w->len - w->passed, at = w->passed / w->page_bytes;
+    if (n > piece_bytes(w)) n = piece_bytes(w);
+    size_t behind = at + (n + w->page_bytes - 1) / w->page_bytes;
+    bool kept = false;
+    for (size_t i = at; w->page && i < behind && !kept; i++) kept = w->page[i] != NULL;
+    if (!kept) return (struct bytes){raw->data + w->passed, n};
+    if (!w->piece) {
+        w->piece = mem_new(&w->bytes, piece_bytes(w));
+        w->s->memory += mem_class(piece_bytes(w));
+    }
+    memcpy(w->piece, raw->data + w->passed, n);
+    for (; at < behind; at++) put_back(w, at);
+    return (struct bytes){w->piece, n};
 }
 
 static void pass_bytes(struct string_walk *w, size_t n) {
     size_t before = w->bytes, at = w->passed / w->page_bytes;
     w->passed += n;
-    for (; at < w->pages && (at * w->page_bytes + page_size(w, at)) <= w->passed; at++)
-        drop_page(w, at);
+    for (; at < w->pages && at * w->page_bytes < w->passed; at++) drop_page(w, at);
     w->s->memory += w->bytes - before;
 }
 
@@ -131,6 +194,7 @@ static void let_go(struct store *s, struct value_walk *v) {
     struct raw *raw = v->object;
     s->memory -= w->bytes;
     if (v->space) raw->walked = NULL;
+    if (w->piece) mem_free(&w->bytes, w->piece, piece_bytes(w));
     if (w->page) {
         w->bytes -= mem_class(table_size(w));
         store_give_back(s, w->page, table_size(w));
