@@ -207,10 +207,10 @@ void debug_reload(struct call *c) {
     reply_ok(c);
 }
 
-/* Without a log, what is on disk is dump.rdb. */
+/* Without a log, what is on disk is what BGREWRITEAOF wrote last, or else dump.rdb. */
 void debug_loadaof(struct call *c) {
     char err[300] = "";
-    if (!server.config.appendonly) {
+    if (!server.config.appendonly && !persist_has_off_base(server.persist)) {
         c->argc = 2;
         debug_reload(c);
         return;

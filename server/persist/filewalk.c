@@ -71,7 +71,7 @@ static int close_work(void *arg) {
     if (!error && rename(f->tmp, f->path) != 0) error = errno;
     if (!error && !file_sync_dir(f->p->dir)) error = errno;
     if (!error && !file_sync_dir(f->p->log_dir) && f->p->o.log_on) error = errno;
-    if (error && !f->gone) unlink(f->tmp);
+    if (error && f->fd >= 0 && !f->gone) unlink(f->tmp);
     if (f->fd >= 0) close(f->fd); /* which may take long when the file is gone */
     return error;
 }

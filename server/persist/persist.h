@@ -257,7 +257,9 @@ const char *persist_log_dir(const struct persist *p);
 bool persist_save_now(struct persist *p, char *err, size_t err_size);
 /* Adds dump.rdb to the data; merge: keys that are there already give way (else they are an error). */
 bool persist_reload(struct persist *p, bool merge, char *err, size_t err_size);
-/* The data is thrown away and read from the log anew (log off: and that was it). */
+/* Whether there is a base that BGREWRITEAOF wrote with the log off. */
+bool persist_has_off_base(const struct persist *p);
+/* The data is thrown away and read from the log anew (log off: from that base). */
 bool persist_replay(struct persist *p, char *err, size_t err_size);
 /* Bytes of the value in an RDB file. */
 struct entry;

@@ -60,13 +60,18 @@ bool persist_reload(struct persist *p, bool merge, char *err, size_t err_size) {
     return ok;
 }
 
-/* Without one: an empty log stands for no data. */
+bool persist_has_off_base(const struct persist *p) {
+    char *path = xasprintf("%s/%s", p->log_dir, REWRITE_OFF_BASE);
+    bool there = file_exists(path);
+    free(path);
+    return there;
+}
+
 static bool load_off_base(struct persist *p, char *err, size_t err_size) {
     struct persist_loaded before = p->loaded;
     char *path = xasprintf("%s/%s", p->log_dir, REWRITE_OFF_BASE);
-    bool ok = true;
     store_flush_all(p->store);
-    if (file_exists(path)) ok = run_loader(p, loader_base(p, path, NULL), err, err_size);
+    bool ok = run_loader(p, loader_base(p, path, NULL), err, err_size);
     free(path);
     p->loaded = before;
     return ok;

@@ -293,5 +293,87 @@ def snapshots():
         tap.equal(relations(s.connect(60), True), [], "and after SIGKILL, from the log")
 
 
+def saves(c):
+    return int(info(c)["rdb_saves"])
+
+
+def dump_keys(s):
+    """How many keys stand in dump.rdb, by redis-server."""
+    with tempfile.TemporaryDirectory(prefix="duet-test-") as directory:
+        shutil.copy(os.path.join(s.directory, "dump.rdb"), directory)
+        with servers.Server("--appendonly", "no", "--save", "", command=[servers.REDIS_SERVER], directory=directory) as r:
+            return r.connect().cmd("DBSIZE")
+
+
+def flushall():
+    """FLUSHALL and dump.rdb: as redis-server has it"""
+    with servers.Server("--appendonly", "no", "--save", "3600 1000000") as s:
+        c = s.connect()
+        fill(c, "hash", "big", 5000)
+        c.cmd("SAVE")
+        tap.equal(dump_keys(s), 1, "SAVE wrote the key")
+        before = saves(c)
+        c.cmd("FLUSHALL")
+        tap.equal((saves(c), dump_keys(s)), (before + 1, 0), "with save points dump.rdb is empty when FLUSHALL has answered")
+        c.cmd("CONFIG", "SET", "save", "")
+        fill(c, "hash", "big", 5000)
+        c.cmd("SAVE")
+        c.cmd("FLUSHALL")
+        tap.equal(dump_keys(s), 1, "without them it stays as it was")
+        c.cmd("CONFIG", "SET", "save", "3600 1000000")
+        for i in range(20):
+            fill(c, "hash", "big:%d" % i, 20000)
+        c.send_raw(servers.encode("BGSAVE") + servers.encode("FLUSHALL"))
+        tap.equal((c.read(), c.read()), (b"Background saving started", b"OK"), "FLUSHALL right behind BGSAVE")
+        tap.until(lambda: info(c)["rdb_bgsave_in_progress"] == "0", 20)
+        tap.ok(info(c)["rdb_last_bgsave_status"] == "ok" and dump_keys(s) == 0, "gives it up: dump.rdb is empty in the end")
+        tap.equal([f for f in os.listdir(s.directory) if ".tmp" in f], [], "and nothing else is left")
+
+
+def without_log():
+    """BGREWRITEAOF and DEBUG LOADAOF with the log off"""
+    with servers.Server("--appendonly", "no", "--enable-debug-command", "yes") as s:
+        c = s.connect()
+        for kind in KINDS:
+            fill(c, kind, kind, 3000)
+        digest = c.cmd("DEBUG", "DIGEST")
+        tap.equal(c.cmd("BGREWRITEAOF"), b"Background append only file rewriting started", "BGREWRITEAOF begins")
+        tap.until(lambda: info(c)["aof_rewrites"] == "1" and info(c)["aof_rewrite_in_progress"] == "0", 20)
+        c.cmd("SET", "later", "1")
+        c.cmd("DEBUG", "LOADAOF")
+        tap.equal(c.cmd("DEBUG", "DIGEST"), digest, "DEBUG LOADAOF reads what it wrote")
+        c.cmd("FLUSHALL")
+        s.stop()
+        s.options[1] = "yes"
+        s.start()
+        tap.equal(s.connect().cmd("DBSIZE"), 0, "a log that is on later does not begin with it")
+
+
+def queue():
+    """snapshots that are asked for at once wait for each other"""
+    with servers.Server("--enable-debug-command", "yes") as s:
+        c = s.connect(60)
+        for i in range(12):
+            fill(c, "zset", "zset:%d" % i, 20000)
+        c.send_raw(b"".join(servers.encode(w) for w in ("BGSAVE", "BGREWRITEAOF", "BGSAVE")) + servers.encode("INFO", "persistence"))
+        replies = [c.read(), c.read(), c._element(), c.read().decode()]
+        tap.ok(replies[0].endswith(b"started") and replies[1].endswith(b"scheduled"), "BGREWRITEAOF behind BGSAVE is scheduled")
+        tap.equal(str(replies[2]), "ERR Background save already in progress", "a second BGSAVE is refused")
+        told = dict(l.split(":", 1) for l in replies[3].splitlines() if ":" in l)
+        tap.equal((told["rdb_bgsave_in_progress"], told["aof_rewrite_scheduled"], told["duet_walks_waiting"]), ("1", "1", "1"), "INFO tells what runs and what waits")
+        with servers.Server("--appendonly", "no", "--save", "", "--enable-debug-command", "yes", "--replicaof", "127.0.0.1 %d" % s.port, command=[servers.REDIS_SERVER]) as slave:
+            r = slave.connect(60)
+            tap.until(lambda: info(r, "replication")["master_link_status"] == "up", 60)
+            tap.until(lambda: info(c)["duet_walk_running"] == "none", 20)
+            tap.equal(r.cmd("DEBUG", "DIGEST"), c.cmd("DEBUG", "DIGEST"), "a slave's copy behind them is whole")
+        now = info(c)
+        tap.equal((now["rdb_saves"], now["aof_rewrites"], now["rdb_last_bgsave_status"], now["aof_last_bgrewrite_status"]), ("1", now["aof_rewrites"], "ok", "ok"), "all of them ended well")
+        tap.equal(c.cmd("SAVE"), b"OK", "SAVE writes big values at once")
+        tap.equal(dump_keys(s), 12, "all of them")
+        c.cmd("BGREWRITEAOF")
+        tap.equal(c.cmd("CONFIG", "SET", "appendonly", "no"), b"OK", "the log may be switched off while it is rewritten")
+        tap.equal(info(c)["aof_rewrite_in_progress"], "0", "which ends the rewrite")
+
+
 if __name__ == "__main__":
-    tap.main(snapshots)
+    tap.main(snapshots, flushall, without_log, queue)
