@@ -10,6 +10,7 @@
 #include "server/store/store.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BUDGET_US = 1000000, WORK_ENTRIES = 10000 };
