@@ -213,6 +213,7 @@ static bool read_more(struct ahead *a, size_t want) {
 
 bool ahead_have(struct ahead *a, size_t n, const char **error) {
     size_t rest = ahead_bytes(a).len, want = n;
+    *error = NULL;
     if (rest >= n) return true;
     if (!a->source_ended) next_block(a);
     /* What is longer than a block and still not whole is looked at anew only when twice as much is there. */
