@@ -175,6 +175,36 @@ def alone():
     tap.equal(sorted(listed(m)[ident]["on"]), [m.other.name], "and the other node still has it")
 
 
+def by_stick():
+    """export and import by a stick: a loop device here"""
+    m = pair.settled()
+    ident = sets.make(m, 50, data=os.urandom(300000))
+    image = os.path.join(pair.work, "stick.img")
+    with open(image, "wb") as f:
+        f.truncate(16 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", image], check=True)
+    p = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True)
+    if p.returncode:
+        tap.skip("a set travels by stick", "no loop device here: " + p.stderr.strip())
+        return
+    device = p.stdout.strip()
+    try:
+        name = m.hactl("backup", "export", ident, "--device", device).stdout.strip()
+        tap.ok(name.endswith("/%s.tar" % ident), "written to the stick as %s.tar" % ident)
+        tap.ok(device not in open("/proc/mounts").read() and not os.path.exists(os.path.dirname(name)), "which is not mounted any more")
+        m.hactl("backup", "delete", ident, "--yes")
+        tap.equal(m.other.hactl("backup", "import", "--device", device).stdout.strip(), ident, "read from it on the other node")
+        tap.equal(sorted(listed(m)[ident]["on"]), ["a", "b"], "and it stands on both nodes")
+        p = m.hactl("backup", "import", "no-such.tar", "--device", device, check=False)
+        tap.ok(p.returncode == 1 and "no-such.tar" in p.stderr, "a file that is not on it is named")
+        subprocess.run(["dd", "if=/dev/zero", "of=" + device, "bs=64k", "count=16"], capture_output=True)
+        p = m.hactl("backup", "export", ident, "--device", device, check=False)
+        tap.ok(p.returncode == 1 and "no file system that is known" in p.stderr, "a stick without a file system is said to be one")
+    finally:
+        subprocess.run(["losetup", "-d", device], check=False)
+    m.hactl("backup", "delete", ident, "--yes")
+
+
 def conf_line(node, word):
     with open(os.path.join(node.root, "etc", "duet.conf")) as f:
         return [line.strip() for line in f if line.strip().startswith(word)]
@@ -228,7 +258,7 @@ def schedule_and_retention():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(both_nodes_in_one_list, verified_or_damaged, deleted, exported, damaged_archives, alone, schedule_and_retention)
+        pairlab.run(both_nodes_in_one_list, verified_or_damaged, deleted, exported, damaged_archives, by_stick, alone, schedule_and_retention)
     sys.exit(tap.done())
 
 
