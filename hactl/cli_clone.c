@@ -86,7 +86,10 @@ static int seed(const char *root, const struct rollback_plan *p, const char *dir
     int n = 3;
     sets_path(set, root, p->instance, p->set.id);
     snprintf(source, sizeof source, "%.400s/data/instance-%u", root, p->instance);
-    snprintf(log, sizeof log, "%.480s/log", source);
+    if (*p->log)
+        snprintf(log, sizeof log, "%s", p->log);
+    else
+        snprintf(log, sizeof log, "%.480s/log", source);
     snprintf(until, sizeof until, "%lld", (long long)p->until_us);
     if (p->with_set) argv[n++] = set;
     if (p->until_us) argv[n++] = "--log", argv[n++] = log, argv[n++] = "--until", argv[n++] = until;

@@ -162,8 +162,8 @@ static int roll_back(const struct cli *c, struct rollback_plan *p) {
     fflush(stdout);
     sets_path(dir, root, p->instance, p->set.id);
     snprintf(until, sizeof until, "%lld", (long long)p->until_us);
-    const char *const words[] = {"ROLLBACK", p->with_set ? dir : DIRECTORY_OWN, until};
-    enum control_result r = control_ask(root, p->instance, &a, 3, words);
+    const char *const words[] = {"ROLLBACK", p->with_set ? dir : DIRECTORY_OWN, until, p->log};
+    enum control_result r = control_ask(root, p->instance, &a, *p->log ? 4 : 3, words);
     if (r != CONTROL_OK) refused(p, a.text);
     control_answer_free(&a);
     if (r != CONTROL_OK) return CLI_NO;

@@ -1,8 +1,10 @@
 #include "hactl/rollback_plan.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "hactl/cli_control.h"
 #include "hactl/moment.h"
@@ -40,6 +42,7 @@ void rollback_plan_say(const struct rollback_plan *p) {
                *p->set.name ? ")" : "");
     else
         printf("Base: the log's own.\n");
+    if (*p->log) printf("The log is the one that an earlier rollback put aside: %s.\n", p->log);
     if (!p->loss_known)
         printf("LOST to clients: every write of the last %s, more than the log can count.\n",
                span_text(now - p->state_us));
@@ -93,16 +96,47 @@ static bool to_set(const struct known_sets *sets, const char *id, struct rollbac
     return true;
 }
 
-/* The newest set at or before the moment from which the log goes on without a gap. */
+/* ---- the log ---- */
+
+/* When the rollback that made this folder was, in whole seconds; 0: it is none. */
+static int64_t put_aside_s(const char *name) {
+    struct tm tm = {0};
+    if (sscanf(name, "rollback-%4d%2d%2dT%2d%2d%2dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+               &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+        return 0;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    return timegm(&tm);
+}
+
+/* The log that was in use at the moment: of those that were put aside later the oldest one, else the present one. */
+static void find_log(const char *root, struct rollback_plan *p) {
+    char tails[SETS_PATH], best[64] = "";
+    struct dirent *e;
+    snprintf(tails, sizeof tails, "%.400s/data/instance-%u/tails", root, p->instance);
+    DIR *d = opendir(tails);
+    while (d && (e = readdir(d))) {
+        int64_t s = strlen(e->d_name) < sizeof best ? put_aside_s(e->d_name) : 0;
+        if (!s || p->until_us >= (s + 1) * 1000000) continue;
+        if (!*best || strcmp(e->d_name, best) < 0) snprintf(best, sizeof best, "%s", e->d_name);
+    }
+    if (d) closedir(d);
+    p->log[0] = 0;
+    if (*best) snprintf(p->log, sizeof p->log, "%.440s/%s/log", tails, best);
+}
+
+/* The newest set before the moment from which the log goes on. strict: of the line that the log ends with, and not made in
+ * the moment's own second, in which two nodes' clocks may disagree. */
 static const struct known_set *base_before(const struct known_sets *sets,
                                            const struct rollback_plan *p,
-                                           const struct control_answer *cover) {
+                                           const struct control_answer *cover, bool strict) {
     const struct known_set *best = NULL;
     for (size_t i = 0; i < sets->count; i++) {
         const struct known_set *k = &sets->list[i];
         const struct backup_set *s = &k->s.set;
-        if (!usable(k, p->instance) || s->begin_us > p->until_us) continue;
-        if (strcmp(s->replid, fields_text(&cover->fields, "", "replid")) != 0) continue;
+        bool same_line = strcmp(s->replid, fields_text(&cover->fields, "", "replid")) == 0;
+        if (!usable(k, p->instance) || s->begin_us > p->until_us - (strict ? SOON_US : 0)) continue;
+        if (strict && !same_line) continue;
         if (s->offset < number(cover, "from_offset") || s->offset > number(cover, "to_offset"))
             continue;
         if (!best || s->begin_us > best->s.set.begin_us) best = k;
@@ -116,7 +150,7 @@ static int64_t first_moment(const struct known_sets *sets, struct rollback_plan 
     int64_t first = (int64_t)number(cover, "base_us"), until = p->until_us;
     for (size_t i = 0; i < sets->count; i++) {
         p->until_us = sets->list[i].s.set.begin_us;
-        const struct known_set *k = base_before(sets, p, cover);
+        const struct known_set *k = base_before(sets, p, cover, false);
         if (k && (!first || k->s.set.begin_us < first)) first = k->s.set.begin_us;
     }
     p->until_us = until;
@@ -140,17 +174,20 @@ static bool out_of_range(const struct known_sets *sets, const char *to, struct r
 
 static bool to_moment(const char *root, const struct known_sets *sets, const char *to,
                       struct rollback_plan *p) {
-    const char *const words[] = {"LOG", "COVER"};
+    const char *const words[] = {"LOG", "COVER", p->log};
     struct control_answer cover;
     p->state_us = p->until_us;
-    if (control_ask(root, p->instance, &cover, 2, words) != CONTROL_OK) {
+    find_log(root, p);
+    if (control_ask(root, p->instance, &cover, *p->log ? 3 : 2, words) != CONTROL_OK) {
         fprintf(stderr, "hactl: %s\n", cover.text);
         control_answer_free(&cover);
         return false;
     }
-    const struct known_set *k = base_before(sets, p, &cover);
     int64_t own = (int64_t)number(&cover, "base_us");
     bool own_reaches = own && own <= p->until_us;
+    const struct known_set *k = base_before(sets, p, &cover, true);
+    if (!k && !own_reaches)
+        k = base_before(sets, p, &cover, false); /* the server judges whether it fits */
     bool good = k || own_reaches || out_of_range(sets, to, p, &cover);
     if (k && (!own_reaches || k->s.set.begin_us > own)) take_set(p, sets, k);
     control_answer_free(&cover);

@@ -32,7 +32,8 @@ void answer_send(struct answer *f, struct buf *out);
  *     DUET LOG AT wall_us    offset, wall_us, replid, lost_bytes, lost_blocks, lost_commands, to_us, to_offset. offset is a
  *                            place between two units of the stream: behind the last block that was written at or before
  *                            wall_us. -ERR with the covered range when wall_us lies outside of it
- *     DUET ROLLBACK DIR|- until_us|0            +OK: begun. DIR: a set (0: the set alone); -: the log's own base, until_us
+ *                            Both: a word more is the directory of another log, one that a rollback put aside
+ *     DUET ROLLBACK DIR|- until_us|0 [LOG]      +OK: begun. DIR: a set (0: the set alone); -: the log's own base, until_us
  *                                               must be given. -ERR when it cannot be begun
  *     DUET ROLLBACK STATUS   state idle|running|done|failed, stage verify|copy|wait|load|-, dir, until_us, progress (0 to
  *                            1000), keys, offset, wall_us, replid, tail (where the log as it was is kept), reason

@@ -202,9 +202,11 @@ static void looked(void *arg, int error) {
     free(k);
 }
 
-static void begin_look(struct call *c, bool at, uint64_t wall_us) {
+/* other: a log that is not in use, or NULL. */
+static void begin_look(struct call *c, bool at, uint64_t wall_us, const char *other) {
     const char *dir = server.persist ? persist_log_dir(server.persist) : NULL;
     struct client *client = c->client;
+    if (dir && other) dir = other;
     if (!dir) {
         reply_error(c, "ERR the log is off (appendonly no)");
         return;
@@ -226,11 +228,16 @@ static void begin_look(struct call *c, bool at, uint64_t wall_us) {
 
 void duet_log(struct call *c) {
     uint64_t wall_us = 0;
-    bool at = bytes_is(c->argv[2], "at") && c->argc == 4;
-    if (!at && !(bytes_is(c->argv[2], "cover") && c->argc == 3))
-        no_such(c, "COVER or AT wall_us");
+    char other[1024];
+    bool at = bytes_is(c->argv[2], "at");
+    int words = at ? 4 : 3; /* and one more when it is another log */
+    if ((!at && !bytes_is(c->argv[2], "cover")) || (c->argc != words && c->argc != words + 1))
+        no_such(c, "COVER [LOG] or AT wall_us [LOG]");
     else if (at && !num_parse_u64(c->argv[3].p, c->argv[3].len, &wall_us))
         reply_error(c, "ERR the time is not a number of microseconds");
+    else if (c->argc > words &&
+             (!take_word(other, sizeof other, c->argv[words]) || other[0] != '/'))
+        reply_error(c, "ERR the log's directory must be given from the root");
     else
-        begin_look(c, at, wall_us);
+        begin_look(c, at, wall_us, c->argc > words ? other : NULL);
 }

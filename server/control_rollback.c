@@ -77,7 +77,7 @@ static void tell(struct call *c) {
     answer_send(&f, c->out);
 }
 
-static void start(struct call *c, const char *set, uint64_t until_us) {
+static void start(struct call *c, const char *set, uint64_t until_us, const char *log) {
     static const struct rollback_world world = {.ready = ready, .begin = begin, .end = end};
     char err[900];
     if (!server.persist || !server.repl || server_loading())
@@ -87,31 +87,40 @@ static void start(struct call *c, const char *set, uint64_t until_us) {
     else if (until_us > (uint64_t)clock_wall_us())
         reply_error(c, "ERR that time has not come yet");
     else if (repl_before_sleep(server.repl),
-             rollback_start(server.persist, set, until_us, &world, err, sizeof err))
+             rollback_start(server.persist, set, until_us, log, &world, err, sizeof err))
         reply_ok(c);
     else
         reply_errorf(c, "ERR %s", err);
 }
 
+/* A path from the root, as a string. */
+static bool take_path(char *to, size_t size, struct bytes path) {
+    if (path.len == 0 || path.len >= size || memchr(path.p, 0, path.len) || path.p[0] != '/')
+        return false;
+    memcpy(to, path.p, path.len);
+    to[path.len] = 0;
+    return true;
+}
+
 void duet_rollback(struct call *c) {
-    char set[1024];
+    char set[1024], log[1024];
     uint64_t until_us;
     struct bytes dir = c->argv[2];
     if (bytes_is(dir, "status") && c->argc == 3) {
         tell(c);
         return;
     }
-    if (c->argc != 4) {
-        reply_error(c, "ERR DUET ROLLBACK takes DIR|- until_us|0, or STATUS");
+    if (c->argc != 4 && c->argc != 5) {
+        reply_error(c, "ERR DUET ROLLBACK takes DIR|- until_us|0 [LOG], or STATUS");
         return;
     }
-    bool own = bytes_is(dir, "-");
-    if (!num_parse_u64(c->argv[3].p, c->argv[3].len, &until_us)) {
+    bool own = bytes_is(dir, "-"), other_log = c->argc == 5;
+    if (!num_parse_u64(c->argv[3].p, c->argv[3].len, &until_us))
         reply_error(c, "ERR the time is not a number of microseconds");
-    } else if (!own && (dir.len >= sizeof set || memchr(dir.p, '\0', dir.len) || dir.p[0] != '/')) {
+    else if (!own && !take_path(set, sizeof set, dir))
         reply_error(c, "ERR the set's directory must be given from the root");
-    } else {
-        snprintf(set, sizeof set, "%.*s", (int)dir.len, dir.p);
-        start(c, own ? NULL : set, until_us);
-    }
+    else if (other_log && !take_path(log, sizeof log, c->argv[4]))
+        reply_error(c, "ERR the log's directory must be given from the root");
+    else
+        start(c, own ? NULL : set, until_us, other_log ? log : NULL);
 }

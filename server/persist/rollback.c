@@ -29,7 +29,7 @@ struct rollback {
     struct rollback_world world;
     enum rollback_state state;
     enum rollback_stage stage;
-    char *set, *dir, *new_log, *tail; /* dir: DIR/rollback */
+    char *set, *from_log, *dir, *new_log, *tail; /* dir: DIR/rollback */
     struct prepare prepare;
     struct loop_timer *timer;
     uint64_t wait_until_ns;
@@ -277,6 +277,7 @@ static void rollback_free(struct rollback *b) {
     loop_timer_free(b->timer);
     prepare_free(&b->prepare);
     free(b->set);
+    free(b->from_log);
     free(b->dir);
     free(b->new_log);
     free(b->tail);
@@ -285,7 +286,7 @@ static void rollback_free(struct rollback *b) {
 
 /* ---- outside --------------------------------------------------------------------------------- */
 
-bool rollback_start(struct persist *p, const char *set, uint64_t until_us,
+bool rollback_start(struct persist *p, const char *set, uint64_t until_us, const char *log_dir,
                     const struct rollback_world *world, char *err, size_t err_size) {
     const char *why = p->loading ? "the data is being loaded; try again when it is there"
                       : p->rollback && p->rollback->state == ROLLBACK_RUNNING
@@ -309,11 +310,12 @@ bool rollback_start(struct persist *p, const char *set, uint64_t until_us,
     b->set = set ? xstrdup(set) : NULL;
     b->dir = xasprintf("%s/rollback", p->dir);
     b->new_log = xasprintf("%s/log", b->dir);
+    b->from_log = xstrdup(log_dir ? log_dir : p->log_dir);
     b->tail = new_tail(p);
     b->timer = loop_timer_new(p->loop, tick, b);
     file_tree_remove(b->dir);
     b->prepare = (struct prepare){
-        .set = b->set, .log_dir = p->log_dir, .until_us = until_us, .to = b->new_log};
+        .set = b->set, .log_dir = b->from_log, .until_us = until_us, .to = b->new_log};
     rand_hex(b->prepare.replid, PERSIST_ID_CHARS);
     worker_post(p->aside_worker, prepare_work, prepared, b);
     return true;

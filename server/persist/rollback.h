@@ -45,8 +45,9 @@ struct rollback_status {
     const char *reason;
 };
 
-/* set: a set's directory or archive, NULL: the log's own base. until_us 0: the set alone. False: err. */
-bool rollback_start(struct persist *p, const char *set, uint64_t until_us,
+/* set: a set's directory or archive, NULL: the log's own base. until_us 0: the set alone. log_dir: another log of this
+ * instance's to read the blocks from, one that an earlier rollback put aside; NULL: the one in use. False: err. */
+bool rollback_start(struct persist *p, const char *set, uint64_t until_us, const char *log_dir,
                     const struct rollback_world *world, char *err, size_t err_size);
 void rollback_status(const struct persist *p, struct rollback_status *s);
 
