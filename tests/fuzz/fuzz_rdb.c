@@ -9,7 +9,8 @@
    server/store/zset.c server/store/zset_packed.c server/proto/intset.c server/proto/listpack.c server/store/walk.c server/store/table_walk.c
    server/store/zset_walk.c server/base/buf.c server/base/decimal.c server/base/clock.c server/base/conf.c server/base/crc32c.c
    server/base/file.c server/base/hash.c server/base/log.c server/base/loop.c server/base/num.c server/base/rand.c server/proto/zipmap.c
-   server/persist/load_ahead.c server/persist/load_base_read.c */
+   server/persist/load_ahead.c server/persist/load_base_read.c
+   server/store/list_keep.c */
 /* RDB bytes of a hostile master or a damaged disk: no crash, no read behind the end, the same
  * events in one piece as in many, and from the reader that reads ahead, with and without its thread. The first byte says
  * how big the pieces are. */
