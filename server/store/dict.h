@@ -64,6 +64,10 @@ static inline uint64_t dict_hash(struct bytes key) {
 void *dict_find(const struct dict *d, struct bytes key, uint64_t hash, struct dict_place *at);
 /* The place of an element that is in the table. */
 struct dict_place dict_place_of(const struct dict *d, const void *elem, uint64_t hash);
+/* Makes an empty dict ready for so many elements at once; else nothing happens. For elements that come in the order of
+ * another dict with the same hash (a snapshot that the same process loads): these would all fall into the few
+ * groups at the front of a table that grows while they come, and make long chains of them. */
+void dict_reserve(struct dict *d, size_t count);
 /* The key must not be there yet. expires: it has a stamp. */
 void dict_add(struct dict *d, void *elem, uint64_t hash, bool expires);
 /* Makes room for that many elements in an empty table, so that it need not grow under them; a table that holds any stays as

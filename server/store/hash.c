@@ -95,6 +95,14 @@ bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
     return true;
 }
 
+void hash_reserve(struct store *s, int db, struct entry *e, size_t count) {
+    must(entry_kind(e) == KIND_HASH && !hash_len(e), "the value is an empty hash");
+    if (count <= packed_limit(s->settings.hash_max_packed)) return;
+    store_before_change(s, db, e);
+    if (is_packed(e)) unpack(s, e);
+    dict_reserve(&table_of(e)->dict, count);
+}
+
 struct bytes hash_packed(const struct entry *e) {
     return is_packed(e) ? packed_bytes(e) : (struct bytes){NULL, 0};
 }

@@ -127,8 +127,8 @@ static void value_end(struct store *s, struct value_walk *v) {
 
 static void value_step(struct store *s, struct value_walk *v) {
     bool no_use = s->walk.sweeping && !v->space && !v->of->keeps;
-    walk_spend(s, 1);
     if (no_use || !v->of->step(s, v)) value_end(s, v);
+    walk_spend(s, 1); /* afterwards: a step does something, however little it may do */
 }
 
 void walk_hand_out(struct store *s, struct value_walk *v, const struct walk_item *i, bool early) {

@@ -10,7 +10,9 @@
  * server/cmd/zset.c server/cmd/zset_bounds.c server/cmd/zset_combine.c server/cmd/zset_list.c server/cmd/zset_pick.c server/cmd/zset_pop.c server/cmd/zset_block.c server/cmd/stream.c server/cmd/stream_words.c server/cmd/stream_range.c server/cmd/stream_read.c server/cmd/stream_group.c server/cmd/stream_pending.c server/cmd/stream_claim.c server/cmd/stream_info.c server/cmd/zset_range.c server/cmd/zset_remove.c server/cmd/order.c server/cmd/sort.c server/cmd/sort_pattern.c server/cmd/geo.c server/cmd/geo_search.c server/cmd/geohash.c
  * server/cmd/hyperloglog.c server/cmd/dump.c server/proto/hll.c server/proto/hll_wide.c server/persist/payload.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_read_other.c server/proto/rdb_write.c server/proto/crc64.c server/proto/lzf.c server/proto/ziplist.c server/proto/zipmap.c */
 /* Any words as commands to the families, on one small store: nothing crashes, every command that runs replies,
- * and the verifier finds every structure sound afterwards. Words stand between spaces, commands between newlines. */
+ * and the verifier finds every structure sound afterwards. Words stand between spaces, commands between newlines. A line
+ * that begins with ! is about a walk of the store in pieces: !b begins one, !N does a step of N, !x gives it up. The walk
+ * hands out as many keys as there were, and of each big value as many items as it had. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,27 +58,92 @@ static void run(struct store *store, int argc, const struct bytes *argv, struct 
     must(buf_len(out) > 0, "a command replies");
 }
 
+/* ---- A walk ---------------------------------------------------------------------------------- */
+
+struct walk_seen {
+    size_t keys, expected, sum;
+    bool inside;
+};
+
+static void walk_entry(void *arg, int db, const struct entry *e, bool before_change) {
+    struct walk_seen *seen = arg;
+    (void)db;
+    must(before_change || !seen->inside, "entries come between values");
+    seen->keys += entry_memory(e) > 0;
+}
+
+static void walk_noted(void *arg, struct walked *v) {
+    v->mine = arg;
+}
+
+static void walk_begin(void *arg, struct walked *v) {
+    struct walk_seen *seen = arg;
+    must(!seen->inside, "one value at a time");
+    seen->inside = true;
+    v->mine = arg;
+}
+
+static void walk_item(void *arg, struct walked *v, const struct walk_item *i, bool early) {
+    struct walk_seen *seen = arg;
+    must(v->mine == arg && (early || seen->inside), "an item is of a known value");
+    for (size_t n = 0; n < i->name.len; n++) seen->sum += (unsigned char)i->name.p[n];
+}
+
+static void walk_end(void *arg, struct walked *v) {
+    struct walk_seen *seen = arg;
+    must(seen->inside && v->mine == arg, "what ends has begun");
+    seen->inside = false;
+    seen->keys++;
+}
+
+static void walk_line(struct store *store, struct walk_seen *seen, struct bytes line) {
+    const struct store_walker walker = {seen,       walk_entry, walk_noted,
+                                        walk_begin, walk_item,  walk_end};
+    char what = line.len ? *line.p : 'b';
+    if (what == 'b' && !store_walking(store)) {
+        if (!store_walk_start(store, &walker)) return;
+        *seen = (struct walk_seen){.expected = store_count(store, 0) + store_count(store, 1)};
+    } else if (what == 'x' && store_walking(store)) {
+        store_walk_abort(store);
+    } else if (store_walking(store)) {
+        size_t limit = what > '0' && what <= '9' ? (size_t)(what - '0') : 40;
+        if (!store_walk_step(store, limit))
+            must(seen->keys == seen->expected, "a walk hands out every key once");
+    }
+    store_work(store, 3);
+    store_verify(store);
+}
+
 /* Every other input meets limits so low that a few words carry a collection from one form into the other. */
 static void limits(struct store_settings *set, bool low) {
     set->string_max_bytes = 1 << 20; /* a fuzzer's memory is small */
     if (!low) return;
     set->hash_max_packed = set->set_max_packed = set->zset_max_packed = 3;
     set->hash_max_packed_bytes = set->zset_max_packed_bytes = 8;
+    set->walk_whole_count = 2;
+    set->walk_whole_bytes = 64;
+    set->list_chunk_bytes = 64;
+    set->stream_node_entries = 4;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     command_table_init();
     struct store *store = store_new(2, 1);
     struct buf out = BUF_INIT;
+    struct walk_seen seen = {.keys = 0};
     limits(store_settings(store), size % 2);
     const char *line = (const char *)data, *end = line + size;
     while (line < end) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         if (!newline) newline = end;
         struct bytes argv[12];
-        run(store, split(line, newline, argv, 12), argv, &out);
+        if (*line == '!')
+            walk_line(store, &seen, (struct bytes){line + 1, (size_t)(newline - line) - 1});
+        else
+            run(store, split(line, newline, argv, 12), argv, &out);
         line = newline + 1;
     }
+    while (store_walking(store)) walk_line(store, &seen, (struct bytes){"9", 1});
     store_verify(store);
     store_free(store);
     buf_free(&out);

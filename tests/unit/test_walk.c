@@ -333,7 +333,7 @@ int main(void) {
     log_set_name("test");
     uint64_t seed = tap_seed();
     static struct witness all;
-    for (int i = 0; i < (tap_full() ? 400 : 16); i++) round_of(seed + (uint64_t)i, 3000, &all);
+    for (int i = 0; i < (tap_full() ? 400 : 12); i++) round_of(seed + (uint64_t)i, 2000, &all);
     printf("# %zu walks, %zu given up; %zu values whole, %zu items of which %zu early, %zu values "
            "noted\n",
            all.walks, all.aborted, all.whole, all.pieces, all.early, all.noted);
