@@ -110,21 +110,6 @@ void dict_release(struct dict *d) {
     dict_init(d, d->type, d->memory);
 }
 
-static unsigned level_of(size_t buckets) {
-    return 61u - (unsigned)__builtin_clzll(buckets);
-}
-
-void dict_reserve(struct dict *d, size_t count) {
-    size_t buckets = count / BUCKET_SLOTS * 100 / DICT_FULL + 1;
-    if (d->count || buckets <= SMALLEST || buckets <= d->buckets) return;
-    dict_release(d);
-    directory_grow(d, ((buckets - 1) >> SEGMENT_BITS) + 1);
-    for (size_t n = 0; n < buckets; n += SEGMENT_BUCKETS)
-        room_for(d, buckets - n < SEGMENT_BUCKETS ? buckets - 1 : n + SEGMENT_BUCKETS - 1);
-    d->buckets = buckets;
-    d->level = level_of(buckets);
-}
-
 /* ---- Search --------------------------------------------------------------------------------- */
 
 static inline bool same_key(const struct dict *d, const void *elem, struct bytes key) {
@@ -277,6 +262,10 @@ static void scatter(struct dict *d, struct gathered *all) {
         place(d, all->refs[i],
               dict_elem_hash(d, (const void *)(uintptr_t)(all->refs[i] & ~(uint64_t)1)));
     if (all->refs != all->few) free(all->refs);
+}
+
+static unsigned level_of(size_t buckets) {
+    return 61u - (unsigned)__builtin_clzll(buckets);
 }
 
 static void grow_one(struct dict *d) {

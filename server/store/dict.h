@@ -64,14 +64,11 @@ static inline uint64_t dict_hash(struct bytes key) {
 void *dict_find(const struct dict *d, struct bytes key, uint64_t hash, struct dict_place *at);
 /* The place of an element that is in the table. */
 struct dict_place dict_place_of(const struct dict *d, const void *elem, uint64_t hash);
-/* Makes an empty dict ready for so many elements at once; else nothing happens. For elements that come in the order of
- * another dict with the same hash (a snapshot that the same process loads): these would all fall into the few
- * groups at the front of a table that grows while they come, and make long chains of them. */
-void dict_reserve(struct dict *d, size_t count);
 /* The key must not be there yet. expires: it has a stamp. */
 void dict_add(struct dict *d, void *elem, uint64_t hash, bool expires);
 /* Makes room for that many elements in an empty table, so that it need not grow under them; a table that holds any stays as
- * it is. False: so many segments (64 KB) were made, call again before anything is added. */
+ * it is. Elements that come in the order of another table with the same hash (a snapshot that the same process loads) would
+ * all fall into the few groups at the front of one that grows meanwhile, and make long chains of them. False: so many segments (64 KB) were made, call again before anything is added. */
 bool dict_reserve(struct dict *d, size_t count, size_t segments_at_once);
 void dict_remove(struct dict *d, uint64_t hash, struct dict_place at);
 /* The element moved in memory, or got or lost its stamp (or mark), or its stamp changed. */

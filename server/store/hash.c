@@ -95,12 +95,12 @@ bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
     return true;
 }
 
-void hash_reserve(struct store *s, int db, struct entry *e, size_t count) {
+bool hash_reserve(struct store *s, int db, struct entry *e, size_t count) {
     must(entry_kind(e) == KIND_HASH && !hash_len(e), "the value is an empty hash");
-    if (count <= packed_limit(s->settings.hash_max_packed)) return;
+    if (count <= packed_limit(s->settings.hash_max_packed)) return true;
     store_before_change(s, db, e);
     if (is_packed(e)) unpack(s, e);
-    dict_reserve(&table_of(e)->dict, count);
+    return dict_reserve(&table_of(e)->dict, count, RESERVE_SEGMENTS);
 }
 
 struct bytes hash_packed(const struct entry *e) {

@@ -11,9 +11,9 @@ struct entry *hash_new(struct store *s, int db, struct bytes key, int64_t expiry
 /* The same from a listpack that lp_valid holds for and that has pairs; false when a field stands twice. */
 bool hash_new_packed(struct store *s, int db, struct bytes key, struct bytes listpack,
                      int64_t expiry_ms);
-/* Makes an empty hash ready for so many fields at once, which come in any order (dict_reserve says why). Takes memory
- * for them: who has the count from outside compares it with the bytes that are there. */
-void hash_reserve(struct store *s, int db, struct entry *e, size_t count);
+/* Makes an empty hash ready for so many fields, which come in any order (dict_reserve says why), by about a megabyte with each
+ * call; false: call again. Who has the count from outside compares it with the bytes that are there. */
+bool hash_reserve(struct store *s, int db, struct entry *e, size_t count);
 size_t hash_len(const struct entry *e);
 /* d backs a value that is kept as an integer. */
 bool hash_get(const struct entry *e, struct bytes field, struct bytes *value, struct digits *d);

@@ -114,6 +114,9 @@ static inline size_t packed_limit(size_t setting) {
     return setting < PACKED_MAX ? setting : PACKED_MAX;
 }
 
+/* Segments of a table that a call which reserves room makes: a megabyte. */
+enum { RESERVE_SEGMENTS = 16 };
+
 /* Looks at an allocation; where it is now. */
 static inline void *compact_move(struct store_mover *m, void *p, size_t n) {
     m->looked++;

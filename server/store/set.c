@@ -106,12 +106,12 @@ bool set_new_packed(struct store *s, int db, struct bytes key, struct bytes ints
     return true;
 }
 
-void set_reserve(struct store *s, int db, struct entry *e, size_t count) {
+bool set_reserve(struct store *s, int db, struct entry *e, size_t count) {
     must(entry_kind(e) == KIND_SET && !set_len(e), "the value is an empty set");
-    if (count <= packed_limit(s->settings.set_max_packed)) return;
+    if (count <= packed_limit(s->settings.set_max_packed)) return true;
     store_before_change(s, db, e);
     if (is_packed(e)) unpack(s, e);
-    dict_reserve(&table_of(e)->dict, count);
+    return dict_reserve(&table_of(e)->dict, count, RESERVE_SEGMENTS);
 }
 
 struct bytes set_packed(const struct entry *e) {

@@ -11,7 +11,7 @@ struct entry *set_new(struct store *s, int db, struct bytes key, int64_t expiry_
 bool set_new_packed(struct store *s, int db, struct bytes key, struct bytes intset,
                     int64_t expiry_ms);
 /* As hash_reserve. */
-void set_reserve(struct store *s, int db, struct entry *e, size_t count);
+bool set_reserve(struct store *s, int db, struct entry *e, size_t count);
 size_t set_len(const struct entry *e);
 bool set_has(const struct entry *e, struct bytes member);
 /* True when the member is new. The bytes must not lie in the set. */

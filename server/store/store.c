@@ -321,11 +321,6 @@ struct entry *store_copy(struct store *s, int db, const struct entry *e, int to_
     return new;
 }
 
-void store_reserve(struct store *s, int db, size_t keys) {
-    forget_found(s);
-    dict_reserve(store_dict(s, db), keys);
-}
-
 /* ---- Whole databases ------------------------------------------------------------------------ */
 
 /* It has no owner any more: taken apart by store_work, or by the reclaimer. */

@@ -116,8 +116,6 @@ size_t store_expiring_count(const struct store *s, int db); /* keys with a stamp
 /* Mean remaining life in ms over a sample, for INFO keyspace; 0 when there is none. */
 int64_t store_mean_ttl_ms(struct store *s, int db, int64_t now_ms);
 
-/* Makes an empty database ready for so many keys at once, which come in any order (see hash_reserve of hash.h). */
-void store_reserve(struct store *s, int db, size_t keys);
 /* Empties one database or all; takes constant time: the memory is given back by store_work. */
 void store_flush(struct store *s, int db);
 void store_flush_all(struct store *s);

@@ -89,12 +89,12 @@ bool zset_new_packed(struct store *s, int db, struct bytes key, struct bytes lis
     return true;
 }
 
-void zset_reserve(struct store *s, int db, struct entry *e, size_t count) {
+bool zset_reserve(struct store *s, int db, struct entry *e, size_t count) {
     must(entry_kind(e) == KIND_ZSET && !zset_len(e), "the value is an empty sorted set");
-    if (count <= packed_limit(s->settings.zset_max_packed)) return;
+    if (count <= packed_limit(s->settings.zset_max_packed)) return true;
     store_before_change(s, db, e);
     if (is_packed(e)) unpack(s, e);
-    dict_reserve(&big_of(e)->members->dict, count);
+    return dict_reserve(&big_of(e)->members->dict, count, RESERVE_SEGMENTS);
 }
 
 struct bytes zset_packed(const struct entry *e) {

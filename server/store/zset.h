@@ -16,7 +16,7 @@ struct entry *zset_new(struct store *s, int db, struct bytes key, int64_t expiry
 bool zset_new_packed(struct store *s, int db, struct bytes key, struct bytes listpack,
                      int64_t expiry_ms);
 /* As hash_reserve. */
-void zset_reserve(struct store *s, int db, struct entry *e, size_t count);
+bool zset_reserve(struct store *s, int db, struct entry *e, size_t count);
 size_t zset_len(const struct entry *e);
 /* False when the member is not there. */
 bool zset_score(const struct entry *e, struct bytes member, double *score);
