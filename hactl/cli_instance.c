@@ -210,7 +210,11 @@ int cli_instance(struct cli *c) {
             fprintf(stderr, "usage: hactl instance %s %s\n", v->name, v->args);
             return CLI_USAGE;
         }
-        if (!c->from_peer || v->peer) return v->run(c);
+        if (!c->from_peer || v->peer) {
+            int status = v->run(c);
+            if (status != CLI_OK && c->json && !v->peer) printf("{\"ok\": false}\n");
+            return status;
+        }
         fprintf(stderr, "hactl: not by way of the other node: instance %s\n", v->name);
         return CLI_USAGE;
     }

@@ -323,7 +323,8 @@ int cli_instance_local(struct cli *c) {
         return undo(c, number, n == 4 ? a[2] : NULL, n == 4 ? a[3] : NULL);
     if (number >= INSTANCE_NUMBERS) return CLI_USAGE;
     if (n == 2 && !strcmp(verb, "trash")) return instance_trash(c, (int)number);
-    if (n == 3 && !strcmp(verb, "seed")) return instance_seed(c, (int)number, a[2]);
+    if (n == 3 && !strcmp(verb, "seed") && !c->from_peer)
+        return instance_seed(c, (int)number, a[2]);
     if (n == 4 && !strcmp(verb, "wait") && num_parse_range(a[2], 0, 600000, &other))
         return instance_wait(c, (int)number, other, a[3]);
     return CLI_USAGE;

@@ -101,12 +101,45 @@ static void drain(struct had *h) {
     while (ha_fsm_next(&h->fsm, &a)) act(h, &a);
 }
 
+/* ---- for instances that come and go ---- */
+
+/* Where the servers that count are, once they are there: those that do not count yet go the same way. */
+static void wish_role(const struct had *h, struct instance_wish *w) {
+    const struct ha_fsm *f = &h->fsm;
+    char host[NETCFG_ADDR_CHARS];
+    bool master = f->state == HA_MASTER && f->server.role == HA_SERVER_MASTER;
+    bool slave = f->state == HA_SLAVE && f->server.role == HA_SERVER_SLAVE && f->route < HA_PATHS;
+    if (!f->server_up || f->server_died || (!master && !slave)) return;
+    w->role = master ? HA_SERVER_MASTER : HA_SERVER_SLAVE;
+    w->epoch = f->server.epoch;
+    w->in_sync = master && f->sync == HA_SYNC_IN && f->switching == HA_SWITCH_NO;
+    w->solo = master && f->sync == HA_SYNC_SOLO;
+    snprintf(w->host, sizeof w->host, "%s",
+             netcfg_addr_text(&peer_of_route(h, f->route)->peer, false, host));
+}
+
+static void wish(struct had *h) {
+    const struct ha_fsm *f = &h->fsm;
+    int64_t now = (int64_t)clock_boot_ns();
+    struct instance_wish w = {.give_up_ns = f->setup.timing.sync_ms * HA_MS,
+                              .peer_has = f->peer.has,
+                              .peer_counts = f->peer.counts};
+    w.peer_fresh = f->peer_known && now - f->heard_at < f->setup.timing.fresh_ms * HA_MS;
+    wish_role(h, &w);
+    instance_set_wish(h->servers, &w);
+    ha_fsm_instances(&h->fsm, instance_set_has(h->servers), instance_set_counts(h->servers),
+                     h->conf.setup.config);
+}
+
+/* ---- steps ---- */
+
 void had_feed(struct had *h, const struct ha_event *ev) {
     must(!h->stepping, "no driver calls back from inside an action");
     h->stepping = true;
     ha_fsm_step(&h->fsm, ev, (int64_t)clock_boot_ns());
     drain(h);
     h->stepping = false;
+    wish(h); /* a server that joins goes by where the core is now, not by where it was a tick ago */
 }
 
 void had_core_start(struct had *h, const struct ha_record *record) {
@@ -215,34 +248,6 @@ const struct instance_set_calls had_server_calls = {
 
 /* ---- instances that come and go ---- */
 
-/* Where the servers that count are, once they are there: those that do not count yet go the same way. */
-static void wish_role(const struct had *h, struct instance_wish *w) {
-    const struct ha_fsm *f = &h->fsm;
-    char host[NETCFG_ADDR_CHARS];
-    bool master = f->state == HA_MASTER && f->server.role == HA_SERVER_MASTER;
-    bool slave = f->state == HA_SLAVE && f->server.role == HA_SERVER_SLAVE && f->route < HA_PATHS;
-    if (!f->server_up || f->server_died || (!master && !slave)) return;
-    w->role = master ? HA_SERVER_MASTER : HA_SERVER_SLAVE;
-    w->epoch = f->server.epoch;
-    w->in_sync = master && f->sync == HA_SYNC_IN && f->switching == HA_SWITCH_NO;
-    w->solo = master && f->sync == HA_SYNC_SOLO;
-    snprintf(w->host, sizeof w->host, "%s",
-             netcfg_addr_text(&peer_of_route(h, f->route)->peer, false, host));
-}
-
-static void wish(struct had *h) {
-    const struct ha_fsm *f = &h->fsm;
-    int64_t now = (int64_t)clock_boot_ns();
-    struct instance_wish w = {.give_up_ns = f->setup.timing.sync_ms * HA_MS,
-                              .peer_has = f->peer.has,
-                              .peer_counts = f->peer.counts};
-    w.peer_fresh = f->peer_known && now - f->heard_at < f->setup.timing.fresh_ms * HA_MS;
-    wish_role(h, &w);
-    instance_set_wish(h->servers, &w);
-    ha_fsm_instances(&h->fsm, instance_set_has(h->servers), instance_set_counts(h->servers),
-                     h->conf.setup.config);
-}
-
 bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_size) {
     if (!instance_set_take(h->servers, fresh->instances, fresh->instance_count, err, err_size))
         return false;
@@ -258,7 +263,6 @@ void had_on_tick(struct loop *l, void *arg) {
     (void)l;
     feed_tick(h);
     feed_waiting(h);
-    wish(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
 }
