@@ -12,6 +12,8 @@ import random
 import re
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +27,7 @@ RUN_S = 900 if tap.FULL else 25
 WRITERS, ACCOUNTS, EACH = 3, 300, 1000
 KINDS = ("hash", "set", "zset", "list", "stream", "string")
 COUNT = 20000  # elements of each big value
+PLACE = 23 * COUNT // 2  # in the big strings: where nothing else is changed
 
 
 def info(c, section="persistence"):
@@ -114,7 +117,7 @@ class Writer(threading.Thread):
             out = [["MULTI"], ["SELECT", 0], words[0], ["SELECT", 1], words[0][:4] + ["3"]]
         if first == 0:
             for db in (0, 1):
-                out += [["SELECT", db], ["HSET", "hash:base", name, n], ["ZADD", "zset:base", n, name], ["SETRANGE", "string:base", 240 * COUNT // 40 + 12 * self.number, "%012d" % n]]
+                out += [["SELECT", db], ["HSET", "hash:base", name, n], ["ZADD", "zset:base", n, name], ["SETRANGE", "string:base", PLACE + 12 * self.number, "%012d" % n]]
         if rng.random() < 0.02:
             out.append(["SWAPDB", 2, 3])
         x, y, sum_ = rng.randrange(ACCOUNTS), rng.randrange(ACCOUNTS), rng.randrange(50)
@@ -174,8 +177,10 @@ def relations(c, replayed=False):
     for w in range(WRITERS):
         n = c.cmd("SELECT", 4) and c.cmd("GET", "w%d" % w)
         c.cmd("SELECT", 0)
-        place = 240 * COUNT // 40 + 12 * w
-        others = c.cmd("HGET", "hash:base", "w%d" % w), b"%d" % int(float(c.cmd("ZSCORE", "zset:base", "w%d" % w) or 0)), b"%d" % int(c.cmd("GETRANGE", "string:base", place, place + 11))
+        place = PLACE + 12 * w
+        others = [c.cmd("HGET", "hash:base", "w%d" % w), b"%d" % int(c.cmd("GETRANGE", "string:base", place, place + 11))]
+        score = c.cmd("ZSCORE", "zset:base", "w%d" % w)  # none: it was removed by its rank
+        others += [b"%d" % int(float(score))] if score else []
         if n and any(o != n for o in others):
             wrong.append("writer %d's last number is %r, and %r in big values" % (w, n, others))
     return wrong
@@ -241,6 +246,35 @@ def full_copy(s, c):
     return not wrong
 
 
+def backup(s, c):
+    """A backup set, by the control socket."""
+    what, id_ = "a backup set", "1-20260101T%06dZ" % (100000 + seen.get("a backup set", 0))
+    path = os.path.join(s.directory, id_)
+    with servers.Connection(control(s), 60) as k:
+        k.cmd("DUET", "BACKUP", "START", id_, path, "-", "operator")
+
+        def ended():
+            flat = [x.decode() if isinstance(x, bytes) else x for x in k.cmd("DUET", "BACKUP", "STATUS")]
+            told = dict(zip(flat[::2], flat[1::2]))
+            return told if told["state"] in ("done", "failed") else None
+        told = tap.until(ended, 60, "the end of the backup")
+    if told["state"] != "done":
+        return tap.ok(False, "a backup is made: %s" % told)
+    rdb = path + ".rdb"
+    with open(rdb, "wb") as out:
+        subprocess.run(["zstd", "-dcq", os.path.join(path, "data.rdb.zst")], stdout=out, check=True)
+    well = check_file(rdb, what)
+    shutil.rmtree(path)
+    os.unlink(rdb)
+    return well
+
+
+def control(s):
+    k = socket.socket(socket.AF_UNIX)
+    k.connect(s.options[-1])
+    return k
+
+
 def watch_walks(s, stop, most):
     c = s.connect(60)
     while not stop.wait(0.01):
@@ -251,7 +285,8 @@ def watch_walks(s, stop, most):
 
 def snapshots():
     """snapshots in a loop under writes, all of one instant"""
-    with servers.Server("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", "--auto-aof-rewrite-percentage", "0", "--repl-backlog-size", "64mb") as s:
+    with tempfile.TemporaryDirectory(prefix="duet-test-") as beside, \
+            servers.Server("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", "--auto-aof-rewrite-percentage", "0", "--repl-backlog-size", "64mb", "--control", os.path.join(beside, "control")) as s:
         c = s.connect(60)
         for db in (0, 1):
             c.cmd("SELECT", db)
@@ -272,8 +307,8 @@ def snapshots():
         for t in writers + [watcher]:
             t.start()
         well, until, round_ = True, time.monotonic() + RUN_S, 0
-        while well and (time.monotonic() < until or round_ < 3):
-            well = (bgsave, rewrite, full_copy)[round_ % 3](s, c)
+        while well and (time.monotonic() < until or round_ < 4):
+            well = (bgsave, rewrite, full_copy, backup)[round_ % 4](s, c)
             round_ += 1
         stop.set()
         for w in writers:
@@ -289,7 +324,8 @@ def snapshots():
         tap.equal(relations(c), [], "the relations hold in the server itself")
         s.kill(signal.SIGKILL)
         s.process.wait()
-        s.start()
+        s.start(wait=False)
+        tap.until(lambda: s.connect().cmd("PING") == b"PONG", 100, "the log read again")
         tap.equal(relations(s.connect(60), True), [], "and after SIGKILL, from the log")
 
 
