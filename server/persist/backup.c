@@ -48,6 +48,7 @@ struct backup {
     int error;
     _Atomic uint64_t raw, written;
     uint32_t crc;
+    struct backup_set made;
 };
 
 struct chunk {
@@ -99,11 +100,12 @@ static int chunk_work(void *arg) {
 static bool put_set(struct backup *b) {
     struct buf text = BUF_INIT;
     char *path = xasprintf("%s/" BACKUP_SET_FILE, b->partial);
-    b->set.end_us = clock_wall_us();
-    b->set.crc = b->crc;
-    b->set.raw_bytes = atomic_load(&b->raw);
-    b->set.bytes = atomic_load(&b->written);
-    backup_set_put(&text, &b->set);
+    b->made = b->set; /* the executor shows b->set meanwhile */
+    b->made.end_us = clock_wall_us();
+    b->made.crc = b->crc;
+    b->made.raw_bytes = atomic_load(&b->raw);
+    b->made.bytes = atomic_load(&b->written);
+    backup_set_put(&text, &b->made);
     bool ok =
         file_replace(path, buf_head(&text), buf_len(&text), 0640); /* syncs the directory too */
     free(path);
@@ -165,6 +167,7 @@ static void ended(void *arg, int error) {
         log_warning("backup: set %s was not made: %s", b->set.id, b->reason);
         return;
     }
+    b->set = b->made;
     num_format_bytes_human(text, sizeof text, b->set.bytes);
     log_notice("backup: set %s is in %s: %llu keys, %s, offset %llu", b->set.id, b->dir,
                (unsigned long long)b->set.keys, text, (unsigned long long)b->set.offset);
@@ -255,8 +258,10 @@ bool backup_start(struct persist *p, const struct backup_set *what, const char *
                  p->backup->set.id);
         return false;
     }
-    if (p->loading) {
-        snprintf(err, err_size, "the data is being loaded; try again when it is there");
+    if (p->loading || p->loaded.damaged) {
+        snprintf(err, err_size,
+                 p->loading ? "the data is being loaded; try again when it is there"
+                            : "the log is damaged, and nothing was loaded: there is no data");
         return false;
     }
     if (dir[0] != '/' || file_exists(dir)) {
@@ -275,8 +280,13 @@ bool backup_start(struct persist *p, const struct backup_set *what, const char *
     b->set = *what;
     b->dir = xstrdup(dir);
     b->partial = xasprintf("%s" BACKUP_PARTIAL, dir);
-    struct persist_sink sink = {b,        sink_begin, sink_bytes,          sink_room,
-                                sink_end, false,      PERSIST_WALK_BACKUP, 0};
+    struct persist_sink sink = {.arg = b,
+                                .begin = sink_begin,
+                                .bytes = sink_bytes,
+                                .room = sink_room,
+                                .end = sink_end,
+                                .kind = PERSIST_WALK_BACKUP,
+                                .plain = true};
     b->walk = persist_walk_start(p, &sink);
     return true;
 }

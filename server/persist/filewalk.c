@@ -138,8 +138,8 @@ struct file_walk *file_walk_start(struct persist *p, const char *path, enum pers
     *f = (struct file_walk){.p = p, .fd = -1, .begin = begin, .done = done};
     f->path = xstrdup(path);
     f->tmp = xasprintf("%s.tmp", path);
-    struct persist_sink sink = {f,        sink_begin, sink_bytes, sink_room,
-                                sink_end, false,      kind,       rdb_version};
+    struct persist_sink sink = {f,     sink_begin, sink_bytes,  sink_room, sink_end,
+                                false, kind,       rdb_version, false};
     f->walk = persist_walk_start(p, &sink);
     return f;
 }

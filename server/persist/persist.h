@@ -197,6 +197,8 @@ struct persist_sink {
     enum persist_walk_kind kind; /* for people */
     int rdb_version; /* 0: the present one, which Redis 7.0 loads; 7: Redis 3.2's, 6: Redis 2.8's, which give up
                         with a reason when there is a stream */
+    bool
+        plain; /* strings come as they are, whatever rdbcompression says: the sink compresses all of it */
 };
 struct persist_walk;
 /* Queued behind a walk that runs. */

@@ -301,7 +301,7 @@ void walks_close(struct persist *p) {
 struct persist_walk *persist_walk_start(struct persist *p, const struct persist_sink *sink) {
     struct persist_walk *w = xcalloc(1, sizeof *w), **at = &p->walks;
     struct value_style style = {sink->rdb_version ? sink->rdb_version : RDB_VERSION,
-                                p->o.rdb_compression};
+                                p->o.rdb_compression && !sink->plain};
     w->p = p;
     w->sink = *sink;
     w->last_ns = clock_boot_ns();

@@ -133,8 +133,8 @@ void transfer_join(struct repl *r, struct feed *f) {
         memcpy(t->mark, mark, sizeof t->mark);
         t->next = r->transfers;
         r->transfers = t;
-        struct persist_sink sink = {t,        copy_begin, copy_bytes,         copy_room,
-                                    copy_end, true,       PERSIST_WALK_SLAVE, version};
+        struct persist_sink sink = {t,    copy_begin,         copy_bytes, copy_room, copy_end,
+                                    true, PERSIST_WALK_SLAVE, version,    false};
         t->walk = persist_walk_start(r->persist, &sink);
     }
     f->transfer = t;
