@@ -4,9 +4,9 @@
  * second one that succeeds would prove nothing.
  *
  * Group commit: clients whose writes one fsync has served come back together. If the next fsync
- * began with the first of them, the others would wait for two; so on a slow disk it waits until
- * about as many bytes have come again, for half of an fsync's time at most. Where they do not
- * come that soon (or the disk is as fast as they are) it is not tried any more for a while. */
+ * began with the first of them, the others would wait for two; so it waits until about as many
+ * bytes have come again, for the time of two fsyncs (and GATHER_MAX_NS) at most. Where they do
+ * not come that soon it is not tried any more for a while. A single client never waits. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
@@ -17,12 +17,13 @@
 #include "server/persist/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 struct waiter {
@@ -34,7 +35,7 @@ struct waiter {
 
 enum {
     GATHER_MAX_NS = 2000000,
-    GATHER_MISSES = 2, /* so many in a row, and it is left alone */
+    GATHER_MISSES = 4, /* so many in a row, and it is left alone */
     GATHER_AGAIN = 64, /* for so many fsyncs */
     SLOW_SYNC_S = 1,
     DIRTY_MAX_NS = 500000000 /* everysec: the age at which bytes are sent to the disk */
@@ -81,30 +82,25 @@ static void answer_waiters(struct persist *p) {
 
 /* ---- on the worker ------------------------------------------------------------------------- */
 
-/* The time in ns from now on, as pthread_cond_timedwait wants it. */
-static struct timespec after_ns(uint64_t ns) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    ns += (uint64_t)t.tv_nsec;
-    t.tv_sec += (time_t)(ns / NS_PER_S);
-    t.tv_nsec = (long)(ns % NS_PER_S);
-    return t;
-}
-
+/* Waits for what was promised; a clock that is set does not touch it. */
 static void gather(struct sync_job *j) {
     static _Thread_local bool exact;
     struct durable *d = &j->p->sync;
-    uint64_t now = clock_boot_ns();
+    uint64_t now = clock_boot_ns(), count;
+    struct pollfd came = {.fd = d->came, .events = POLLIN};
     if (!exact) prctl(PR_SET_TIMERSLACK, 1UL);
     exact = true;
-    struct timespec until = after_ns(j->gather_until_ns > now ? j->gather_until_ns - now : 0);
+    if (j->gather_until_ns > now) {
+        struct timespec left = {0, (long)(j->gather_until_ns - now)};
+        ppoll(&came, 1, &left, NULL);
+    }
     pthread_mutex_lock(&d->lock);
-    while (d->kernel < d->enough && pthread_cond_timedwait(&d->came, &d->lock, &until) != ETIMEDOUT)
-        continue;
     j->gathered = d->kernel >= d->enough;
     d->enough = 0;
     if (d->kernel_fd == j->fd) j->target = d->kernel;
     pthread_mutex_unlock(&d->lock);
+    while (read(d->came, &count, sizeof count) > 0)
+        continue; /* whoever told it holds the lock no more */
 }
 
 static int sync_work(void *arg) {
@@ -137,7 +133,7 @@ static void plan_gathering(struct durable *d, const struct sync_job *j, uint64_t
         d->leave_alone--;
         return;
     }
-    uint64_t limit = d->took_ns / 2;
+    uint64_t limit = d->took_ns * 2;
     d->plan = written + served - served / 8;
     d->plan_until_ns = clock_boot_ns() + (limit < GATHER_MAX_NS ? limit : GATHER_MAX_NS);
 }
@@ -185,6 +181,7 @@ void durable_start(struct persist *p) {
         d->enough = d->plan;
         d->kernel = p->aof.written;
         d->kernel_fd = p->aof.fd;
+        d->told = false;
         pthread_mutex_unlock(&d->lock);
     }
     d->plan = 0;
@@ -197,9 +194,11 @@ static void tell_gatherer(struct persist *p, bool enough) {
     pthread_mutex_lock(&d->lock);
     if (d->enough && d->kernel_fd == p->aof.fd) d->kernel = p->aof.written;
     if (d->enough && enough) d->enough = 1;
-    bool wake = d->enough && d->kernel >= d->enough;
+    if (d->enough && d->kernel >= d->enough && !d->told) {
+        const uint64_t one = 1;
+        d->told = write(d->came, &one, sizeof one) > 0;
+    }
     pthread_mutex_unlock(&d->lock);
-    if (wake) pthread_cond_signal(&d->came);
 }
 
 void durable_retire(struct persist *p, int old_fd, uint64_t end, uint64_t used) {
@@ -244,17 +243,13 @@ void durable_tick(struct persist *p) {
 }
 
 void durable_open(struct persist *p) {
-    struct durable *d = &p->sync;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->came, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&d->lock, NULL);
+    p->sync.came = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->sync.came < 0) bug("no eventfd for the log: %s", strerror(errno));
+    pthread_mutex_init(&p->sync.lock, NULL);
 }
 
 void durable_close(struct persist *p) {
-    pthread_cond_destroy(&p->sync.came);
+    close(p->sync.came);
     pthread_mutex_destroy(&p->sync.lock);
 }
 

@@ -33,8 +33,9 @@ struct durable {
     /* Group commit: the offset to wait for, and until when. */
     uint64_t plan, plan_until_ns;
     unsigned misses, leave_alone;
+    int came;             /* eventfd: the running fsync need not wait any longer */
     pthread_mutex_t lock; /* what follows */
-    pthread_cond_t came;
+    bool told;
     uint64_t enough; /* the running fsync waits until the kernel has this offset; 0: it does not */
     uint64_t kernel;
     int kernel_fd;

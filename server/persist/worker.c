@@ -5,6 +5,7 @@
 #include "server/base/loop.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -24,10 +25,12 @@ struct queue {
 
 struct worker {
     pthread_t thread;
-    pthread_mutex_t lock; /* todo, finished, running, stop */
-    pthread_cond_t more, idle;
+    sem_t more;           /* counts jobs to do; cheaper than a condition: one fsync is one job */
+    pthread_mutex_t lock; /* todo, finished, running, stop, waiting */
+    pthread_cond_t idle;
     struct queue todo, finished;
     bool running, stop;
+    bool waiting; /* for idle */
     struct loop_wake *wake;
 };
 
@@ -50,26 +53,28 @@ static struct job *queue_take(struct queue *q) {
     return j;
 }
 
+static struct job *next_job(struct worker *w) {
+    while (sem_wait(&w->more) != 0) continue;
+    pthread_mutex_lock(&w->lock);
+    struct job *j = queue_take(&w->todo);
+    w->running = j != NULL;
+    must(j || w->stop, "a worker is woken for a job or to end");
+    pthread_mutex_unlock(&w->lock);
+    return j;
+}
+
 static void *worker_main(void *arg) {
     struct worker *w = arg;
-    pthread_mutex_lock(&w->lock);
-    for (;;) {
-        struct job *j = queue_take(&w->todo);
-        if (!j) {
-            if (w->stop) break;
-            pthread_cond_wait(&w->more, &w->lock);
-            continue;
-        }
-        w->running = true;
-        pthread_mutex_unlock(&w->lock);
+    for (struct job *j; (j = next_job(w));) {
         j->error = j->work(j->arg);
         pthread_mutex_lock(&w->lock);
         w->running = false;
         queue_put(&w->finished, j);
-        pthread_cond_signal(&w->idle);
+        bool tell = w->waiting;
+        pthread_mutex_unlock(&w->lock);
+        if (tell) pthread_cond_signal(&w->idle);
         loop_wake(w->wake);
     }
-    pthread_mutex_unlock(&w->lock);
     return NULL;
 }
 
@@ -91,7 +96,7 @@ struct worker *worker_new(struct loop *loop) {
     queue_init(&w->todo);
     queue_init(&w->finished);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->more, NULL);
+    sem_init(&w->more, 0, 0);
     pthread_cond_init(&w->idle, NULL);
     w->wake = loop_wake_new(loop, finish, w);
     pthread_attr_t attr;
@@ -115,12 +120,13 @@ void worker_post(struct worker *w, int (*work)(void *arg), void (*done)(void *ar
     j->arg = arg;
     pthread_mutex_lock(&w->lock);
     queue_put(&w->todo, j);
-    pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->lock);
+    sem_post(&w->more);
 }
 
 void worker_wait(struct worker *w) {
     pthread_mutex_lock(&w->lock);
+    w->waiting = true;
     while (w->todo.first || w->running || w->finished.first) {
         if (w->finished.first) {
             pthread_mutex_unlock(&w->lock);
@@ -130,6 +136,7 @@ void worker_wait(struct worker *w) {
         }
         pthread_cond_wait(&w->idle, &w->lock);
     }
+    w->waiting = false;
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -138,11 +145,11 @@ void worker_free(struct worker *w) {
     worker_wait(w);
     pthread_mutex_lock(&w->lock);
     w->stop = true;
-    pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->lock);
+    sem_post(&w->more);
     pthread_join(w->thread, NULL);
     loop_wake_free(w->wake);
-    pthread_cond_destroy(&w->more);
+    sem_destroy(&w->more);
     pthread_cond_destroy(&w->idle);
     pthread_mutex_destroy(&w->lock);
     free(w);
