@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -88,9 +89,13 @@ bool aof_new_part(struct aof *a, uint64_t first_offset, int *old_fd) {
 bool aof_open_last(struct aof *a) {
     must(a->part_count > 0 && a->fd < 0, "there is a part, and it is not open yet");
     const struct aof_part *p = &a->parts[a->part_count - 1];
+    struct stat st;
     a->fd = open_part(a, p->number, O_RDWR);
     a->ahead = 0;
-    return a->fd >= 0 && file_truncate(a->fd, (off_t)p->bytes);
+    if (a->fd < 0 || fstat(a->fd, &st) != 0) return false;
+    if ((uint64_t)st.st_size == p->bytes) return true;
+    /* On the disk before anything is written there: blocks of a torn tail could fit behind a new one. */
+    return file_truncate(a->fd, (off_t)p->bytes) && file_sync(a->fd);
 }
 
 bool aof_give_back(struct aof *a) {

@@ -207,7 +207,7 @@ void durable_retire(struct persist *p, int old_fd, uint64_t end, uint64_t used) 
      * closes it. */
     tell_gatherer(p, true);
     struct sync_job *j = job_for(p, old_fd, end);
-    j->close_it = true;
+    j->close_it = j->sync_dir = true; /* its name may not be on the disk yet */
     j->used = used;
     worker_post(p->sync_worker, sync_work, sync_done, j);
 }

@@ -156,6 +156,8 @@ void save_second(struct persist *p);
 /* rewrite.c */
 #define REWRITE_OFF_BASE "off.base" /* see persist_rewrite */
 void rewrite_second(struct persist *p);
+/* Removes what a rewrite that a crash ended left behind; after loading. */
+void rewrite_clean(struct persist *p);
 void rewrite_open(struct persist *p);
 void rewrite_close(struct persist *p);
 

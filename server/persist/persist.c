@@ -278,6 +278,7 @@ enum persist_load persist_load_step(struct persist *p, uint64_t budget_us) {
                   p->rdb_path);
         p->log_ready = false;
     }
+    if (st == PERSIST_LOADED && p->o.log_on && p->log_ready) rewrite_clean(p);
     p->size_after_rewrite = p->aof.base_bytes + aof_live_bytes(&p->aof);
     persist_changed(p);
     return st;

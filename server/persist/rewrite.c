@@ -109,6 +109,15 @@ static bool keep_log(const struct commit *c) {
     return (!known || manifest_write(path, &m)) && file_sync_dir(path);
 }
 
+/* The manifest could not be written: its base goes, unless the file that is there names it. */
+static void drop_unnamed(const struct commit *c) {
+    struct manifest there;
+    char err[200];
+    if (manifest_read(c->p->log_dir, &there, err, sizeof err) == MANIFEST_OK &&
+        there.base != c->m.base)
+        unlink(c->base);
+}
+
 static int commit_work(void *arg) {
     struct commit *c = arg;
     int fd = open(c->from, O_RDONLY | O_CLOEXEC);
@@ -119,7 +128,13 @@ static int commit_work(void *arg) {
     if (!c->m.base) return file_sync_dir(c->p->dir) ? 0 : errno;
     if (c->keep_dir && !keep_log(c))
         log_error("persistence: the log could not be moved to %s: %m", c->keep_dir);
-    if (!manifest_write(c->p->log_dir, &c->m)) return errno;
+    /* The base's name is on the disk before the manifest that says it. */
+    if (!file_sync_dir(c->p->log_dir)) return errno;
+    if (!manifest_write(c->p->log_dir, &c->m)) {
+        error = errno;
+        drop_unnamed(c);
+        return error;
+    }
     each_part(c->p->log_dir, drop_old_part, c);
     if (c->keep_dir) tails_trim(c->p->tails_dir);
     return 0;
@@ -166,6 +181,22 @@ static void keep_older(const struct persist *p, struct commit *c) {
         bytes += (uint64_t)st.st_size;
         c->kept[c->kept_count++] = number;
     }
+}
+
+static void drop_leftover(void *arg, const char *path, unsigned number, bool base) {
+    const struct manifest *m = arg;
+    if (number < m->first || (base && number > m->base)) unlink(path); /* older bases may be kept */
+}
+
+void rewrite_clean(struct persist *p) {
+    static const char *const names[] = {"base.new", "base.new.tmp", "manifest.tmp"};
+    if (!p->aof.m.first) return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *path = xasprintf("%s/%s", p->log_dir, names[i]);
+        unlink(path);
+        free(path);
+    }
+    each_part(p->log_dir, drop_leftover, &p->aof.m);
 }
 
 static void rewrite_ends(struct persist *p, int error, const char *reason) {

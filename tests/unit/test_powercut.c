@@ -1,0 +1,229 @@
+/* link: server/persist/persist.c server/persist/aof.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c
+   server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
+   server/persist/manifest.c server/persist/rewrite.c server/persist/save.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/ziplist.c server/persist/walk.c server/persist/walk_out.c server/persist/spill.c server/persist/backup.c server/base/backup_set.c server/base/zframe.c
+   server/persist/worker.c server/proto/cmdstream.c server/proto/crc64.c server/proto/logblock.c server/proto/lzf.c
+   server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_write.c server/proto/replline.c server/proto/resp_parse.c server/store/dict.c
+   server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/apart.c server/store/store.c server/store/string.c
+   server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
+ * server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/list_walk.c server/store/string_walk.c server/store/stream_walk.c server/store/hash.c server/store/set.c server/store/packed.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/proto/intset.c server/proto/listpack.c server/store/walk.c server/store/table_walk.c server/store/zset_walk.c server/base/buf.c server/base/decimal.c server/base/clock.c server/base/conf.c server/base/crc32c.c
+   server/base/file.c server/base/hash.c server/base/log.c server/base/loop.c server/base/num.c server/base/rand.c
+ * server/proto/zipmap.c */
+/* Power cuts and kills at every step of what the log does: what was promised is there, nothing is there that never was, and the log
+ * is loaded or its torn tail cut, in generated lives of a data directory, one after the other. */
+#include "tests/unit/disk_model.h"
+#include "tests/unit/persist_rig.h"
+
+enum { KEYS = 40, HISTORY = 4000, LIVES = 3, CUTS = 50, COMMANDS = 60 };
+
+/* What was done so far: the value of a key from this offset of the stream on. */
+static struct done {
+    uint64_t end;
+    int key;
+    unsigned value; /* 0: deleted */
+} history[HISTORY];
+static int happened;
+
+static unsigned chance;
+static unsigned dice(unsigned sides) {
+    return (unsigned)rand_r(&chance) % sides;
+}
+
+/* A value that tells itself from all others, small or over many sectors. */
+static void value_text(struct buf *b, unsigned value) {
+    buf_clear(b);
+    size_t len = value % 7 == 0 ? 3000 + value % 40000 : value % 300;
+    buf_printf(b, "%u:", value);
+    char *p = buf_room(b, len ? len : 1);
+    for (size_t i = 0; i < len; i++) p[i] = (char)('a' + (value + i * 7) % 26);
+    buf_added(b, len);
+}
+
+static bool values_are(struct rig *g, uint64_t offset, char *why, size_t size) {
+    unsigned now[KEYS] = {0};
+    size_t there = 0;
+    bool same = true;
+    struct buf want = BUF_INIT;
+    for (int i = 0; i < happened && history[i].end <= offset; i++)
+        now[history[i].key] = history[i].value;
+    for (int k = 0; k < KEYS && same; k++) {
+        char key[16];
+        struct digits d;
+        snprintf(key, sizeof key, "k%d", k);
+        struct entry *e = store_find(g->store, 0, (struct bytes){key, strlen(key)});
+        if (now[k]) value_text(&want, now[k]);
+        there += now[k] != 0;
+        if (!e != !now[k])
+            same = false;
+        else if (e) {
+            struct bytes v = string_bytes(e, &d);
+            same = v.len == buf_len(&want) && !memcmp(v.p, buf_head(&want), v.len);
+        }
+        if (!same)
+            snprintf(why, size, "%s is not what it was at offset %llu", key,
+                     (unsigned long long)offset);
+    }
+    buf_free(&want);
+    if (same && store_count(g->store, 0) != there) {
+        snprintf(why, size, "there are other keys");
+        return false;
+    }
+    return same;
+}
+
+static void one_command(struct rig *g) {
+    static unsigned last;
+    char key[16];
+    int k = (int)dice(KEYS);
+    struct buf value = BUF_INIT;
+    unsigned n = dice(6) ? ++last : 0;
+    snprintf(key, sizeof key, "k%d", k);
+    if (n) value_text(&value, n);
+    if (!rig_do(g, n ? "SET" : "DEL", key, n ? buf_cstr(&value) : NULL)) abort();
+    if (happened == HISTORY) abort();
+    history[happened++] = (struct done){g->pos.offset, k, n};
+    buf_free(&value);
+}
+
+static void turn(struct rig *g) {
+    store_work(g->store, 100);
+    loop_turn(g->loop, false);
+    disk_note(persist_synced_offset(g->persist));
+}
+
+/* Writes, rewrites and the rest of a life, as the dice say. */
+static void live(struct rig *g) {
+    bool scheduled;
+    unsigned rewrite_at = dice(COMMANDS), lines_at = dice(COMMANDS * 3);
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        one_command(g);
+        if (dice(3)) turn(g);
+        if (g->o.fsync == PERSIST_FSYNC_EVERYSEC && !dice(12))
+            persist_set_fsync(g->persist, g->o.fsync);
+        if (i == rewrite_at || i == rewrite_at + 25)
+            persist_rewrite(g->persist, &scheduled, g->err, sizeof g->err);
+        if (i == lines_at) {
+            struct persist_line line = {.until = g->pos.offset};
+            memset(line.id, 'd', PERSIST_ID_CHARS);
+            persist_set_lines(g->persist, &line, 1);
+        }
+        for (int n = (int)dice(20); n > 17; n--) {
+            usleep(300);
+            turn(g);
+        }
+    }
+    struct persist_status s;
+    rig_until(g, (turn(g), persist_status(g->persist, &s), !s.rewriting && !s.rewrite_scheduled));
+    if (dice(2)) {
+        if (!persist_stop(g->persist, g->err, sizeof g->err)) abort();
+        disk_note(g->pos.offset);
+    }
+}
+
+static struct disk_style random_style(void) {
+    static const int parts[] = {0, 10, 50, 90, 100};
+    return (struct disk_style){.names = parts[dice(5)],
+                               .writes = parts[dice(5)],
+                               .in_order = dice(2),
+                               .sector = dice(2) ? 512 : 4096,
+                               .seed = dice(1u << 30)};
+}
+
+static int wrong, cuts, torn, steps;
+
+/* The life before ended at this step: what does the next one find? */
+static bool look(struct rig *g, const char *dir, size_t at, const struct disk_style *style,
+                 const char *what) {
+    char why[120] = "";
+    uint64_t promised = disk_noted(at);
+    enum persist_load st = rig_open(g, dir);
+    uint64_t offset = g->persist ? persist_loaded(g->persist)->pos.offset : 0;
+    if (st != PERSIST_LOADED)
+        snprintf(why, sizeof why, "it does not load: %.90s",
+                 g->persist ? persist_loaded(g->persist)->text : g->err);
+    else if (offset < promised)
+        snprintf(why, sizeof why, "offset %llu was promised, %llu is there",
+                 (unsigned long long)promised, (unsigned long long)offset);
+    else
+        values_are(g, offset, why, sizeof why);
+    cuts++;
+    torn += g->persist && persist_loaded(g->persist)->cut_bytes > 0;
+    if (!why[0]) return true;
+    if (wrong++ < 5)
+        fprintf(
+            stderr, "# %s, step %zu of %zu, names %d %% (in order: %d), sectors of %u: %d %%: %s\n",
+            what, at, disk.count, style->names, style->in_order, style->sector, style->writes, why);
+    return false;
+}
+
+static void fresh(const char *dir) {
+    char *log = xasprintf("%s/log", dir);
+    rig_remove(dir);
+    file_make_dirs(log, 0750);
+    free(log);
+}
+
+/* One directory's lives; each is cut in many ways, and the next one goes on from one of them. */
+static void lives(enum persist_fsync policy, const char *name, bool kills) {
+    struct rig g;
+    char *dir = rig_path(name), *next = xasprintf("%s-cut", dir);
+    memset(&g, 0, sizeof g);
+    persist_defaults(&g.o);
+    g.o.fsync = policy;
+    g.o.keep_bytes = dice(2) ? 20000 : 64 << 20;
+    happened = 0;
+    fresh(dir);
+    for (int life = 0; life < LIVES; life++) {
+        disk_watch(dir);
+        if (rig_open(&g, dir) != PERSIST_LOADED) abort();
+        live(&g);
+        disk.on = false;
+        rig_close(&g);
+        steps += (int)(disk.count - disk_begun);
+        int n = kills ? (int)(disk.count - disk_begun) : CUTS;
+        for (int i = 0; i <= n; i++) {
+            size_t at =
+                disk_begun + (kills ? (size_t)i : dice((unsigned)(disk.count - disk_begun) + 1));
+            struct disk_style style = random_style();
+            if (kills) style.names = style.writes = 100;
+            fresh(next);
+            disk_cut(at, style, next);
+            look(&g, next, at, &style, name);
+            uint64_t offset = g.persist ? persist_loaded(g.persist)->pos.offset : 0;
+            if (g.persist && i % 4 == 0 && !persist_loaded(g.persist)->damaged)
+                rig_stop(&g); /* it can be ended as well */
+            if (g.persist) rig_close(&g);
+            if (i < n) continue;
+            while (happened && history[happened - 1].end > offset) happened--;
+        }
+        rig_remove(dir);
+        if (rename(next, dir) != 0) abort();
+    }
+    free(dir);
+    free(next);
+}
+
+int main(void) {
+    static const char *const names[] = {"no", "everysec", "always"};
+    int rounds = getenv("DUET_FULL") ? 200 : 4;
+    const char *seed = getenv("DUET_SEED");
+    chance = seed ? (unsigned)strtoul(seed, NULL, 0) : 20240229;
+    printf("# DUET_SEED=%u\n", chance);
+    rig_start();
+    for (int policy = 0; policy < 3; policy++) {
+        wrong = cuts = torn = steps = 0;
+        for (int i = 0; i < rounds; i++) lives((enum persist_fsync)policy, names[policy], false);
+        ok(wrong == 0,
+           "appendfsync %s: after %d power cuts what was promised is there, and nothing that "
+           "never was",
+           names[policy], cuts);
+        ok(torn > cuts / 20, "%d of the logs had a torn tail", torn);
+    }
+    for (int policy = 0; policy < 3; policy++) {
+        wrong = cuts = steps = 0;
+        for (int i = 0; i < (rounds + 3) / 4; i++)
+            lives((enum persist_fsync)policy, names[policy], true);
+        ok(wrong == 0, "appendfsync %s: nor after a kill at each of %d steps, rewrites among them",
+           names[policy], cuts);
+    }
+    return done();
+}
