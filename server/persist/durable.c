@@ -276,16 +276,21 @@ static bool full_disk(int error) {
     return error == ENOSPC || error == EDQUOT;
 }
 
+bool durable_begin_log(struct persist *p, uint64_t offset) {
+    struct manifest m = p->aof.m;
+    if (m.first != 0 || !p->log_ready) return true;
+    m.first = p->aof.next;
+    m.start = offset;
+    m.starts = true;
+    if (!manifest_write(p->log_dir, &m)) return false;
+    p->aof.m = m;
+    return true;
+}
+
 /* The first part behind a base, or of a log that begins empty. */
 static bool start_log(struct persist *p, uint64_t offset) {
-    struct manifest m = p->aof.m;
     int old;
-    if (m.first == 0 && p->log_ready) {
-        m.first = p->aof.next;
-        if (!manifest_write(p->log_dir, &m)) return false;
-    }
-    if (!aof_new_part(&p->aof, offset, &old)) return false;
-    p->aof.m = m;
+    if (!durable_begin_log(p, offset) || !aof_new_part(&p->aof, offset, &old)) return false;
     p->sync.synced = offset;
     return true;
 }

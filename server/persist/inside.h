@@ -106,6 +106,8 @@ static inline bool log_active(const struct persist *p) {
 void durable_wrote(struct persist *p);         /* bytes were appended: fsync as the policy says */
 void durable_tick(struct persist *p);          /* some times a second: everysec */
 bool durable_at_once(const struct persist *p); /* every write is fsynced */
+/* Before the first part of a log that begins with no data: the manifest that says so. False with errno. */
+bool durable_begin_log(struct persist *p, uint64_t offset);
 void durable_open(struct persist *p);
 void durable_close(struct persist *p);
 void durable_start(struct persist *p); /* fsync now, if anything is unsynced and none runs */

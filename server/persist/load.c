@@ -262,6 +262,8 @@ struct loader *loader_new(struct persist *p) {
     l->all_bytes = log_bytes(p);
     if (!p->aof.m.base) {
         l->stage = STAGE_INCR;
+        l->any = p->aof.m.starts; /* a part that is lost shows by the offset of the next one */
+        l->pos.offset = p->aof.m.start;
         return l;
     }
     manifest_part_path(l->path, sizeof l->path, p->log_dir, p->aof.m.base, "base");

@@ -29,6 +29,8 @@ static bool parse_line(struct manifest *m, const char *line) {
         return true;
     }
     if (sscanf(line, "first %u%n", &m->first, &end) == 1 && line[end] == '\0') return true;
+    if (sscanf(line, "start %" SCNu64 "%n", &m->start, &end) == 1 && line[end] == '\0')
+        return m->starts = true;
     struct persist_line *l = &m->lines[m->line_count];
     if (m->line_count < PERSIST_LINES_MAX &&
         sscanf(line, "line %40[0-9a-f] %" SCNu64 "%n", id, &l->until, &end) == 2 &&
@@ -94,6 +96,7 @@ bool manifest_write(const char *dir, const struct manifest *m) {
         buf_printf(&b, "base %u %s %" PRIu64 " %d\n", m->base, m->base_pos.id, m->base_pos.offset,
                    m->base_pos.db);
     buf_printf(&b, "first %u\n", m->first);
+    if (!m->base && m->first && m->starts) buf_printf(&b, "start %" PRIu64 "\n", m->start);
     for (size_t i = 0; i < m->line_count; i++)
         buf_printf(&b, "line %s %" PRIu64 "\n", m->lines[i].id, m->lines[i].until);
     buf_printf(&b, "sum %08x\n", crc32c(0, buf_head(&b), buf_len(&b)));

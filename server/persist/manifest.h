@@ -9,6 +9,7 @@
  *     duet-log 1
  *     base 7 0123...cdef 81234 0      number, id, offset, database; absent: the data began empty
  *     first 5
+ *     start 0                         without a base: the offset at which `first` begins (the data was empty)
  *     line 4567...89ab 80000          oldest last
  *     sum 1a2b3c4d                    crc32c of all bytes before this line
  */
@@ -21,6 +22,8 @@ struct manifest {
     unsigned base;  /* number, 0: none */
     unsigned first; /* the oldest increment kept, 0: none yet */
     struct persist_pos base_pos;
+    bool starts; /* without a base: where `first` begins is known */
+    uint64_t start;
     size_t line_count;
     struct persist_line lines[PERSIST_LINES_MAX];
 };

@@ -150,6 +150,7 @@ static bool rewrite_begins(struct persist *p, const struct persist_pos *pos) {
         errno = EAGAIN; /* bytes wait that could not be written: the log is stuck */
         return false;
     }
+    if (!durable_begin_log(p, pos->offset)) return false;
     room_clear(p->room, UINT64_MAX);
     uint64_t used = p->aof.part_count ? p->aof.parts[p->aof.part_count - 1].bytes : 0;
     if (!aof_new_part(&p->aof, pos->offset, &old)) return false;
