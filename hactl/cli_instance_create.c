@@ -121,11 +121,11 @@ static int check_create(struct instance_change *ch, struct wanted *w) {
     return instance_ask_both(ch, 6, words);
 }
 
-static void drop_new(struct instance_change *ch, const struct wanted *w) {
+/* What its servers left where it was made. */
+static void trash_new(struct instance_change *ch, const struct wanted *w) {
     const char *words[] = {"trash", w->digits};
-    instance_undo(ch, NULL, NULL);
     for (unsigned node = 0; node < 2; node++)
-        if (ch->pair.reached[node]) instance_on(ch, node, NULL, 2, words);
+        if (ch->done >> node & 1) instance_on(ch, node, NULL, 2, words);
 }
 
 /* Its servers answer on both nodes, or it is undone. */
@@ -136,7 +136,8 @@ static int wait_up(struct instance_change *ch, const struct wanted *w) {
         if (!(ch->done >> node & 1) || instance_on(ch, node, NULL, 4, words) == CLI_OK) continue;
         fprintf(stderr, "hactl: instance %d does not run on node %c; it is taken back\n", w->number,
                 'a' + (int)node);
-        drop_new(ch, w);
+        instance_undo(ch, NULL, NULL);
+        trash_new(ch, w);
         return CLI_NO;
     }
     return CLI_OK;
@@ -150,6 +151,7 @@ static int create(struct instance_change *ch, struct wanted *w) {
     if (status == CLI_OK && ch->c->from_dir) status = instance_on(ch, ch->pair.here, NULL, 3, seed);
     if (status != CLI_OK) return status;
     status = instance_make(ch, false, &w->lines, 2, words);
+    if (status != CLI_OK) trash_new(ch, w);
     if (status == CLI_OK) status = wait_up(ch, w);
     if (status != CLI_OK) return status;
     bool both = ch->done == 3;

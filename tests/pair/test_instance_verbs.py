@@ -172,6 +172,26 @@ def wrong_inputs():
     busy.wait()
 
 
+def one_node_does_not_take_it():
+    """the node that comes second does not take a change: it is undone on the one that came first"""
+    m = pair.settled()
+    lock = open(os.path.join(m.root, "run", "instance.lock"), "a")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # the slave comes first in these
+    with Quiet("changes that are undone"):
+        refused(m, "node %s did not take the change" % m.name, "create", "9", "--port", "7009", "--memory", "64mb")
+        refused(m, "undone on node %s" % m.other.name, "resize", "shop", "--memory", "90mb")
+        refused(m, "another change of the instances is under way", "passwd", "shop", input="a secret\n")
+    lock.close()
+    control = redis.Redis(unix_socket_path=os.path.join(m.other.root, "run", "control-1.sock"), socket_timeout=2)
+    tap.equal((control.config_get("maxmemory"), control.config_get("requirepass"), control.config_get("masterauth")),
+              ({"maxmemory": str(64 << 20)}, {"requirepass": ""}, {"masterauth": ""}), "the slave's server has what it had")
+    tap.ok(not os.path.exists(os.path.join(m.other.root, "data", "instance-9")), "nothing is left of the new one")
+    tap.equal([sorted(i["number"] for i in n.status()["instances"]) for n in (m, m.other)], [[0, 1]] * 2, "had knows nothing of it")
+    p = m.hactl("instance", "create", "9", "--port", "7009", "--memory", "64mb")
+    tap.ok("in sync" in p.stdout, "and it can be made after that")
+    m.hactl("instance", "delete", "9", "--no-backup", "--confirm", "delete 9")
+
+
 def one_that_does_not_run():
     """a server that cannot serve, or ends at its start, is reported and taken back on both nodes"""
     m = pair.settled()
@@ -336,7 +356,7 @@ def tool_crashes():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(created_under_load, resized, password_changed, survives_a_power_cut, wrong_inputs, one_that_does_not_run, peer_away, peer_learns, first_copy_cut_short, deleted, deleted_behind_a_backup, tool_crashes)
+        pairlab.run(created_under_load, resized, password_changed, survives_a_power_cut, wrong_inputs, one_node_does_not_take_it, one_that_does_not_run, peer_away, peer_learns, first_copy_cut_short, deleted, deleted_behind_a_backup, tool_crashes)
     sys.exit(tap.done())
 
 
