@@ -79,13 +79,18 @@ void xwalk_change_pending(struct xstream *x, struct xgroup *g, struct xconsumer 
     xwalk_count(w, before);
 }
 
-/* What is pending in the group for a consumer that goes. */
+/* What is pending in the group for a consumer that goes: found one by one, or by passing all. */
 static void keep_all(struct xwalk *w, struct xgroup_walk *gw, const struct xgroup *g,
                      const struct xconsumer *c) {
+    enum { ONE_COSTS = 16 }; /* times what passing one takes */
     if (!gw || gw->pending_done) return;
-    for (struct xspot p = xtree_from(&c->pending, gw->next); p.leaf; p = xtree_next(p))
-        keep_delivery(w, gw, xspot_id(p),
-                      xspot_record(&g->pending, xtree_find(&g->pending, xspot_id(p))));
+    bool few = c->pending.count * ONE_COSTS < g->pending.count;
+    struct xspot p = xtree_from(few ? &c->pending : &g->pending, gw->next);
+    for (; p.leaf; p = xtree_next(p)) {
+        struct xspot there = few ? xtree_find(&g->pending, xspot_id(p)) : p;
+        const struct xdelivery *d = xspot_record(&g->pending, there);
+        if (d->consumer == c) keep_delivery(w, gw, xspot_id(p), d);
+    }
 }
 
 bool xwalk_takes_consumer(struct xstream *x, struct xgroup *g, struct xconsumer *c) {

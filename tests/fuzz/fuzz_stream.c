@@ -6,11 +6,13 @@
  * server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/store/walk.c server/store/table_walk.c server/store/zset_walk.c server/base/buf.c server/base/decimal.c server/base/hash.c server/base/log.c server/base/num.c
  * server/base/rand.c server/base/clock.c */
 /* A stream's bytes from outside (the first byte: which of RDB's types): what is taken is sound, reads the same both
- * ways, is written and read again as it is, and stands every change. The last bytes choose the changes. */
+ * ways, is written and read again as it is, and stands every change, also while a walk goes through it. The last bytes choose
+ * the changes. */
 #include "server/base/log.h"
 #include "server/persist/persist.h"
 #include "server/proto/rdb.h"
 #include "server/store/stream_group.h"
+#include "tests/unit/walk_row_rig.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +94,25 @@ static void change(struct store *s, struct entry *e, const uint8_t *chance, size
     }
 }
 
+/* A walk meanwhile, quick or slow, hands out what stood there before the first change. */
+static void change_and_walk(struct store *s, struct entry *e, const uint8_t *chance, size_t n) {
+    struct texts wanted = {.n = 0};
+    struct walker w;
+    size_t pace = n ? 1 + chance[0] % 8 : 1;
+    bool more = true;
+    store_settings(s)->walk_whole_bytes = 1;
+    texts_of_store(&wanted, s);
+    must(walk_begin(&w, s), "no other walk is running");
+    for (size_t i = 0; i < n; i += pace) {
+        change(s, e, chance + i, n - i < pace ? n - i : pace);
+        more = more && store_walk_step(s, 1);
+    }
+    while (more) more = store_walk_step(s, 3);
+    must(texts_same(&w.got, &wanted) && !w.wrong, "a walk hands out what stood there");
+    texts_free(&wanted);
+    walker_free(&w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const uint8_t types[] = {RDB_STREAM_LISTPACKS, RDB_STREAM_LISTPACKS_2,
                                     RDB_STREAM_LISTPACKS_3};
@@ -115,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         read_groups(e);
         check_again(s, e);
         e = store_find(s, 0, BYTES("k"));
-        change(s, e, data + size - size / 8, size / 8);
+        change_and_walk(s, e, data + size - size / 8, size / 8);
         read_all(e, true, &last);
     }
     store_verify(s);
