@@ -5,7 +5,7 @@
  *
  * Bytes go from walk_out's `ready` to the sink, or, while that has no room, to the end of a queue
  * that stands aside (spill.h): changed keys come then too. What stands aside is bounded; a walk that
- * needs more is given up with a reason. */
+ * needs more is given up with a reason, and so is one for which the store keeps too much. */
 #include "server/persist/inside.h"
 
 #include "server/base/buf.h"
@@ -27,7 +27,9 @@ enum {
     ITEMS_A_LOOK = 32,
     LOOKED_AT_A_STEP = 64,
     PAUSED_MS = 1,
-    ASIDE_MEMORY_BYTES = 4 << 20
+    ASIDE_MEMORY_BYTES = 4 << 20,
+    KEPT_BYTES = 64 << 20, /* by the store, of values that change; and a part of what it holds */
+    KEPT_PART = 8
 };
 #define ASIDE_FILE_BYTES        (4ULL << 30) /* of a walk into a file */
 #define ASIDE_FILE_SOCKET_BYTES (1ULL << 30) /* of one that another machine takes */
@@ -253,6 +255,8 @@ static void walk_step(struct persist_walk *w, uint64_t end_ns) {
     catch_up(w);
     if (w->room) walk_work(w, end_ns);
     const char *why = walk_out_failure(&w->out);
+    if (!why && store_walk_kept(p->store) > KEPT_BYTES + store_memory(p->store) / KEPT_PART)
+        why = "big lists, strings or streams changed too much before they were written";
     if (why)
         give_up(w, why);
     else if (walk_is_out(w))
@@ -346,6 +350,7 @@ void walks_status(const struct persist *p, struct persist_walk_status *s) {
     s->bytes = w->bytes;
     s->values_aside = walk_out_values(&w->out);
     s->aside_memory = spill_memory(w->pool) + buf_len(&w->out.ready);
+    if (w->running) s->aside_memory += store_walk_kept(p->store);
     s->aside_file = spill_file_bytes(w->pool);
     s->aside_file_total = spill_written_bytes(w->pool);
 }

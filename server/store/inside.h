@@ -63,6 +63,7 @@ struct walk {
     struct value_walk *row,
         **row_last; /* those that wait for theirs; where the next one is written */
     size_t waiting; /* in the row */
+    size_t kept;    /* bytes beside the objects of lists, strings and streams (walk_keeps) */
     int64_t left;   /* what the step may still do */
 };
 

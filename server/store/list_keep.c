@@ -79,7 +79,7 @@ bool list_gives(struct list *l, const struct chunk *ch) {
     struct list_walk *w = walk_of(l);
     if (!list_unset(w, ch->room)) return false;
     w->bytes += ch->cap;
-    w->s->memory += ch->cap;
+    walk_keeps(w->s, ch->cap);
     return true;
 }
 

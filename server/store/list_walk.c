@@ -82,7 +82,7 @@ static void attach(struct store *s, const struct entry *e, struct value_walk *v)
     struct list_walk *w = xcalloc(1, mem_class(list_walk_size(parts)));
     *w = (struct list_walk){.s = s, .bytes = mem_class(list_walk_size(parts)), .at = l->first};
     w->parts = parts;
-    s->memory += w->bytes;
+    walk_keeps(s, w->bytes);
     v->object = l;
     v->w.count = l->chunks;
     v->w.length = l->len;
@@ -142,7 +142,7 @@ static void let_go(struct store *s, struct value_walk *v) {
     }
     w->bytes -= mem_class(list_walk_size(w->parts));
     must(!w->bytes, "a walk keeps nothing of what it has passed");
-    s->memory -= before;
+    walk_keeps(s, 0 - before);
     free(w);
 }
 

@@ -52,7 +52,7 @@ static inline size_t list_walk_size(unsigned parts) {
 }
 /* What was allocated or freed is the store's. */
 static inline void list_walk_count(struct list_walk *w, size_t bytes_before) {
-    w->s->memory += w->bytes - bytes_before;
+    walk_keeps(w->s, w->bytes - bytes_before);
 }
 static inline size_t list_ghost_size(size_t n) {
     return sizeof(struct list_ghost) + n * sizeof(struct kept_chunk);

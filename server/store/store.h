@@ -255,6 +255,9 @@ size_t store_walk_count(const struct store *s, int db);
 size_t store_walk_expiring_count(const struct store *s, int db);
 /* Values that were noted and have not had their turn yet. */
 size_t store_walk_noted(const struct store *s);
+/* Bytes that the walk keeps of big lists, strings and streams because they changed before they were handed out. A walker that
+ * has a bound gives the walk up beyond it. */
+size_t store_walk_kept(const struct store *s);
 
 /* For the kinds' files and whoever changes a value in place: must come before the first changed
  * byte. Cheap when no walk runs. */

@@ -136,7 +136,7 @@ static void attach(struct store *s, const struct entry *e, struct value_walk *v)
         w->groups = mem_new(&w->bytes, groups_size(w));
         memcpy(w->groups, x->groups, groups_size(w));
     }
-    s->memory += w->bytes;
+    walk_keeps(s, w->bytes);
     x->walks++;
     x->walked = v;
     v->object = x;
@@ -173,7 +173,7 @@ static void let_go(struct store *s, struct value_walk *v) {
     must(!w->nodes.count, "a walk keeps no node that it has passed");
     if (w->groups) mem_free(&w->bytes, w->groups, groups_size(w));
     must(w->bytes == mem_class(sizeof *w), "a walk keeps nothing of what it has passed");
-    s->memory -= before;
+    walk_keeps(s, 0 - before);
     free(w);
 }
 

@@ -48,7 +48,7 @@ static inline struct xwalk *xwalk_of(const struct xstream *x) {
 }
 /* What was allocated or freed is the store's. */
 static inline void xwalk_count(struct xwalk *w, size_t bytes_before) {
-    w->s->memory += w->bytes - bytes_before;
+    walk_keeps(w->s, w->bytes - bytes_before);
 }
 static inline void xwalk_hand_out(struct value_walk *v, const struct xstream_item *x,
                                   struct walk_item i) {

@@ -103,7 +103,7 @@ void string_keep_part(struct raw *raw, size_t from, size_t n) {
         size_t low = first > at * PAGE_LINES ? first - at * PAGE_LINES : 0;
         keep_lines(w, raw, at, lines_between(low, until - at * PAGE_LINES));
     }
-    w->s->memory += w->bytes - before;
+    walk_keeps(w->s, w->bytes - before);
 }
 
 void string_moved(struct raw *raw) {
@@ -128,7 +128,7 @@ static void attach(struct store *s, const struct entry *e, struct value_walk *v)
     while (w->len / w->page_bytes >= MANY_PAGES) w->page_bytes *= 2;
     w->pages = (w->len + w->page_bytes - 1) / w->page_bytes;
     w->bytes = mem_class(sizeof *w);
-    s->memory += w->bytes;
+    walk_keeps(s, w->bytes);
     v->object = raw;
     v->w.count = v->w.length = raw->len;
     v->inside = w;
@@ -160,7 +160,7 @@ static struct bytes next_piece(struct string_walk *w, const struct raw *raw) {
     if (!kept) return (struct bytes){raw->data + w->passed, n};
     if (!w->piece) {
         w->piece = mem_new(&w->bytes, piece_bytes(w));
-        w->s->memory += mem_class(piece_bytes(w));
+        walk_keeps(w->s, mem_class(piece_bytes(w)));
     }
     memcpy(w->piece, raw->data + w->passed, n);
     for (; at < behind; at++) put_back(w, at);
@@ -171,7 +171,7 @@ static void pass_bytes(struct string_walk *w, size_t n) {
     size_t before = w->bytes, at = w->passed / w->page_bytes;
     w->passed += n;
     for (; at < w->pages && at * w->page_bytes < w->passed; at++) drop_page(w, at);
-    w->s->memory += w->bytes - before;
+    walk_keeps(w->s, w->bytes - before);
 }
 
 /* A silent walk gives back what was kept. */
@@ -192,7 +192,7 @@ static bool step(struct store *s, struct value_walk *v) {
 static void let_go(struct store *s, struct value_walk *v) {
     struct string_walk *w = v->inside;
     struct raw *raw = v->object;
-    s->memory -= w->bytes;
+    walk_keeps(s, 0 - w->bytes);
     if (v->space) raw->walked = NULL;
     if (w->piece) mem_free(&w->bytes, w->piece, piece_bytes(w));
     if (w->page) {

@@ -33,6 +33,10 @@ size_t store_walk_expiring_count(const struct store *s, int db) {
     return s->walk.running ? s->walk.expiring[db] : 0;
 }
 
+size_t store_walk_kept(const struct store *s) {
+    return s->walk.kept;
+}
+
 size_t store_walk_noted(const struct store *s) {
     return s->walk.waiting;
 }
@@ -173,11 +177,14 @@ size_t walk_memory(const struct store *s) {
 void walk_verify(const struct store *s) {
     const struct walk *w = &s->walk;
     size_t counted = 0, waiting = 0, attached = w->now && w->now->space;
+    size_t kept = w->now ? w->now->of->memory(w->now, false) : 0;
     for (const struct value_walk *v = w->row; v; v = v->next, waiting++) attached += !!v->space;
     for (int db = 0; db < s->databases; db++) counted += s->spaces[db]->attached;
     for (const struct space *sp = s->dead; sp; sp = sp->next) counted += sp->attached;
     must(counted == attached, "spaces count the values that the walk holds on to");
+    for (const struct value_walk *v = w->row; v; v = v->next) kept += v->of->memory(v, false);
     must(waiting == w->waiting, "the row is counted");
+    must(kept == w->kept, "what is kept beside values is counted");
 }
 
 /* ---- The cursor ------------------------------------------------------------------------------ */

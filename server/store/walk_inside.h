@@ -74,6 +74,11 @@ static inline bool walk_goes_on(const struct store *s) {
 static inline void walk_spend(struct store *s, size_t cost) {
     s->walk.left -= (int64_t)cost;
 }
+/* Bytes that a kind keeps beside an object that is walked: so many more (or fewer). They are part of the store's memory. */
+static inline void walk_keeps(struct store *s, size_t more) {
+    s->memory += more;
+    s->walk.kept += more;
+}
 /* The walk was given up: no item is wanted, no mark is to be made. */
 static inline bool walk_is_silent(const struct store *s) {
     return s->walk.sweeping;

@@ -24,7 +24,7 @@ struct rig {
     struct texts wanted;
     struct walker w;
     bool walking;
-    size_t walks, given_up, noted, pieces, wrong;
+    size_t walks, given_up, noted, pieces, wrong, kept_most;
 };
 
 static uint64_t below(struct rig *r, uint64_t n) {
@@ -334,6 +334,7 @@ static void run(struct rig *r, size_t changes) {
         if (!r->walking && one_in(r, 30)) start(r);
         if (r->walking && one_in(r, pace)) walk_on(r);
         if (r->walking && one_in(r, 3000)) give_up(r);
+        if (store_walk_kept(r->s) > r->kept_most) r->kept_most = store_walk_kept(r->s);
         if (one_in(r, 4)) store_work(r->s, 1 + below(r, 20));
         if (one_in(r, 60)) store_verify(r->s);
     }
@@ -389,6 +390,7 @@ int main(void) {
            r.noted, r.pieces);
     ok(r.wrong == 0, "what walks handed out stood there at their beginning");
     ok(r.walks > rounds && r.given_up && r.noted > r.walks && r.pieces, "there was much to walk");
+    ok(r.kept_most > 0 && store_walk_kept(r.s) == 0, "what walks keep is counted, and given back");
     store_flush_all(r.s);
     while (store_work(r.s, 1000)) {
     }
