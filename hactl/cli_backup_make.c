@@ -17,7 +17,6 @@
 
 #define ANSWER_MS    5000
 #define LOOK_EACH_US 100000
-#define SPARE_BYTES  (64ULL << 20) /* left on the disk for what is not backups */
 
 /* ---- making one on this node ---- */
 
@@ -46,18 +45,19 @@ static uint64_t expected_bytes(const char *root, unsigned instance) {
 }
 
 static bool has_room(const char *root, unsigned instance) {
-    uint64_t room = 0, need = expected_bytes(root, instance) + SPARE_BYTES;
-    if (!sets_make_folder(root, instance) || !sets_room(root, instance, &room)) {
+    uint64_t room = 0, spare = 0;
+    if (!sets_make_folder(root, instance) || !sets_room(root, instance, &room, &spare)) {
         fprintf(stderr, "hactl: no folder for the backup sets of instance %u: %s\n", instance,
                 strerror(errno));
         return false;
     }
+    uint64_t need = expected_bytes(root, instance) + spare;
     if (room >= need) return true;
     fprintf(stderr,
             "hactl: no room for a set of instance %u: about %s are needed (%s of it are kept for "
             "the log), %s are free; "
             "delete older sets (hactl backup list) or export them\n",
-            instance, size_text(need), size_text(SPARE_BYTES), size_text(room));
+            instance, size_text(need), size_text(spare), size_text(room));
     return false;
 }
 

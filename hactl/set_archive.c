@@ -13,7 +13,6 @@
 #include "server/base/file.h"
 
 #define READ_BYTES (256 << 10)
-#define SPARE      (16 << 20) /* left on the disk for what is not backups */
 
 /* ---- out ---- */
 
@@ -138,7 +137,7 @@ static bool write_set_file(struct set_import *i, const char *dir) {
 static bool know_set(struct set_import *i) {
     char dir[SETS_PATH], path[SETS_PATH];
     struct stored_set here;
-    uint64_t room = 0;
+    uint64_t room = 0, spare = 0;
     const char *not_fine = backup_set_parse(&i->set, i->text, i->text_len);
     if (not_fine) return wrong(i, "the archive's set file is damaged: %s", not_fine);
     if (strncmp(i->file.name, i->set.id, strlen(i->set.id)) != 0)
@@ -151,11 +150,12 @@ static bool know_set(struct set_import *i) {
         return wrong(i, "there is another set %s here%s%s; delete that one first", i->set.id,
                      here.readable ? "" : ", a damaged one: ", here.readable ? "" : here.why);
     }
-    if (!sets_make_folder(i->root, i->set.instance) || !sets_room(i->root, i->set.instance, &room))
+    if (!sets_make_folder(i->root, i->set.instance) ||
+        !sets_room(i->root, i->set.instance, &room, &spare))
         return wrong(i, "no folder for it: %s", strerror(errno));
-    if (room < i->set.bytes + SPARE)
+    if (room < i->set.bytes + spare)
         return wrong(i, "no room for it: it takes %llu MB, %llu MB are free; delete older sets",
-                     (unsigned long long)(i->set.bytes + SPARE) >> 20,
+                     (unsigned long long)(i->set.bytes + spare) >> 20,
                      (unsigned long long)room >> 20);
     sets_path(dir, i->root, i->set.instance, NULL);
     drop_partial(i); /* of an earlier try */

@@ -22,6 +22,7 @@
 #define GONE          ".gone"
 #define READ_BYTES    (256 << 10)
 #define VERDICT_LIMIT 512
+#define SPARE_MAX     (64ULL << 20)
 
 void sets_path(char out[SETS_PATH], const char *root, unsigned instance, const char *id) {
     snprintf(out, SETS_PATH, "%s/data/backup/instance-%u%s%s", root, instance, id ? "/" : "",
@@ -139,12 +140,14 @@ bool sets_make_folder(const char *root, unsigned instance) {
     return access(data, F_OK) != 0 || sets_give(dir, data);
 }
 
-bool sets_room(const char *root, unsigned instance, uint64_t *bytes) {
+bool sets_room(const char *root, unsigned instance, uint64_t *bytes, uint64_t *spare) {
     char dir[SETS_PATH];
     struct statvfs v;
     sets_path(dir, root, instance, NULL);
     if (statvfs(dir, &v) != 0) return false;
     *bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    *spare = (uint64_t)v.f_blocks * v.f_frsize / 20;
+    if (*spare > SPARE_MAX) *spare = SPARE_MAX;
     return true;
 }
 

@@ -34,8 +34,9 @@ bool sets_find(const char *root, const char *id, struct stored_set *out);
 bool sets_make_folder(const char *root, unsigned instance);
 /* Gives a file or folder to whom the folder above it belongs. */
 bool sets_give(const char *path, const char *like);
-/* Bytes that can still be written there. */
-bool sets_room(const char *root, unsigned instance, uint64_t *bytes);
+/* Bytes that can still be written there, and how many of them are to be left for what is not backups: a twentieth of the
+ * disk, 64 MB at most. */
+bool sets_room(const char *root, unsigned instance, uint64_t *bytes, uint64_t *spare);
 
 /* Reads the data file and compares size and checksum; the verdict is kept. progress may be NULL. False: out->why. */
 bool sets_verify(const char *root, const char *id, struct stored_set *out,

@@ -125,6 +125,24 @@ def second_instance(two):
     return shop
 
 
+def went_back(two, service):
+    """A set, back to it, and a copy of it: where the server is an unprivileged user and hactl is root."""
+    machine = two.machines[two.master()]
+    made = typed(machine, "hactl backup now 0", r"(0-\d{8}T\d{6}Z)|hactl: .*")
+    if not tap.ok(made and made[1], "hactl backup now at the console: " + (made[0].strip() if made else "")):
+        return
+    ident = made[1]
+    tap.ok(typed(machine, "hactl backup list", ident + r" +a b "), "the set stands on both machines")
+    tap.ok(typed(machine, "hactl backup verify " + ident, r"good(?s:.*)good"), "and is good on both")
+    service.client().set("after", "the set")
+    back = typed(machine, "hactl rollback 0 --to %s --yes" % ident, r"The slave follows, in sync|hactl: .*")
+    tap.ok(back and "in sync" in back[0], "hactl rollback: " + (back[0].strip() if back else ""))
+    tap.equal(service.client().get("after"), None, "what was written behind the set is gone")
+    copied = typed(machine, "hactl clone %s copy --port 7004 --memory 64mb" % ident, r"copy serves at port 7004.*|hactl: .*")
+    tap.ok(copied and "serves" in copied[0], "hactl clone: " + (copied[0].strip() if copied else ""))
+    tap.equal(Service(two, 7004).client(30).dbsize(), service.client(30).dbsize(), "the copy has as many keys")
+
+
 def second_came_back(two, shop, old):
     """The machine that was off has the instance from its state partition, and from the slave what is in it."""
     tap.equal(shop.client().get("greeting"), b"hello", "the new instance has survived the power cut")
@@ -207,6 +225,7 @@ def life_of_a_pair(kinds):
         tap.say("%d keys in batches of %d: %.1f s" % (KEYS, BATCH, time.monotonic() - began))
         tap.ok(True, "%d keys are written through the VIP" % KEYS)
         shop = second_instance(two)
+        went_back(two, service)
         old = power_cut(two, service, acknowledged)
         rejoin(two, service, old, acknowledged)
         second_came_back(two, shop, old)

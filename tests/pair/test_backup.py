@@ -98,13 +98,14 @@ def no_room():
     os.makedirs(sets.folder(m.other), exist_ok=True)
     # In the node's own mount namespace, which `ip netns exec` made for it.
     inside = ["nsenter", "-m", "-t", str(m.other.pid("steward"))]
-    subprocess.run([*inside, "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", sets.folder(m.other)], check=True)
+    subprocess.run([*inside, "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", sets.folder(m.other)], check=True)
+    subprocess.run([*inside, "dd", "if=/dev/zero", "of=" + os.path.join(sets.folder(m.other), "filler"), "bs=1k", "count=1000"], check=True, capture_output=True)
     try:
         p = m.hactl("backup", "now", check=False)
         tap.ok(p.returncode == 1 and "no room for a set" in p.stderr and "are free" in p.stderr, "the sentence says how much is needed and how much is free")
         tap.say(p.stderr.strip())
         left = subprocess.run([*inside, "ls", sets.folder(m.other)], capture_output=True, text=True).stdout
-        tap.equal((left, listed(m)), ("", {}), "nothing was begun")
+        tap.equal((left, listed(m)), ("filler\n", {}), "nothing was begun")
     finally:
         subprocess.run([*inside, "umount", sets.folder(m.other)], check=True)
 

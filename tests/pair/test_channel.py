@@ -182,9 +182,9 @@ def ends_with_the_connection():
     """a verb ends when the one who asked is gone"""
     m = pair.settled()
     before = set(m.other.pids("hactl"))
-    # The verb waits for the slave: nothing is written, so only the connection's end can end it early.
-    asked = pair.lab.spawn(m.name, tap.DUET, "hactl", "--root", m.root, "--peer", "wait-for-input", stdin=subprocess.PIPE,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # It waits for an archive on its standard input, which does not come.
+    asked = subprocess.Popen(["nsenter", "--net=/run/netns/" + pair.lab.names[m.name], tap.DUET, "hactl", "--root", m.root, "--peer", "backup", "import", "-"],
+                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     started = tap.until(lambda: set(m.other.pids("hactl")) - before, 10, "the verb runs on the other node")
     asked.kill()
     asked.wait()
@@ -205,7 +205,7 @@ def steward_dies():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(verbs_run_there, over_either_path, unreachable, strangers, crowded, steward_dies)
+        pairlab.run(verbs_run_there, over_either_path, unreachable, strangers, crowded, ends_with_the_connection, steward_dies)
     sys.exit(tap.done())
 
 
