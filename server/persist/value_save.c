@@ -172,14 +172,17 @@ static void save_chunk_piece(const struct saving *s, const struct walk_item *i) 
 
 void value_save_item(struct buf *out, const struct walked *v, const struct walk_item *i,
                      const struct value_style *style) {
-    struct saving s = {out, style};
+    enum { COMPRESSED_MOST = 64 << 10 }; /* no step is to last longer for one element */
+    struct value_style mine = *style;
+    mine.compress &= i->name.len + i->value.len <= COMPRESSED_MOST;
+    struct saving s = {out, &mine};
     switch (v->kind) {
     case KIND_STRING: buf_add(out, i->name.p, i->name.len); return;
     case KIND_LIST: save_chunk_piece(&s, i); return;
     case KIND_HASH: save_pair(&s, i->name, i->value); return;
     case KIND_SET: put(&s, i->name); return;
     case KIND_ZSET: save_scored(&s, i->name, i->score); return;
-    case KIND_STREAM: value_save_stream_item(out, i, style->compress); return;
+    case KIND_STREAM: value_save_stream_item(out, i, mine.compress); return;
     default: bug("values of kind %s are not saved in items", kind_name(v->kind));
     }
 }

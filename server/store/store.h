@@ -220,9 +220,10 @@ struct walked {
 struct walk_item {
     struct bytes
         name; /* hash: field; set, sorted set: member; list: a chunk's listpack; string: its next bytes */
-    struct bytes value; /* hash: the field's value */
-    double score;       /* sorted set */
-    size_t count;       /* how much of the walked value's count this is: 1, or a string's bytes */
+    struct bytes
+        value; /* hash: the field's value; like members and fields it comes whole, however long */
+    double score; /* sorted set */
+    size_t count; /* how much of the walked value's count this is: 1, or a string's bytes */
     /* List, string, stream: bytes of more than 64 KB come in pieces, one after the other. name is the piece of `whole`
      * bytes that begins `at`; a chunk or node counts with its last piece. */
     size_t whole, at;
