@@ -121,6 +121,8 @@ void walks_open(struct persist *p);
 void walks_close(struct persist *p);
 /* A step of the first walk; false when there is none. */
 bool walks_tick(struct persist *p);
+/* The same for whoever waits for a walk's end without turning the loop: what the sinks wait for is waited for as well. */
+void walks_push(struct persist *p);
 /* Ends the walks whose sinks stand still while the loop does. */
 void walks_give_up_sockets(struct persist *p);
 void walks_status(const struct persist *p, struct persist_walk_status *s);

@@ -5,7 +5,6 @@
 #include "server/base/file.h"
 #include "server/persist/load.h"
 #include "server/persist/value.h"
-#include "server/persist/worker.h"
 #include "server/proto/rdb.h"
 #include "server/store/store.h"
 
@@ -13,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUDGET_US = 1000000, WORK_ENTRIES = 10000 };
+enum { BUDGET_US = 1000000 };
 
 size_t persist_value_bytes(const struct persist *p, const struct entry *e) {
     struct buf whole = BUF_INIT, key = BUF_INIT;
@@ -29,11 +28,7 @@ size_t persist_value_bytes(const struct persist *p, const struct entry *e) {
 /* Lets walks that write files come to their end. */
 static void wait_for_walks(struct persist *p) {
     walks_give_up_sockets(p);
-    while (p->saving || p->rewriting || p->committing) {
-        if (!walks_tick(p)) worker_wait(p->bulk_worker);
-        store_work(p->store, WORK_ENTRIES);
-        if (p->walks && p->walks_full) worker_wait(p->bulk_worker);
-    }
+    while (p->saving || p->rewriting || p->committing) walks_push(p);
 }
 
 bool persist_save_now(struct persist *p, char *err, size_t err_size) {

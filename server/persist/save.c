@@ -3,13 +3,12 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "server/persist/worker.h"
 #include "server/store/store.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_S = 5, SWEEP_ENTRIES = 10000, LOOKED_AT_FIRST = 5000 };
+enum { RETRY_S = 5, LOOKED_AT_FIRST = 5000 };
 
 static int64_t now_s(void) {
     return clock_wall_ms() / 1000;
@@ -57,12 +56,7 @@ bool persist_save(struct persist *p, bool foreground, char *err, size_t err_size
         file_walk_start(p, p->rdb_path, PERSIST_WALK_SAVE, p->o.rdb_version, saving_begins, saved);
     if (!foreground) return true;
     walks_give_up_sockets(p);
-    while (p->saving) {
-        if (!walks_tick(p)) worker_wait(p->bulk_worker);
-        store_work(p->store,
-                   SWEEP_ENTRIES); /* an aborted walk's marks must go before the next one begins */
-        if (p->walks && p->walks_full) worker_wait(p->bulk_worker);
-    }
+    while (p->saving) walks_push(p);
     if (!p->last_save_ok) snprintf(err, err_size, "ERR");
     return p->last_save_ok;
 }

@@ -52,13 +52,14 @@ struct spill_pool *spill_pool_new(const char *dir, size_t memory_bytes, uint64_t
     return pool;
 }
 
-void spill_pool_free(struct spill_pool *pool) {
-    if (!pool) return;
+int spill_pool_free(struct spill_pool *pool) {
+    if (!pool) return -1;
+    int fd = pool->fd;
     must(pool->memory == 0 && pool->in_file == 0, "the queues of a pool are freed before it");
-    if (pool->fd >= 0) close(pool->fd);
     free(pool->spare);
     free(pool->dir);
     free(pool);
+    return fd;
 }
 
 const char *spill_failure(const struct spill_pool *pool) {

@@ -27,8 +27,8 @@ struct spill {
  * memory whatever the others hold. file_bytes: the most that may wait in the file. */
 enum { SPILL_LEAST_BYTES = 1024 };
 struct spill_pool *spill_pool_new(const char *dir, size_t memory_bytes, uint64_t file_bytes);
-/* Its queues must have been freed. NULL is fine. */
-void spill_pool_free(struct spill_pool *pool);
+/* Its queues must have been freed. Returns the file, to be closed where that may take long, or -1: there is none. NULL is fine. */
+int spill_pool_free(struct spill_pool *pool);
 /* A sentence that says what happened, where, and why; NULL: nothing did. */
 const char *spill_failure(const struct spill_pool *pool);
 size_t spill_memory(const struct spill_pool *pool);          /* bytes held now */

@@ -13,12 +13,14 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/persist/walk_out.h"
+#include "server/persist/worker.h"
 #include "server/proto/crc64.h"
 #include "server/store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     STEP_MIN_US = 100,
@@ -27,6 +29,7 @@ enum {
     ITEMS_A_LOOK = 32,
     LOOKED_AT_A_STEP = 64,
     PAUSED_MS = 1,
+    SWEEP_ENTRIES = 10000,
     ASIDE_MEMORY_BYTES = 4 << 20,
     KEPT_BYTES = 64 << 20, /* by the store, of values that change; and a part of what it holds */
     KEPT_PART = 8
@@ -125,13 +128,21 @@ static void put_sizes(struct persist_walk *w) {
     }
 }
 
+/* A long file that has no name is freed when it is closed, which takes its time. */
+static int close_file(void *arg) {
+    close(*(int *)arg);
+    free(arg);
+    return 0;
+}
+
 static void unlink_walk(struct persist_walk *w) {
     struct persist_walk **at = &w->p->walks;
     while (*at != w) at = &(*at)->next;
     *at = w->next;
     walk_out_close(&w->out);
     spill_free(&w->behind);
-    spill_pool_free(w->pool);
+    int file = spill_pool_free(w->pool);
+    if (file >= 0) worker_post(w->p->bulk_worker, close_file, NULL, xmemdup(&file, sizeof file));
     free(w);
 }
 
@@ -279,6 +290,15 @@ bool walks_tick(struct persist *p) {
     uint64_t took_us = (clock_boot_ns() - now) / 1000;
     if (took_us > p->walk_longest_us) p->walk_longest_us = took_us;
     return true;
+}
+
+void walks_push(struct persist *p) {
+    bool any = walks_tick(p);
+    store_work(p->store,
+               SWEEP_ENTRIES); /* an aborted walk's marks must go before the next begins */
+    if (any && p->walks && !p->walks_full) return;
+    worker_wait(p->bulk_worker);
+    if (p->aside_worker) worker_wait(p->aside_worker);
 }
 
 static void tick(struct loop *l, void *arg) {

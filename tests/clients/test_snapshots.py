@@ -411,5 +411,20 @@ def queue():
         tap.equal(info(c)["aof_rewrite_in_progress"], "0", "which ends the rewrite")
 
 
+def save_behind_backup():
+    """SAVE comes back also when a backup is before it that has much to write"""
+    with tempfile.TemporaryDirectory(prefix="duet-test-") as beside, servers.Server("--control", os.path.join(beside, "control")) as s:
+        c = s.connect(60)
+        for i in range(60):
+            c.cmd("SET", "key:%d" % i, os.urandom(1 << 20))
+        fill(c, "list", "list", 300000)
+        with servers.Connection(control(s), 60) as k:
+            path = os.path.join(s.directory, "1-20260101T100000Z")
+            k.cmd("DUET", "BACKUP", "START", os.path.basename(path), path, "-", "operator")
+            tap.equal(c.cmd("SAVE"), b"OK", "SAVE behind a backup")
+            tap.until(lambda: b"done" in k.cmd("DUET", "BACKUP", "STATUS"), 30)
+        tap.equal(dump_keys(s), 61, "writes all keys")
+
+
 if __name__ == "__main__":
-    tap.main(snapshots, flushall, without_log, queue)
+    tap.main(snapshots, flushall, without_log, queue, save_behind_backup)

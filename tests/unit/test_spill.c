@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The bytes of queue q in order: what is at place i. */
 static char byte_at(int q, uint64_t i) {
@@ -48,7 +49,7 @@ static void in_memory(void) {
     ok(!spill_failure(pool) && spill_written_bytes(pool) == 0, "and no file was needed");
     ok(spill_memory(pool) == 0, "an empty queue holds no memory");
     spill_free(&s);
-    spill_pool_free(pool);
+    close(spill_pool_free(pool));
 }
 
 /* Several queues, filled and emptied by chance under a small bound. */
@@ -84,7 +85,7 @@ static void many_queues(const char *dir) {
     got[0] = 0;
     while (!spill_empty(&s[0])) same &= take_bytes(&s[0], 3, &got[0]);
     ok(same && got[0] == again, "a freed queue can be filled again");
-    spill_pool_free(pool);
+    close(spill_pool_free(pool));
 }
 
 static void places_come_back(const char *dir) {
@@ -105,7 +106,7 @@ static void places_come_back(const char *dir) {
     struct buf out = BUF_INIT;
     ok(spill_take(&s, &out) == 0, "and gives nothing out any more");
     spill_free(&s);
-    spill_pool_free(pool);
+    close(spill_pool_free(pool));
     buf_free(&out);
 }
 
@@ -138,7 +139,7 @@ static void faults(const char *dir) {
         spill_free(&a);
         spill_free(&b);
         ok(spill_memory(pool) == 0, "nothing is left behind");
-        spill_pool_free(pool);
+        close(spill_pool_free(pool));
     }
     struct spill_pool *pool = spill_pool_new("/nowhere/at/all", 0, 1 << 30);
     struct spill s;
@@ -148,7 +149,7 @@ static void faults(const char *dir) {
     ok(spill_failure(pool) && strstr(spill_failure(pool), "/nowhere/at/all"),
        "a directory that is not there is told");
     spill_free(&s);
-    spill_pool_free(pool);
+    close(spill_pool_free(pool));
 }
 
 int main(void) {

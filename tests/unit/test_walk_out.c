@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BIG = 24, SMALL = 200, DBS = 3 };
 
@@ -250,7 +251,7 @@ static void plays(const char *dir) {
         if (walk_out_values(&p.out)) wrong = "values are left over";
         spilled |= spill_written_bytes(pool) > 0;
         play_end(&p);
-        spill_pool_free(pool);
+        close(spill_pool_free(pool));
     }
     ok(!wrong, "60 plays: each key once, whole, in its database%s%s", wrong ? ": " : "",
        wrong ? wrong : "");
@@ -270,7 +271,7 @@ static void given_up(const char *dir) {
     play_end(&p);
     ok(spill_memory(pool) == 0 && spill_file_bytes(pool) == 0,
        "nothing is left of a walk given up");
-    spill_pool_free(pool);
+    close(spill_pool_free(pool));
 }
 
 static void no_room(const char *dir) {
@@ -282,7 +283,7 @@ static void no_room(const char *dir) {
     ok(why && strstr(why, dir), "what finds no room anywhere is told: %s", why ? why : "");
     walk_out_settle(&p.out);
     play_end(&p);
-    spill_pool_free(pool);
+    close(spill_pool_free(pool));
 }
 
 static void old_versions(void) {
@@ -297,7 +298,7 @@ static void old_versions(void) {
     ok(why && strstr(why, "\"events\" is a stream") && strstr(why, "version 6"),
        "a stream has no form in an old version: %s", why ? why : "");
     walk_out_close(&out);
-    spill_pool_free(pool);
+    close(spill_pool_free(pool));
 }
 
 int main(void) {
