@@ -96,8 +96,12 @@ static void sink_end(void *arg, bool ok, const char *reason) {
 
 static struct persist_walk *start(struct rig *g, struct sink *s, size_t room) {
     *s = (struct sink){.room = room};
-    struct persist_sink sink = {s,        sink_begin, sink_bytes,          sink_room,
-                                sink_end, false,      PERSIST_WALK_BACKUP, 0};
+    struct persist_sink sink = {.arg = s,
+                                .begin = sink_begin,
+                                .bytes = sink_bytes,
+                                .room = sink_room,
+                                .end = sink_end,
+                                .kind = PERSIST_WALK_BACKUP};
     return persist_walk_start(g->persist, &sink);
 }
 
