@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITEMS_A_STEP = 64, ASK_AHEAD = 16 };
+enum {
+    ITEMS_A_STEP = 64,
+    ASK_AHEAD = 16,
+    ITEMS_UNKNOWN = 1 << 20 /* room for more is not made where the file's size is not known */
+};
 
 static void take_aux(struct loader *l, struct bytes name, struct bytes value) {
     char text[24];
@@ -59,8 +63,8 @@ static const struct rdb_reader *told_by(struct loader *l, const struct load_item
 
 /* The file may lie: no more keys than it has bytes for. True: there is room. */
 static bool make_room(const struct loader *l, const struct load_item *i) {
-    enum { KEY_BYTES_LEAST = 4, KEYS_UNKNOWN = 1 << 20 };
-    uint64_t most = l->size ? l->size / KEY_BYTES_LEAST : KEYS_UNKNOWN;
+    enum { KEY_BYTES_LEAST = 4 };
+    uint64_t most = l->size ? l->size / KEY_BYTES_LEAST : ITEMS_UNKNOWN;
     return store_reserve(l->p->store, l->value.db, i->number < most ? i->number : most);
 }
 
@@ -105,15 +109,29 @@ static enum persist_load take_item(struct loader *l, struct load_item *i) {
     return well ? PERSIST_LOADING : load_damaged(l, i->at, l->error);
 }
 
-/* Where a key will stand is in the cache by the time it comes. */
+/* Where a key or an item will stand is in the cache by the time it comes. */
 static void ask_for(const struct loader *l, const struct load_batch *b, size_t n) {
     if (n >= b->count || !b->items[n].hash) return;
-    store_prefetch_bucket(l->p->store, l->value.db, b->items[n].hash);
+    const struct load_item *i = &b->items[n];
+    if (i->event != RDB_ITEM)
+        store_prefetch_bucket(l->p->store, l->value.db, i->hash);
+    else if (l->inside) /* of the value that is being filled, or a guess that costs nothing */
+        store_prefetch_item(l->value.e, i->hash);
+}
+
+/* A value of many items has a table for all of them from the beginning, made in steps. The file may lie: no more items than it
+ * has bytes for. */
+static bool make_items_room(struct loader *l) {
+    enum { ITEM_BYTES_LEAST = 2 };
+    struct value_load *v = &l->value;
+    uint64_t most = l->size ? l->size / ITEM_BYTES_LEAST : ITEMS_UNKNOWN;
+    v->roomy = v->roomy || value_load_reserve(v, v->items < most ? v->items : most);
+    return v->roomy;
 }
 
 enum persist_load load_base_step(struct loader *l) {
     struct load_batch *b = load_batch_now(l);
-    if (!b) return PERSIST_LOADING;
+    if (!b || (l->inside && !make_items_room(l))) return PERSIST_LOADING;
     for (int n = 0; n < ITEMS_A_STEP && l->item < b->count; n++) {
         ask_for(l, b, l->item + ASK_AHEAD);
         struct load_item *i = &b->items[l->item];
@@ -121,6 +139,8 @@ enum persist_load load_base_step(struct loader *l) {
             return PERSIST_LOADING;
         l->item++;
         enum persist_load st = take_item(l, i);
+        if (i->what == LOAD_EVENT) l->inside = i->event == RDB_BEGIN || i->event == RDB_ITEM;
+        if (l->inside && i->event == RDB_BEGIN && !make_items_room(l)) return PERSIST_LOADING;
         if (st != PERSIST_LOADING) return st;
         bool key = i->what == LOAD_STRING || i->event == RDB_KEY_END;
         if (key && l->p->load_rest_us) {

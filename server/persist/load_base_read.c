@@ -44,6 +44,10 @@ static const uint64_t *kept_numbers(struct load_batch *b, const struct rdb_reade
     return copy;
 }
 
+static bool has_table(int type) {
+    return type == RDB_HASH || type == RDB_SET || type == RDB_ZSET || type == RDB_ZSET_2;
+}
+
 static void add_event(struct load_batch *b, enum rdb_event ev, const struct rdb_reader *r,
                       uint64_t at) {
     struct load_item *i = load_batch_add(b);
@@ -69,6 +73,7 @@ static void add_event(struct load_batch *b, enum rdb_event ev, const struct rdb_
             i->score = r->score;
         else if (rdb_type_is_stream(r->type))
             i->numbers = kept_numbers(b, r);
+        if (has_table(r->type)) i->hash = store_hash(r->a);
         break;
     default: break;
     }

@@ -50,6 +50,7 @@ struct loader {
     struct incr_reader incr;
     struct rdb_reader told;
     struct value_load value;
+    bool inside;     /* value.e is being filled */
     unsigned number; /* of the increment */
     struct aof_part *part;
     bool any;     /* a base or a block was seen: pos says where the next one must begin */

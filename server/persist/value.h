@@ -46,11 +46,16 @@ struct value_load {
     int64_t now_ms;       /* wall time, for when keys were used last; 0: that is the caller's */
     int32_t idle_s, freq; /* as struct rdb_reader */
     struct entry *e;      /* a value that comes in items */
+    uint64_t items;       /* so many */
+    bool roomy;           /* there is room for them, or needs to be none */
     struct xgroup *group; /* of a stream, and what comes now in it */
     struct xconsumer *consumer;
     const char *why; /* what is wrong with an item, when it is something special */
 };
 bool value_loads_type(int rdb_type);
+/* Makes the value that begins ready for so many items, about a megabyte with each call; false: call again before the first of
+ * them. */
+bool value_load_reserve(struct value_load *v, size_t items);
 void value_load_free(struct value_load *v);
 /* Takes the events from RDB_KEY to RDB_KEY_END. False: err says which key cannot be taken and
  * why. */

@@ -23,6 +23,16 @@ bool value_loads_type(int rdb_type) {
     return rdb_type == RDB_STRING || kind_load(rdb_type);
 }
 
+bool value_load_reserve(struct value_load *v, size_t items) {
+    switch (v->type) {
+    case RDB_HASH: return hash_reserve(v->store, v->db, v->e, items);
+    case RDB_SET: return set_reserve(v->store, v->db, v->e, items);
+    case RDB_ZSET:
+    case RDB_ZSET_2: return zset_reserve(v->store, v->db, v->e, items);
+    default: return true;
+    }
+}
+
 void value_load_free(struct value_load *v) {
     buf_free(&v->key);
 }
@@ -263,6 +273,8 @@ bool value_load_event(struct value_load *v, enum rdb_event ev, const struct rdb_
         if (r->number == 0 && k->item != value_stream_item)
             return refuse(v, "is empty", err, err_size);
         v->e = k->begin(v->store, v->db, key_of(v), expiry_of(v));
+        v->items = r->number;
+        v->roomy = false;
         return true;
     case RDB_ITEM:
         if (!k->item(v, r)) return refuse(v, k->refusal ? k->refusal : v->why, err, err_size);

@@ -5,6 +5,8 @@
 #include "server/store/dict_inside.h"
 #include "server/store/inside.h"
 #include "server/store/raw.h"
+#include "server/store/table.h"
+#include "server/store/zset_inside.h"
 
 static struct entry *made(size_t *bytes, struct entry_shape shape, struct bytes key,
                           int64_t expiry_ms) {
@@ -57,7 +59,19 @@ bool apart_join(struct store *s, int db, struct apart a, struct bytes key, uint6
     return true;
 }
 
+enum { SEGMENTS_AT_ONCE = 16 };
+
 bool store_reserve(struct store *s, int db, size_t keys) {
-    enum { SEGMENTS_AT_ONCE = 16 };
     return dict_reserve(store_dict(s, db), keys, SEGMENTS_AT_ONCE);
+}
+
+static struct dict *items_of(const struct entry *e) {
+    if (entry_form(e) == FORM_TABLE) return &((struct table *)entry_pointer(e))->dict;
+    if (entry_form(e) == FORM_TREE) return &((struct zset *)entry_pointer(e))->members->dict;
+    return NULL;
+}
+
+void store_prefetch_item(const struct entry *e, uint64_t hash) {
+    const struct dict *d = items_of(e);
+    if (d) dict_prefetch_bucket(d, hash);
 }

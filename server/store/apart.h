@@ -16,7 +16,9 @@ void apart_free(struct apart a);
  * unless something there is much like it. False when the key is there already: nothing was changed. */
 bool apart_join(struct store *s, int db, struct apart a, struct bytes key, uint64_t hash,
                 bool expires);
-/* Room for that many keys in an empty database, about a megabyte with each call; false: call again. */
+/* Room for that many keys in a database that has none or few, about a megabyte with each call; false: call again. */
 bool store_reserve(struct store *s, int db, size_t keys);
+/* Brings an item's bucket into the cache; hash is store_hash of the field or member. Never required. */
+void store_prefetch_item(const struct entry *e, uint64_t hash);
 
 #endif
