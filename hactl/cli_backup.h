@@ -63,6 +63,8 @@ int cli_backup_fetch(struct cli *c); /* inside: ID, from the other node */
 int cli_backup_schedule(struct cli *c);
 int cli_backup_retention(struct cli *c);
 int cli_backup_tick(struct cli *c); /* inside: the steward's */
+/* When a try of this node's steward to make the set that was due failed, wall clock; 0: the last one did not. */
+int64_t backup_tick_failed_us(const struct cli *c, unsigned instance);
 struct backup_conf;
 bool backup_conf_here(const struct cli *c, struct backup_conf *out);
 

@@ -31,8 +31,8 @@ static int64_t newest(const struct known_sets *sets, unsigned instance, bool by_
     return us;
 }
 
-static void row(struct fields *f, int i, unsigned n, const struct backup_conf *b,
-                const struct known_sets *sets) {
+static void row(const struct cli *c, struct fields *f, int i, unsigned n,
+                const struct backup_conf *b, const struct known_sets *sets) {
     char text[32];
     int64_t now = clock_wall_us(), any = newest(sets, n, false),
             next = timetable_next(&b->schedule[n], now, newest(sets, n, true));
@@ -44,6 +44,8 @@ static void row(struct fields *f, int i, unsigned n, const struct backup_conf *b
     fields_add_text(f, text, "instances.%d.retention", i);
     fields_add_text(f, any ? wall_text(any) : "", "instances.%d.newest", i);
     fields_add_text(f, next ? wall_text(next) : "", "instances.%d.next", i);
+    int64_t failed = backup_tick_failed_us(c, n);
+    fields_add_text(f, failed ? wall_text(failed) : "", "instances.%d.failed", i);
 }
 
 static int show(const struct cli *c) {
@@ -54,7 +56,7 @@ static int show(const struct cli *c) {
     int rows = 0;
     if (!backup_conf_here(c, &conf) || !known_sets_get(c, -1, false, &sets)) return CLI_NO;
     for (unsigned n = 0; n < BACKUP_INSTANCES; n++)
-        if (conf.there[n]) row(&f, rows++, n, &conf, &sets);
+        if (conf.there[n]) row(c, &f, rows++, n, &conf, &sets);
     if (c->json) fields_json(&f, &out);
     if (!c->json)
         buf_printf(&out, "%-9s %-13s %-10s %-20s %s\n", "INSTANCE", "SCHEDULE", "KEPT",
@@ -66,6 +68,13 @@ static int show(const struct cli *c) {
                    fields_text(&f, "", "instances.%d.retention", i),
                    fields_text(&f, "", "instances.%d.newest", i),
                    fields_text(&f, "", "instances.%d.next", i));
+    for (int i = 0; i < rows && !c->json; i++)
+        if (*fields_text(&f, "", "instances.%d.failed", i))
+            buf_printf(&out,
+                       "The set of instance %s that was due could NOT be made at %s; why stands in "
+                       "the steward's log (log steward).\n",
+                       fields_text(&f, "", "instances.%d.number", i),
+                       fields_text(&f, "", "instances.%d.failed", i));
     fwrite(buf_head(&out), 1, buf_len(&out), stdout);
     buf_free(&out);
     fields_free(&f);

@@ -24,6 +24,7 @@ struct memory {
     uint64_t looked_ms;
     uint64_t tried_ms[BACKUP_INSTANCES];
     int64_t since_us[BACKUP_INSTANCES];
+    int64_t failed_us[BACKUP_INSTANCES]; /* when the last try failed; 0: it did not */
     char schedule[BACKUP_INSTANCES][32]; /* as it was then */
 };
 
@@ -40,6 +41,12 @@ static void read_memory(const struct cli *c, struct memory *m) {
         memcpy(m, buf_head(&text), sizeof *m);
     if (m->looked_ms > clock_boot_ms()) memset(m, 0, sizeof *m); /* of an earlier life */
     buf_free(&text);
+}
+
+int64_t backup_tick_failed_us(const struct cli *c, unsigned instance) {
+    static struct memory m;
+    read_memory(c, &m);
+    return m.failed_us[instance];
 }
 
 static void keep_memory(const struct cli *c, const struct memory *m) {
@@ -82,7 +89,9 @@ static void make(const struct cli *c, struct memory *m, unsigned n) {
     char id[48];
     m->tried_ms[n] = clock_boot_ms();
     keep_memory(c, m);
-    if (backup_make_set(c, n, "-", "schedule", id) == CLI_OK)
+    bool made = backup_make_set(c, n, "-", "schedule", id) == CLI_OK;
+    m->failed_us[n] = made ? 0 : clock_wall_us();
+    if (made)
         log_info("the set %s was made, as the schedule of instance %u says", id, n);
     else
         log_error(

@@ -106,6 +106,11 @@ def no_room():
         tap.say(p.stderr.strip())
         left = subprocess.run([*inside, "ls", sets.folder(m.other)], capture_output=True, text=True).stdout
         tap.equal((left, listed(m)), ("filler\n", {}), "nothing was begun")
+        m.hactl("backup", "schedule", "0", "every", "6h")
+        m.hactl("backup", "tick", check=False)
+        said = m.hactl("backup", "schedule").stdout
+        tap.ok("could NOT be made at 20" in said, "a set that is due and cannot be made is told by the schedule")
+        m.hactl("backup", "schedule", "0", "off")
     finally:
         subprocess.run([*inside, "umount", sets.folder(m.other)], check=True)
 
