@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "hactl/cli_instance.h"
+#include "hactl/sets.h"
 #include "hactl/cli_server.h"
 #include "hactl/had_conf.h"
 #include "server/base/crc32c.h"
@@ -134,6 +135,14 @@ static void report_node(const struct had_conf *conf, const struct fields *had, s
     fields_add_number(out, conf->changes, "changes");
 }
 
+/* Backup sets of an instance that is no more: a new one with its number would take them for its own. */
+static bool has_sets(const struct cli *c, int number) {
+    struct stored_set *list;
+    size_t count = sets_list(c->root, number, &list);
+    free(list);
+    return count > 0;
+}
+
 int cli_instance_state(struct cli *c) {
     struct had_conf conf;
     struct conf lines;
@@ -155,7 +164,8 @@ int cli_instance_state(struct cli *c) {
         for (int i = 0; i < conf.instance_count; i++)
             report_one(c, &lines, &had.fields, &conf.instances[i], i, &f);
         for (int i = 0, n = 0; i < INSTANCE_NUMBERS; i++)
-            if (instance_has_data(c, i)) fields_add_number(&f, i, "data.%d.number", n++);
+            if (instance_has_data(c, i) || has_sets(c, i))
+                fields_add_number(&f, i, "data.%d.number", n++);
         fields_lines(&f, &out);
         fwrite(buf_head(&out), 1, buf_len(&out), stdout);
         cli_answer_free(&had);
