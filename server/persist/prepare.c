@@ -113,7 +113,7 @@ static bool verify_base(struct prepare *p, const char *path, bool newest) {
     rdbscan_begin(&s, false);
     while (fd >= 0 && (n = read(fd, in, READ_BYTES)) > 0 &&
            rdbscan_feed(&s, in, (size_t)n) != RDBSCAN_BAD) {
-        if (__atomic_load_n(&p->stop, __ATOMIC_RELAXED)) break;
+        if (__atomic_load_n(&p->seen.stop, __ATOMIC_RELAXED)) break;
     }
     bool ok = n == 0 && rdbscan_cut(&s) == RDBSCAN_END;
     if (!ok && n >= 0)
@@ -242,8 +242,9 @@ static bool copy_part(struct copying *c, const struct logdir *d, const struct lo
     enum logscan_state st = LOGSCAN_BLOCK;
     while (ok && (st = logscan_next(&s, &b)) == LOGSCAN_BLOCK) {
         ok = take_block(c, &b, logscan_payload(&s));
-        set_u64(&c->p->done, c->at - c->begin);
-        if (ok && __atomic_load_n(&c->p->stop, __ATOMIC_RELAXED)) ok = fail(c->p, "it was stopped");
+        set_u64(&c->p->seen.done, c->at - c->begin);
+        if (ok && __atomic_load_n(&c->p->seen.stop, __ATOMIC_RELAXED))
+            ok = fail(c->p, "it was stopped");
         if (b.offset + b.len >= c->end && b.len) break;
     }
     if (ok && (st == LOGSCAN_ERROR || (st == LOGSCAN_BAD && !(last && c->at == c->end))))
@@ -278,7 +279,7 @@ static bool put_incr(struct prepare *p, uint64_t end) {
     struct logblock clean = {.kind = LOGBLOCK_CLEAN_END, .db = -1};
     if (p->set) memcpy(c.line, p->setfile.set.replid, sizeof c.line);
     path_in(p, path, sizeof path, "incr");
-    set_u64(&p->all, end - p->pos.offset);
+    set_u64(&p->seen.all, end - p->pos.offset);
     c.out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (c.out < 0) return fail(p, "%s: %s", path, strerror(errno));
     bool ok = end == c.begin || copy_blocks(&c);
@@ -332,7 +333,7 @@ static bool make(struct prepare *p) {
                     "the set was made after that time (offset %" PRIu64 ", the log was at %" PRIu64
                     " then)",
                     base.offset, end);
-    set_u64(&p->done, 0);
+    set_u64(&p->seen.done, 0);
     __atomic_store_n(&p->stage, PREPARE_COPY, __ATOMIC_RELAXED);
     if (!room_for(p, end ? end - base.offset : 0) || !put_incr(p, end ? end : base.offset))
         return false;
@@ -347,7 +348,7 @@ static bool make(struct prepare *p) {
 bool prepare_run(struct prepare *p) {
     p->err[0] = '\0';
     p->pos = (struct persist_pos){.db = -1};
-    p->stage = PREPARE_VERIFY;
+    p->setfile.seen = &p->seen;
     must(strlen(p->replid) == PERSIST_ID_CHARS, "the new line has an id");
     if (file_exists(p->to)) return fail(p, "%s: it is there already", p->to);
     if (make(p)) return true;

@@ -22,10 +22,9 @@ struct prepare {
     uint64_t keys;          /* of the base; 0: not known */
     uint64_t base_bytes, log_bytes;
     char err[900];
-    /* may be read from another thread */
+    /* zeroed before; may be read, and stop set, from another thread, atomically */
     enum prepare_stage stage;
-    uint64_t done, all; /* bytes of the present stage */
-    bool stop;          /* set from anywhere */
+    struct setfile_progress seen; /* of the present stage */
 };
 
 /* True: everything is on disk in p->to. False: p->err, and p->to is gone. prepare_free in any case. */

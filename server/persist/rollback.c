@@ -324,8 +324,7 @@ bool rollback_start(struct persist *p, const char *set, uint64_t until_us, const
 void rollback_close(struct persist *p) {
     struct rollback *b = p->rollback;
     if (!b) return;
-    __atomic_store_n(&b->prepare.stop, true, __ATOMIC_RELAXED);
-    __atomic_store_n(&b->prepare.setfile.stop, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&b->prepare.seen.stop, true, __ATOMIC_RELAXED);
     b->closing = true;
     worker_wait(p->bulk_worker);
     worker_wait(p->aside_worker);
@@ -350,9 +349,7 @@ void rollback_status(const struct persist *p, struct rollback_status *s) {
     s->reason = b->state == ROLLBACK_FAILED ? b->reason : "";
     if (b->state == ROLLBACK_RUNNING && b->stage == ROLLBACK_VERIFY) {
         bool verify = __atomic_load_n(&made->stage, __ATOMIC_RELAXED) == PREPARE_VERIFY;
-        uint64_t done =
-            __atomic_load_n(verify ? &made->setfile.done : &made->done, __ATOMIC_RELAXED);
-        uint64_t all = __atomic_load_n(verify ? &made->setfile.all : &made->all, __ATOMIC_RELAXED);
+        uint64_t done = setfile_seen(&made->seen.done), all = setfile_seen(&made->seen.all);
         s->stage = verify ? ROLLBACK_VERIFY : ROLLBACK_COPY;
         s->progress = all ? (double)done / (double)all : 0.0;
     }

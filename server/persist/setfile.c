@@ -167,7 +167,7 @@ static bool take_packed(struct pass *p, const char *bytes, size_t n) {
         if (!take_raw(p)) return false;
         bytes += used;
         n -= used;
-        __atomic_fetch_add(&p->f->done, used, __ATOMIC_RELAXED);
+        p->f->done += used;
         if (idle && n == 0) break;
     }
     return true;
@@ -185,6 +185,13 @@ static bool fits_together(struct pass *p) {
     return true;
 }
 
+static bool stopped(struct setfile *f) {
+    if (!f->seen) return false;
+    __atomic_store_n(&f->seen->done, f->done, __ATOMIC_RELAXED);
+    __atomic_store_n(&f->seen->all, f->all, __ATOMIC_RELAXED);
+    return __atomic_load_n(&f->seen->stop, __ATOMIC_RELAXED);
+}
+
 static bool read_data(struct setfile *f, int fd, int out_fd) {
     struct pass p = {.f = f, .out_fd = out_fd, .z = zframe_reader_new(), .raw = BUF_INIT};
     char *in = xmalloc(READ_BYTES);
@@ -194,8 +201,7 @@ static bool read_data(struct setfile *f, int fd, int out_fd) {
         ssize_t n = read_some(fd, in, left < READ_BYTES ? left : READ_BYTES);
         if (n < 0) ok = wrong(f, "data.rdb.zst", f->done, strerror(errno));
         if (n == 0) ok = wrong(f, "data.rdb.zst", f->done, "it ends too early");
-        if (ok && __atomic_load_n(&f->stop, __ATOMIC_RELAXED))
-            ok = wrong(f, "stopped", 0, "it was stopped");
+        if (ok && stopped(f)) ok = wrong(f, "stopped", 0, "it was stopped");
         if (ok) ok = take_packed(&p, in, (size_t)n);
         if (n > 0) left -= (uint64_t)n;
         if (f->tell) f->tell("the backup set", f->done, f->all);
@@ -219,7 +225,7 @@ static int open_dir(struct setfile *f, const char *path) {
         if (fd >= 0) close(fd);
         fd = -1;
     } else {
-        __atomic_store_n(&f->all, (uint64_t)st.st_size, __ATOMIC_RELAXED);
+        f->all = (uint64_t)st.st_size;
     }
     free(data);
     return fd;
@@ -228,7 +234,7 @@ static int open_dir(struct setfile *f, const char *path) {
 bool setfile_read(struct setfile *f, const char *path, int out_fd, bool deep) {
     struct stat st;
     int fd;
-    *f = (struct setfile){.tell = f->tell};
+    *f = (struct setfile){.tell = f->tell, .seen = f->seen};
     rdbscan_begin(&f->scan, deep);
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         fd = open_dir(f, path);

@@ -9,17 +9,25 @@
 bool setfile_is_dir(const char *path);
 bool setfile_is_archive(const char *path);
 
+/* What another thread may look at and set meanwhile, atomically: see setfile_seen. */
+struct setfile_progress {
+    uint64_t done, all; /* bytes */
+    bool stop;          /* set: gives up */
+};
+static inline uint64_t setfile_seen(const uint64_t *v) {
+    return __atomic_load_n(v, __ATOMIC_RELAXED);
+}
+
 struct setfile {
     struct backup_set set; /* once known is true */
     bool known;
     struct rdbscan scan; /* of the data */
-    uint64_t done,
-        all; /* bytes of the compressed file, for progress; may be read from another thread */
+    uint64_t done, all;  /* bytes of the compressed file */
     /* what is wrong, and where: in the `set` file, in data.rdb.zst (byte `at` of it), or in the RDB inside */
     char what[500];
     const char *where; /* "set", "data.rdb.zst", "rdb", "archive"; NULL: nothing is wrong */
     uint64_t at;
-    bool stop; /* set from anywhere: gives up */
+    struct setfile_progress *seen; /* set before, or NULL */
     /* Is told the progress now and then; set before, or NULL. */
     void (*tell)(const char *what, uint64_t done, uint64_t all);
 };
