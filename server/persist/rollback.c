@@ -76,8 +76,9 @@ static int change_places(void *arg) {
 }
 
 void rollback_recover(const char *dir, const char *log_dir) {
-    char *aside = xasprintf("%s/rollback", dir), *new_log = xasprintf("%s/rollback/log", dir);
-    if (file_exists(new_log) && !file_exists(log_dir)) {
+    char *aside = xasprintf("%s/rollback", dir), *new_log = xasprintf("%s/log", aside);
+    char *manifest = xasprintf("%s/manifest", new_log); /* is written last */
+    if (file_exists(manifest) && !file_exists(log_dir)) {
         if (rename(new_log, log_dir) == 0 && file_sync_dir(dir))
             log_notice("persistence: the rollback that a crash came into was finished");
         else
@@ -89,6 +90,7 @@ void rollback_recover(const char *dir, const char *log_dir) {
     rmdir(aside);
     free(aside);
     free(new_log);
+    free(manifest);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */

@@ -417,6 +417,26 @@ def crashes():
         tap.ok(seen <= {old, new}, "every time it was one of the two (%d of them seen)" % len(seen))
 
 
+def between():
+    """what a crash between the two renames leaves is finished; what one before them leaves is thrown away"""
+    with Server("--enable-debug-command", "yes") as s:
+        c = s.connect()
+        fill(c, 300)
+        want = digest(c)
+        log, aside = os.path.join(s.directory, "log"), os.path.join(s.directory, "rollback")
+        s.stop()
+        os.makedirs(aside)
+        os.rename(log, os.path.join(aside, "log"))
+        s.start()
+        tap.equal((digest(s.connect()), os.path.exists(aside)), (want, False), "the new log takes the place of the one that was moved away")
+        s.stop(signal.SIGKILL)
+        os.makedirs(os.path.join(aside, "log"))
+        with open(os.path.join(aside, "log", "000001.base"), "wb") as f:
+            f.write(b"REDIS")
+        s.start()
+        tap.equal((digest(s.connect()), os.path.exists(aside)), (want, False), "one that was not finished goes")
+
+
 def flat(node, *words):
     rows = [x.decode() for x in node.duet(*words)]
     return dict(zip(rows[::2], rows[1::2]))
@@ -521,4 +541,4 @@ def blocked_error(c):
 
 
 if __name__ == "__main__":
-    tap.main(whole, refusals, cancel, under_writes, times, back, back_behind_set, old_bases, bad_sets, crashes, in_pair, replicas)
+    tap.main(whole, refusals, cancel, under_writes, times, back, back_behind_set, old_bases, bad_sets, crashes, between, in_pair, replicas)
