@@ -342,6 +342,10 @@ uint64_t persist_synced_offset(const struct persist *p) {
     return log_active(p) ? p->sync.synced : UINT64_MAX;
 }
 
+bool persist_failed(const struct persist *p) {
+    return p->sync.failed;
+}
+
 uint64_t persist_policy_offset(const struct persist *p) {
     return p->o.fsync == PERSIST_FSYNC_ALWAYS ? persist_synced_offset(p)
                                               : persist_written_offset(p);

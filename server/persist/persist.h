@@ -146,6 +146,8 @@ bool persist_append(struct persist *p, const struct persist_pos *at, const struc
 /* Everything up to here is in the kernel / on disk. With the log off: UINT64_MAX. */
 uint64_t persist_written_offset(const struct persist *p);
 uint64_t persist_synced_offset(const struct persist *p);
+/* persist_status's `failed`, cheaply. */
+bool persist_failed(const struct persist *p);
 /* What the fsync policy asks of a reply: `always` the synced offset, else the written one. */
 uint64_t persist_policy_offset(const struct persist *p);
 /* Reads kept stream bytes from offset on (about max) into out; *block is where the block that

@@ -43,6 +43,7 @@ struct room {
     struct step *step; /* under way */
     bool full;         /* the last step found the disk full */
     bool told_short;
+    uint64_t tried; /* bytes of the last step: a smaller one may fit */
     bool no_blocks; /* the file system cannot take blocks ahead */
     struct room_disk disk;
     pthread_mutex_t lock;
@@ -134,6 +135,8 @@ static void tell_short(struct room *r) {
     persist_changed(r->p);
 }
 
+static void make(struct room *r);
+
 static void step_done(void *arg, int error) {
     struct step *s = arg;
     struct room *r = s->r;
@@ -148,8 +151,9 @@ static void step_done(void *arg, int error) {
         a->ahead_zeros = s->zeros;
     }
     if (s->fd >= 0) r->full = error == ENOSPC || error == EDQUOT;
-    tell_short(r);
     free(s);
+    if (r->full && r->tried > STEP_MIN_BYTES) make(r);
+    tell_short(r);
 }
 
 static void start(struct room *r, int fd, uint64_t from, uint64_t to, bool zeros) {
@@ -184,14 +188,13 @@ static void make(struct room *r) {
     /* Opened anew: the kernel reports a failed write-back once to each open file, and the log's
      * own must not miss it. */
     int fd = aof_open_again(a);
+    r->tried = step;
     if (fd >= 0) start(r, fd, from, from + step, zeros);
 }
 
 void room_want(struct room *r) {
-    if (r->full)
-        tell_short(r);
-    else if (!r->step)
-        make(r);
+    if (r->full) tell_short(r);
+    if (!r->step && (!r->full || r->tried > STEP_MIN_BYTES)) make(r);
 }
 
 void room_second(struct room *r) {

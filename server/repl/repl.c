@@ -107,6 +107,8 @@ void repl_reconfigure(struct repl *r, const struct repl_options *o) {
 
 void repl_before_sleep(struct repl *r) {
     stream_flush(r);
+    /* Nothing is fsynced any more: reads and refusals are answered, as with a full disk. In a pair had hands over. */
+    if (!r->o.node && persist_failed(r->persist)) r->log_stuck = true;
     r->feed_again = false;
     feeds_write(r);
     link_ack(r->link);
