@@ -9,7 +9,7 @@
  *
  *     DIR/log/manifest         which parts, in order; replaced atomically
  *     DIR/log/N.base           RDB, the state at the offset that its aux fields name
- *     DIR/log/N.incr           blocks
+ *     DIR/log/N.incr           blocks; behind the last one may be room made ahead (room.h): zeros
  *     DIR/dump.rdb             SAVE, BGSAVE, `save` points
  *     DIR/tails/               what rejoins put aside (server/repl)
  *
