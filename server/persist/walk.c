@@ -42,7 +42,8 @@ struct persist_walk {
     struct persist *p;
     struct persist_sink sink;
     bool running;
-    bool walked; /* the store's walk is complete */
+    bool walked;        /* the store's walk is complete */
+    size_t memory_then; /* the store's, when the walk began */
     struct walk_out out;
     struct spill_pool *pool;
     struct spill behind; /* bytes before those in out.ready, for a sink that had no room */
@@ -165,6 +166,7 @@ static bool walk_begin(struct persist_walk *w) {
     struct store_walker walker = walk_out_walker(&w->out);
     if (!store_walk_start(p->store, &walker)) return false;
     if (p->pos_now) p->pos_now(p->pos_arg, &pos);
+    w->memory_then = store_memory(p->store);
     w->running = true;
     w->begun_ns = clock_boot_ns();
     put_head(w, &pos);
@@ -257,6 +259,13 @@ static bool get_going(struct persist_walk *w, uint64_t end_ns) {
     return walk_begin(w);
 }
 
+/* Of what the store keeps much was there anyway, and has only not been freed: what counts is that memory grows by it. */
+static bool is_kept_too_much(const struct persist_walk *w) {
+    const struct store *s = w->p->store;
+    size_t bound = KEPT_BYTES + w->memory_then / KEPT_PART;
+    return store_walk_kept(s) > bound && store_memory(s) > w->memory_then + bound;
+}
+
 static void walk_step(struct persist_walk *w, uint64_t end_ns) {
     struct persist *p = w->p;
     if (!w->running && !get_going(w, end_ns)) return;
@@ -266,7 +275,7 @@ static void walk_step(struct persist_walk *w, uint64_t end_ns) {
     catch_up(w);
     if (w->room) walk_work(w, end_ns);
     const char *why = walk_out_failure(&w->out);
-    if (!why && store_walk_kept(p->store) > KEPT_BYTES + store_memory(p->store) / KEPT_PART)
+    if (!why && is_kept_too_much(w))
         why = "big lists, strings or streams changed too much before they were written";
     if (why)
         give_up(w, why);
