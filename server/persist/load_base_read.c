@@ -137,7 +137,8 @@ static void read_events(struct rdb_reader *r, struct ahead *a, struct load_batch
         }
         ahead_used(a, r->used);
         if (ev == RDB_END) {
-            add_end(b, a);
+            if (!b->count)
+                add_end(b, a); /* else with the next batch: this one points into the block */
             return;
         }
         if (ev != RDB_MORE) {
