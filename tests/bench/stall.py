@@ -39,9 +39,11 @@ def watch(port, ready, stop, out):
 
 
 def come_first(pid):
+    """All threads of it: one that was left behind could hold up the others by a lock that it has."""
     try:
-        os.setpriority(os.PRIO_PROCESS, pid, -15)
-    except PermissionError:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            os.setpriority(os.PRIO_PROCESS, int(thread), -15)
+    except (PermissionError, ProcessLookupError, FileNotFoundError):
         pass
 
 
