@@ -20,6 +20,8 @@ def an_orderly_shutdown_hands_over():
     load.wait_for(100)
     old.process.terminate()
     tap.equal(old.process.wait(60), 0, "the node ends in order")
+    told = netlab.run(tap.DUET, "check", "--json", os.path.join(old.root, "data", "instance-0"), check=False)
+    tap.ok(told.returncode == 0 and '"clean_end":true' in told.stdout, "its log ends clean, and all of it is on disk") or tap.say(told.stdout + told.stderr)
     load.wait_for(100)
     load.stop()
     tap.say("longest gap of a client: %.0f ms" % load.gap_ms())
