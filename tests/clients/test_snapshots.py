@@ -65,10 +65,11 @@ def change(rng, kind, key):
     if kind == "set":
         return rng.choice([["SADD", key, "new%d" % i], ["SREM", key] + ["m%d" % k for k in few], ["SADD", key, "m%d" % i]])
     if kind == "zset":
-        return rng.choice([["ZADD", key, j, "m%d" % i], ["ZREM", key] + ["m%d" % k for k in few], ["ZADD", key, j, "new%d" % i], ["ZINCRBY", key, j % 7 - 3, "m%d" % i],
+        return rng.choice([["ZADD", key, j, "m%d" % i], ["ZADD", key] + [w for k in few for w in (k, "m%d" % k)], ["ZREM", key] + ["m%d" % k for k in few], ["ZADD", key] + [w for k in few for w in (j, "new%d" % k)], ["ZINCRBY", key, j % 7 - 3, "m%d" % i],
                            ["ZREMRANGEBYRANK", key, i, i + 10], ["ZPOPMIN", key, 3], ["ZPOPMAX", key, 3]])
     if kind == "list":
-        return rng.choice([["RPUSH", key, "new %d" % i], ["LPUSH", key, "new %d" % i], ["LPOP", key], ["RPOP", key, 3], ["LSET", key, i // 2, "set %d" % j],
+        # More come than go: in a long run nothing may dwindle to a small value.
+        return rng.choice([["RPUSH", key] + ["new %d" % k for k in range(i, i + 4)], ["LPUSH", key] + ["new %d" % i] * 4, ["LPOP", key], ["RPOP", key, 3], ["LSET", key, i // 2, "set %d" % j],
                            ["LINSERT", key, "BEFORE", "element %d" % (i % 1000), "inserted"], ["LTRIM", key, 2, -2]])
     if kind == "stream":
         return rng.choice([["XADD", key, "*", "name", "new %d" % i], ["XDEL", key, "%d-1" % (i // 5 * 5 + 1)], ["XTRIM", key, "MINID", i // 100],
