@@ -70,15 +70,6 @@ static bool give_all(const char *dir, const char *like) {
            (geteuid() != 0 || nftw(dir, give_one, OPEN_FILES, FTW_PHYS) == 0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st, (void)kind, (void)at;
-    return remove(path);
-}
-
-static void remove_all(const char *dir) {
-    nftw(dir, remove_one, OPEN_FILES, FTW_PHYS | FTW_DEPTH);
-}
-
 static int seed(const char *root, const struct rollback_plan *p, const char *dir) {
     char set[SETS_PATH], log[SETS_PATH], source[SETS_PATH], until[24];
     const char *argv[WORDS] = {"restore", "--to", dir};
@@ -182,7 +173,7 @@ static int clone_here(const struct cli *c, unsigned source, const char *to) {
     snprintf(dir, sizeof dir, "%.480s/data/clone-%d", root, (int)getpid());
     int status = seed(root, &plan, dir);
     if (status == CLI_OK) status = create(c, source, dir);
-    remove_all(dir); /* it is another's by now, or was not wanted */
+    file_tree_remove(dir); /* it is another's by now, or was not wanted */
     if (status != CLI_OK) fprintf(stderr, "hactl: there is no clone; nothing else was changed\n");
     return status;
 }

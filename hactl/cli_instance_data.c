@@ -1,7 +1,6 @@
 /* A node's servers and their folders around a change: waiting for a server to come up or to end, the trash, seeds. */
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,11 +125,6 @@ static bool wait_gone(const struct cli *c, int number) {
 
 /* ---- data ------------------------------------------------------------------------------------- */
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
-    (void)st, (void)kind, (void)ftw;
-    return remove(path);
-}
-
 /* What has lain there for a day goes. The folder's own time is that of the server's last file: the name has the right one. */
 static void empty_old(const struct cli *c) {
     DIR *d = opendir(instance_path(c, "data/trash"));
@@ -142,7 +136,7 @@ static void empty_old(const struct cli *c) {
         if (!dash || !strptime(dash + 1, "%Y%m%dT%H%M%SZ", &tm)) continue;
         if (time(NULL) - timegm(&tm) < TRASH_S) continue;
         snprintf(path, sizeof path, "data/trash/%s", e->d_name);
-        nftw(instance_path(c, path), remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        file_tree_remove(instance_path(c, path));
     }
     if (d) closedir(d);
 }

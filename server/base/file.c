@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,4 +166,14 @@ bool file_write_pid(const char *path) {
     if (fd < 0) return false;
     bool done = file_write_all(fd, text, (size_t)n);
     return close(fd) == 0 && done;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
+    (void)st, (void)type, (void)at;
+    remove(path);
+    return 0;
+}
+
+void file_tree_remove(const char *dir) {
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

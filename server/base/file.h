@@ -29,6 +29,9 @@ bool file_sync_dir(const char *dir);
 /* mkdir -p; an existing directory is fine. */
 bool file_make_dirs(const char *path, mode_t mode);
 bool file_exists(const char *path);
+/* Removes the directory and all that is in it, links and not what they point to; it need not be there, and what cannot be
+ * removed stays. Big files take their time: not on a busy thread. */
+void file_tree_remove(const char *dir);
 /* Writes the decimal pid of this process; used for ROOT/run/NAME.pid. */
 bool file_write_pid(const char *path);
 

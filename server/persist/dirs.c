@@ -1,23 +1,13 @@
 #include "server/persist/dirs.h"
 
 #include "server/base/buf.h"
+#include "server/base/file.h"
 #include "server/base/log.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
-    (void)st, (void)type, (void)at;
-    remove(path);
-    return 0;
-}
-
-void file_tree_remove(const char *dir) {
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static int is_rollback(const struct dirent *e) {
     return strncmp(e->d_name, "rollback-", 9) == 0;

@@ -5,26 +5,7 @@
 
 import struct
 
-POLY = 0x95AC9329AC4BC9B5  # 0xad93d23594c935a9 reflected
-
-
-def _table():
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (POLY if byte & 1 else 0)
-        table.append(byte)
-    return table
-
-
-TABLE = _table()
-
-
-def crc64(data):
-    crc = 0
-    for byte in data:
-        crc = TABLE[(crc ^ byte) & 255] ^ crc >> 8
-    return crc
+from payloads import crc64
 
 
 def lzf(data, size):
