@@ -143,10 +143,11 @@ bool stream_fork(const struct repl *r, const char *id, uint64_t offset, uint64_t
 /* Are all bytes from here on still there? */
 bool stream_serves(struct repl *r, uint64_t offset);
 
-/* feed.c */
+/* feed.c; feed_shake.c makes a connection a slave's, feed_report.c counts */
 struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, struct buf *unsent,
                       struct buf *unread);
 void feed_end(struct feed *f, const char *why); /* marks it; freed by feeds_reap */
+void feed_parse(struct feed *f);                /* what stands in f->in */
 void feed_online(struct feed *f, uint64_t from);
 void feed_flush(struct feed *f); /* writes what it can and waits for readiness as needed */
 void feeds_write(struct repl *r);

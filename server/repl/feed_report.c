@@ -1,0 +1,54 @@
+/* What others want to know of the slaves: how many, how far, how late. */
+#include "server/repl/inside.h"
+
+#include "server/base/clock.h"
+
+#include <string.h>
+
+int repl_slave_count(const struct repl *r) {
+    int n = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next) n += !f->dead;
+    return n;
+}
+
+static int64_t lag_s(const struct feed *f) {
+    return (int64_t)((clock_boot_ns() - f->ack_ns) / NS_PER_S);
+}
+
+int repl_good_slaves(const struct repl *r) {
+    int n = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next)
+        n += !f->dead && f->state == FEED_ONLINE && lag_s(f) <= r->o.min_slaves_lag_s;
+    return n;
+}
+
+int repl_count_acked(struct repl *r, uint64_t offset, int *synced) {
+    int n = 0, s = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next) {
+        if (f->dead || f->state != FEED_ONLINE) continue;
+        n += f->acked >= offset;
+        s += f->synced >= offset;
+    }
+    if (synced) *synced = s;
+    return n;
+}
+
+size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max) {
+    static const char *const states[] = {"wait_bgsave", "send_bulk", "send_bulk", "send_bulk",
+                                         "online"};
+    size_t n = 0;
+    for (const struct feed *f = r->feeds; f; f = f->next) {
+        if (f->dead) continue;
+        if (n < max) {
+            out[n] = (struct repl_slave_info){.port = f->conf.port,
+                                              .state = states[f->state],
+                                              .offset = f->acked,
+                                              .synced = f->synced,
+                                              .lag_s = lag_s(f),
+                                              .pair = f == r->pair};
+            memcpy(out[n].host, f->conf.host, sizeof out[n].host);
+        }
+        n++;
+    }
+    return n;
+}
