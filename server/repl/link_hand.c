@@ -1,0 +1,119 @@
+/* The slave's link up to PSYNC's answer: who we are, what we have, and the master's lines. */
+#include "server/base/log.h"
+#include "server/base/num.h"
+#include "server/repl/link_inside.h"
+
+#include <string.h>
+
+static void send_auth(struct link *k) {
+    const struct repl *r = k->r;
+    if (r->master_user)
+        replline_words(&k->out, "AUTH", r->master_user, r->master_auth, NULL);
+    else
+        replline_words(&k->out, "AUTH", r->master_auth, NULL);
+}
+
+static void send_port(struct link *k) {
+    char port[NUM_I64_CHARS];
+    port[num_format_u64(port, k->r->o.port)] = '\0';
+    replline_words(&k->out, "REPLCONF", "listening-port", port, NULL);
+}
+
+/* Nothing is asked for when there is nothing to continue: no data yet, or not all of it. */
+static bool can_continue(const struct repl *r) {
+    return r->whole && r->line_known;
+}
+
+static void send_pair(struct link *k) {
+    struct repl *r = k->r;
+    char offset[NUM_I64_CHARS], node[2] = {r->o.node, '\0'};
+    offset[num_format_u64(offset, backlog_end(r->backlog))] = '\0';
+    replline_words(&k->out, "REPLCONF", "duet-pair", node, can_continue(r) ? r->id : "?", offset,
+                   NULL);
+}
+
+static void send_psync(struct link *k) {
+    struct repl *r = k->r;
+    char offset[NUM_I64_CHARS];
+    if (!can_continue(r)) {
+        replline_words(&k->out, "PSYNC", "?", "-1", NULL);
+        return;
+    }
+    offset[num_format_u64(offset, backlog_end(r->backlog) + 1)] = '\0';
+    replline_words(&k->out, "PSYNC", r->id, offset, NULL);
+}
+
+/* The peer told up to where it has our line. What it lacks is saved before anything else
+ * happens. */
+static void note_session(struct link *k, const struct replline *l) {
+    struct repl *r = k->r;
+    char err[160];
+    k->session = l->number;
+    k->keep_old = !l->has_fork && can_continue(r);
+    if (!l->has_fork || !can_continue(r) || l->offset >= backlog_end(r->backlog) ||
+        l->offset == r->tail_saved_from)
+        return;
+    stream_flush(r);
+    if (!tail_save(r, l->offset, err, sizeof err)) {
+        link_complain(k, "%s; the log as it is is put aside instead", err);
+        k->keep_old = true;
+    }
+    r->tail_saved_from = l->offset;
+}
+
+bool link_say(struct link *k, enum link_action action) {
+    switch (action) {
+    case LINK_DO_PING: replline_words(&k->out, "PING", NULL); return true;
+    case LINK_DO_AUTH: send_auth(k); return true;
+    case LINK_DO_PORT: send_port(k); return true;
+    case LINK_DO_CAPA:
+        replline_words(&k->out, "REPLCONF", "capa", "eof", "capa", "psync2", NULL);
+        return true;
+    case LINK_DO_PAIR: send_pair(k); return true;
+    case LINK_DO_PSYNC_SESSION:
+        note_session(k, &k->header);
+        send_psync(k);
+        return true;
+    case LINK_DO_PSYNC: send_psync(k); return true;
+    default: return false;
+    }
+}
+
+static enum link_event line_event(struct link *k, const struct replline *l) {
+    switch (l->kind) {
+    case REPLLINE_STATUS: return LINK_EV_STATUS;
+    case REPLLINE_PONG: return LINK_EV_PONG;
+    case REPLLINE_SESSION: return LINK_EV_SESSION;
+    case REPLLINE_CONTINUE: return LINK_EV_CONTINUE;
+    case REPLLINE_FULLRESYNC: return LINK_EV_FULL;
+    case REPLLINE_LENGTH:
+    case REPLLINE_MARK: return LINK_EV_RDB;
+    case REPLLINE_ERROR: {
+        static const char *const codes[] = {"-NOAUTH", "-NOPERM", "-ERR operation not permitted"};
+        for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+            if (l->text.len >= strlen(codes[i]) &&
+                memcmp(l->text.p, codes[i], strlen(codes[i])) == 0)
+                return LINK_EV_NOAUTH;
+        return LINK_EV_ERROR;
+    }
+    default: link_complain(k, "it sent a line that makes no sense"); return LINK_EV_LOST;
+    }
+}
+
+bool link_take_line(struct link *k) {
+    replline_parse(&k->header, buf_head(&k->in), buf_len(&k->in));
+    if (k->header.kind == REPLLINE_MORE) return false;
+    size_t used = k->header.used;
+    if (k->header.kind == REPLLINE_EMPTY) {
+        buf_eat(&k->in, used);
+        return true;
+    }
+    struct stream *before = k->stream;
+    enum link_event ev = line_event(k, &k->header);
+    /* The line's text must stay until the action is done; a connection that was closed took its
+     * bytes along. */
+    link_event(k, ev);
+    if (k->stream != before || !k->stream) return false;
+    buf_eat(&k->in, used);
+    return true;
+}

@@ -1,0 +1,39 @@
+/* What INFO, ROLE and DUET STATUS show of the slave's link. */
+#include "server/base/clock.h"
+#include "server/repl/link_inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void link_status(const struct link *k, struct repl_status *s) {
+    static const enum repl_link_state shown[LINK_STATES] = {[LINK_OFF] = REPL_LINK_OFF,
+                                                            [LINK_WAIT] = REPL_LINK_CONNECT,
+                                                            [LINK_HEADER] = REPL_LINK_SYNC,
+                                                            [LINK_TRANSFER] = REPL_LINK_SYNC,
+                                                            [LINK_LOADING] = REPL_LINK_SYNC,
+                                                            [LINK_STREAM] = REPL_LINK_CONNECTED,
+                                                            [LINK_CONNECT] = REPL_LINK_CONNECTING,
+                                                            [LINK_PING] = REPL_LINK_CONNECTING,
+                                                            [LINK_AUTH] = REPL_LINK_CONNECTING,
+                                                            [LINK_PORT] = REPL_LINK_CONNECTING,
+                                                            [LINK_CAPA] = REPL_LINK_CONNECTING,
+                                                            [LINK_PAIR] = REPL_LINK_CONNECTING,
+                                                            [LINK_PSYNC] = REPL_LINK_CONNECTING};
+    uint64_t now = clock_boot_ns();
+    snprintf(s->master_host, sizeof s->master_host, "%s", k->host);
+    s->master_port = k->port;
+    s->link = shown[k->fsm.state];
+    s->sync_in_progress = s->link == REPL_LINK_SYNC;
+    s->sync_total_bytes = k->spool.total;
+    s->sync_read_bytes = k->spool.got;
+    s->last_io_s = k->stream ? (int64_t)((now - k->last_io_ns) / NS_PER_S) : -1;
+    s->down_s = k->down_since_ns ? (int64_t)((now - k->down_since_ns) / NS_PER_S) + 1 : 0;
+    memcpy(s->last_error, k->error, sizeof s->last_error);
+    if (!is_slave(k->r)) return;
+    bool streams = link_streaming(k);
+    if (streams) s->read_offset += buf_len(&k->in);
+    s->session = streams && k->pair ? k->session : 0;
+    s->insync_link = streams && k->pair;
+    s->acked = streams ? k->acked : 0;
+    s->acked_synced = streams ? k->acked_synced : 0;
+}

@@ -1,0 +1,89 @@
+/* The stream as the slave has it: applied, passed on to log and slaves of its own, acknowledged. */
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/num.h"
+#include "server/repl/link_inside.h"
+
+#include <string.h>
+
+void link_stream_begin(struct link *k) {
+    struct repl *r = k->r;
+    if (k->header.kind == REPLLINE_CONTINUE && k->header.id[0] &&
+        strcmp(k->header.id, r->id) != 0) {
+        stream_new_line(r, k->header.id);
+        feeds_drop(r, "the line has a new id; it continues at once");
+    }
+    cmdstream_init(&k->commands, r->db);
+    r->line_pending = false;
+    r->tail_saved_from = UINT64_MAX;
+    k->down_since_ns = 0;
+    k->error[0] = '\0';
+    k->acked = 0;
+    k->ack_now = true;
+    log_notice("replication: streaming from %s:%u at offset %llu", k->host, k->port,
+               (unsigned long long)backlog_end(r->backlog));
+    link_ack(k);
+    repl_changed(r);
+}
+
+static bool apply_one(void *arg, int db, int argc, const struct bytes *argv) {
+    struct repl *r = arg;
+    char err[160] = "";
+    if (r->world.apply(r->world.arg, db, argc, argv, err, sizeof err)) return true;
+    if (r->apply_errors++ < 16)
+        log_error("replication: the master's command %.*s was not applied: %s",
+                  (int)(argv[0].len < 32 ? argv[0].len : 32), argv[0].p, err);
+    return true;
+}
+
+bool link_take_stream(struct link *k) {
+    struct repl *r = k->r;
+    size_t unit;
+    if (buf_head(&k->in)[0] == '\n') { /* the pair's master lives; no part of the stream */
+        buf_eat(&k->in, 1);
+        return true;
+    }
+    enum cmdstream_state st =
+        cmdstream_find(&k->commands, buf_head(&k->in), buf_len(&k->in), &unit);
+    if (st == CMDSTREAM_MORE) return false;
+    if (st == CMDSTREAM_BAD) {
+        link_complain(k, "the stream is damaged: %s", k->commands.error);
+        link_event(k, LINK_EV_LOST);
+        return false;
+    }
+    cmdstream_each(&k->commands, buf_head(&k->in), unit, apply_one, r);
+    stream_pass_on(r, buf_head(&k->in), unit, k->commands.db);
+    if (r->world.applied) r->world.applied(r->world.arg);
+    buf_eat(&k->in, unit);
+    return true;
+}
+
+/* ---- acknowledgements -------------------------------------------------------------------------- */
+
+void link_send_ack(struct link *k) {
+    struct repl *r = k->r;
+    char offset[NUM_I64_CHARS], synced[NUM_I64_CHARS];
+    uint64_t on_disk = persist_synced_offset(r->persist);
+    k->acked = r->logged; /* what the own log does not have yet is not acknowledged */
+    k->acked_synced = on_disk < r->logged ? on_disk : r->logged;
+    k->ack_now = false;
+    offset[num_format_u64(offset, k->acked)] = '\0';
+    synced[num_format_u64(synced, k->acked_synced)] = '\0';
+    if (k->pair)
+        replline_words(&k->out, "REPLCONF", "ACK", offset, "FACK", synced, NULL);
+    else
+        replline_words(&k->out, "REPLCONF", "ACK", offset, NULL);
+    link_write(k);
+}
+
+void link_ack(struct link *k) {
+    const struct repl *r = k->r;
+    if (k->fsm.state != LINK_STREAM) return;
+    uint64_t on_disk = persist_synced_offset(r->persist);
+    bool news = r->logged > k->acked ||
+                (on_disk != UINT64_MAX && on_disk > k->acked_synced && k->acked_synced < k->acked);
+    if (k->commands.ask_ack) k->ack_now = true;
+    k->commands.ask_ack = false;
+    if (k->ack_now || (k->pair && news)) link_send_ack(k);
+    link_want(k); /* the log may have caught up */
+}
