@@ -16,6 +16,8 @@ FIGURES = [
     ("by redis-benchmark: requests/s, GET, pipeline 16", "cross", RATE, "GET -P 16", "valkey", 1.4),
     ("by redis-benchmark: requests/s, GET, pipeline 64", "cross", RATE, "GET -P 64", "valkey", 1.6),
     ("requests/s, SET, appendfsync always, 50 connections", "always", RATE, "SET, always, 50 connections", "redis7", 1.5),
+    ("durability pair: time a request over async's, pipeline 16", "pair", "time a request over async's", "SET -P 16, 50 connections, pair", None, 1.11),
+    ("durability pair: time a request over async's, pipeline 64", "pair", "time a request over async's", "SET -P 64, 50 connections, pair", None, 1.11),
     ("bytes over payload, string with 64 B value", "memory", OVER, "string 16 B key, 64 B value", None, 26),
     ("bytes over payload, the same with a TTL", "memory", OVER, "string with TTL", None, 34),
     ("bytes over payload, one sorted set of 1 M", "memory", OVER, "one sorted set of 1 M", None, 28),
