@@ -228,7 +228,7 @@ static void answered(struct client *c, const struct blocked *b, size_t before, b
     uint64_t offset = repl_reply_offset(server.repl, wrote);
     if (b->mute) c->out.end = c->out.start + before;
     c->replies++;
-    c->reply_offset = offset;
+    output_wait_for(c, offset);
     if (wrote) c->write_offset = offset;
     if (buf_len(&c->out)) output_queue(c);
     client_stall(c, STALL_WOKEN);
@@ -257,7 +257,7 @@ void blocked_end(struct client *c, const char *error) {
 static void end_wait(struct client *c, const char *error) {
     count_error(c->last_command, error);
     resp_error(&c->out, error);
-    c->reply_offset = repl_reply_offset(server.repl, false);
+    output_wait_for(c, repl_reply_offset(server.repl, false));
     output_queue(c);
     client_stall(c, STALL_WOKEN);
 }

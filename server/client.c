@@ -309,7 +309,7 @@ static bool wait_is_over(struct client *c) {
     bool late = c->wait_until_ns && loop_now_ns(server.loop) >= c->wait_until_ns;
     if (acked < c->wait_count && !late) return false;
     resp_int(&c->out, acked);
-    c->reply_offset = repl_offset(server.repl);
+    output_wait_for(c, repl_reply_offset(server.repl, false));
     output_queue(c);
     return true;
 }
@@ -325,7 +325,7 @@ static bool sync_is_over(struct client *c) {
 }
 
 static bool held_is_gone(const struct client *c) {
-    return !c->queued && output_held_bytes(c) < OUTPUT_HELD_LIMIT_BYTES / 2;
+    return !c->queued && output_holds_little(c);
 }
 
 bool client_any_released(void) {

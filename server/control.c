@@ -101,6 +101,7 @@ static void link_fields(struct answer *f, const struct repl_status *r) {
     answer_number(f, "alone", r->alone);
     answer_number(f, "whole", r->whole);
     answer_number(f, "rejoin_tail", r->rejoin_tail);
+    answer_word(f, "durability", config_word("durability"));
 }
 
 static void duet_status(struct call *c) {
@@ -112,6 +113,7 @@ static void duet_status(struct call *c) {
     if (server.persist) persist_status(server.persist, &p);
     link_fields(&f, &r);
     answer_number(&f, "held", output_held_count());
+    answer_number(&f, "held_bytes", output_all_held_bytes());
     answer_number(&f, "held_oldest_ms", oldest && now > oldest ? (now - oldest) / NS_PER_MS : 0);
     /* A rollback is no reason to hand over: the slave was counted out before it. */
     answer_number(&f, "loading", server.loading || (r.loading && !server.rolling_back));

@@ -380,10 +380,11 @@ static void after_chunk(struct client *c) {
     /* That a script runs is no secret: BUSY need not wait for what the script has written. */
     if (__builtin_expect(scripts_nested, 0) && server.repl)
         offset = repl_release_offset(server.repl);
-    c->reply_offset = offset;
+    if (offset > c->reply_offset) c->reply_offset = offset;
     if (buf_len(&c->out)) output_queue(c);
     uint64_t waiting = client_made_total(c) - c->release_total;
-    if (waiting <= OUTPUT_HELD_LIMIT_BYTES || c->stall || c->control) return;
+    if (__builtin_expect(waiting <= OUTPUT_HELD_LIMIT_BYTES && !c->marks, 1)) return;
+    if (c->stall || c->control || !output_holds_much(c)) return;
     if (c->marks || (server.repl && offset > repl_release_offset(server.repl)))
         client_stall(c, STALL_HELD);
 }

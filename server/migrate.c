@@ -232,7 +232,7 @@ static void answer(struct client *client, const struct migration *m, size_t befo
     if (failed) server.stats.errors++;
     if (m->mute) client->out.end = client->out.start + before;
     client->replies++;
-    client->reply_offset = repl_reply_offset(server.repl, wrote);
+    output_wait_for(client, repl_reply_offset(server.repl, wrote));
     if (wrote) client->write_offset = client->reply_offset;
     if (buf_len(&client->out)) output_queue(client);
     client->stall = STALL_NONE;

@@ -18,13 +18,13 @@
 /* A reply is held up to offset; then everything up to total may go. */
 struct mark {
     struct client *client;
-    uint64_t offset, total, made_ns;
+    uint64_t offset, total, bytes, made_ns;
     uint32_t replies;
 };
 
 static struct mark *marks; /* a ring */
 static size_t marks_cap, marks_first, marks_count;
-static uint64_t held_replies;
+static uint64_t held_replies, held_bytes;
 
 static struct client *queue, **queue_end = &queue;
 static struct client *pushes, **pushes_end = &pushes;
@@ -43,8 +43,10 @@ static void grow_marks(void) {
 static void hold(struct client *c, uint64_t total) {
     if (marks_count == marks_cap) grow_marks();
     struct mark *m = &marks[(marks_first + marks_count++) & (marks_cap - 1)];
-    *m = (struct mark){c, c->reply_offset, total, loop_now_ns(server.loop), c->replies};
+    uint64_t bytes = total - c->marked_total;
+    *m = (struct mark){c, c->reply_offset, total, bytes, loop_now_ns(server.loop), c->replies};
     held_replies += c->replies;
+    held_bytes += sizeof *m + bytes;
     c->replies = 0;
     c->marks++;
     c->marked_total = total;
@@ -96,6 +98,26 @@ void output_forget(struct client *c) {
 
 uint64_t output_held_bytes(const struct client *c) {
     return c->marks ? client_made_total(c) - c->release_total : 0;
+}
+
+uint64_t output_all_held_bytes(void) {
+    return held_bytes;
+}
+
+bool output_holds_much(const struct client *c) {
+    uint64_t bytes = client_made_total(c) - c->release_total;
+    return bytes + c->marks * sizeof(struct mark) > OUTPUT_HELD_LIMIT_BYTES ||
+           (c->marks && held_bytes > OUTPUT_ALL_HELD_LIMIT_BYTES);
+}
+
+bool output_holds_little(const struct client *c) {
+    uint64_t bytes = output_held_bytes(c) + c->marks * sizeof(struct mark);
+    return bytes < OUTPUT_HELD_LIMIT_BYTES / 2 &&
+           (!c->marks || held_bytes < OUTPUT_ALL_HELD_LIMIT_BYTES);
+}
+
+void output_wait_for(struct client *c, uint64_t offset) {
+    if (offset > c->reply_offset) c->reply_offset = offset;
 }
 
 uint64_t output_held_count(void) {
@@ -226,7 +248,7 @@ static void hand_over(struct client *c) {
 /* Pushes tell of what others did, whose effects may have entered the stream behind them. */
 static void settle_pushes(struct client *c) {
     c->push->fresh = false;
-    c->reply_offset = server.repl ? repl_reply_offset(server.repl, true) : 0;
+    if (server.repl) output_wait_for(c, repl_reply_offset(server.repl, true));
 }
 
 /* Decides whether the client's new bytes may go, then writes. */
@@ -279,6 +301,7 @@ void output_release(void) {
         if (m->offset > released && !c->closed) break;
         c->marks--;
         held_replies -= m->replies;
+        held_bytes -= sizeof *m + m->bytes;
         marks_first++;
         marks_count--;
         if (c->closed) continue;

@@ -13,8 +13,9 @@
 
 struct client;
 
-/* A client whose held replies pass this is not read until half of it is gone. */
-enum { OUTPUT_HELD_LIMIT_BYTES = 1 << 20 };
+/* A client whose held replies pass this is not read until half of it is gone; while all clients' together pass
+ * the second, nobody is who has any. */
+enum { OUTPUT_HELD_LIMIT_BYTES = 1 << 20, OUTPUT_ALL_HELD_LIMIT_BYTES = 64 << 20 };
 
 /* c->out has new bytes: they are written before the loop sleeps. */
 void output_queue(struct client *c);
@@ -30,8 +31,14 @@ void output_release(void);
 void output_check_limits(void);
 /* The socket of one of the executor's own connections takes bytes again. */
 void output_writable(struct client *c);
-/* Held bytes of a client, and over all: replies held and since when (boot ns; 0: none). */
+/* What is made for the client now may go when the stream is safe up to offset; never earlier than what it has already. */
+void output_wait_for(struct client *c, uint64_t offset);
+/* Held bytes of a client, and over all: bytes, replies held and since when (boot ns; 0: none). */
 uint64_t output_held_bytes(const struct client *c);
+uint64_t output_all_held_bytes(void);
+/* It has as much as may be held: it is to be read no further. And so little that it may be read again. */
+bool output_holds_much(const struct client *c);
+bool output_holds_little(const struct client *c);
 uint64_t output_held_count(void);
 uint64_t output_oldest_held_ns(void);
 /* Over its class's hard limit (client-output-buffer-limit) with what it has still to get. */
