@@ -347,7 +347,7 @@ static void run_chunk(struct client *c, struct batch *b) {
     fill_call(&call, c, 0, near.wall_us / 1000);
     prefetch_entries(c, n);
     /* The lease is looked at here, after everything that could have taken time. */
-    bool serve = c->control || pair_may_serve();
+    bool serve = c->control || pair_may_serve(), crowded = output_crowded && !c->control;
     turn.not_run = 0;
     for (; i < n; i++) {
         struct request *r = &b->v[b->done + i];
@@ -355,8 +355,8 @@ static void run_chunk(struct client *c, struct batch *b) {
         const struct bytes *argv = b->words.v + r->first;
         if (!may_go_on(c)) break;
         if (__builtin_expect(!r->cmd, 0)) resolve_late(c, r, argv);
-        if (!serve && !may_always(c, r->cmd)) {
-            client_stall(c, STALL_LEASE);
+        if (__builtin_expect(!serve | crowded, 0) && !may_always(c, r->cmd)) {
+            client_stall(c, serve ? STALL_HELD : STALL_LEASE);
             break;
         }
         call.hashed = turn.hashed[i];

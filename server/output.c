@@ -25,6 +25,7 @@ struct mark {
 static struct mark *marks; /* a ring */
 static size_t marks_cap, marks_first, marks_count;
 static uint64_t held_replies, held_bytes;
+bool output_crowded;
 
 static struct client *queue, **queue_end = &queue;
 static struct client *pushes, **pushes_end = &pushes;
@@ -47,6 +48,7 @@ static void hold(struct client *c, uint64_t total) {
     *m = (struct mark){c, c->reply_offset, total, bytes, loop_now_ns(server.loop), c->replies};
     held_replies += c->replies;
     held_bytes += sizeof *m + bytes;
+    if (held_bytes > OUTPUT_ALL_HELD_LIMIT_BYTES) output_crowded = true;
     c->replies = 0;
     c->marks++;
     c->marked_total = total;
@@ -106,14 +108,12 @@ uint64_t output_all_held_bytes(void) {
 
 bool output_holds_much(const struct client *c) {
     uint64_t bytes = client_made_total(c) - c->release_total;
-    return bytes + c->marks * sizeof(struct mark) > OUTPUT_HELD_LIMIT_BYTES ||
-           (c->marks && held_bytes > OUTPUT_ALL_HELD_LIMIT_BYTES);
+    return bytes + c->marks * sizeof(struct mark) > OUTPUT_HELD_LIMIT_BYTES;
 }
 
 bool output_holds_little(const struct client *c) {
     uint64_t bytes = output_held_bytes(c) + c->marks * sizeof(struct mark);
-    return bytes < OUTPUT_HELD_LIMIT_BYTES / 2 &&
-           (!c->marks || held_bytes < OUTPUT_ALL_HELD_LIMIT_BYTES);
+    return bytes < OUTPUT_HELD_LIMIT_BYTES / 2 && !output_crowded;
 }
 
 void output_wait_for(struct client *c, uint64_t offset) {
@@ -302,6 +302,7 @@ void output_release(void) {
         c->marks--;
         held_replies -= m->replies;
         held_bytes -= sizeof *m + m->bytes;
+        if (held_bytes < OUTPUT_ALL_HELD_LIMIT_BYTES / 2) output_crowded = false;
         marks_first++;
         marks_count--;
         if (c->closed) continue;

@@ -13,9 +13,10 @@
 
 struct client;
 
-/* A client whose held replies pass this is not read until half of it is gone; while all clients' together pass
- * the second, nobody is who has any. */
+/* A client whose held replies pass this is not read until half of it is gone; when those of all together pass the
+ * second, nobody is (output_crowded) until half of that is gone. */
 enum { OUTPUT_HELD_LIMIT_BYTES = 1 << 20, OUTPUT_ALL_HELD_LIMIT_BYTES = 64 << 20 };
+extern bool output_crowded;
 
 /* c->out has new bytes: they are written before the loop sleeps. */
 void output_queue(struct client *c);

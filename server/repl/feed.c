@@ -123,8 +123,9 @@ static bool write_backlog(struct feed *f, uint64_t end) {
     return true;
 }
 
-static bool read_log(struct feed *f) {
-    size_t n = persist_read(f->r->persist, f->sent, LOG_READ_BYTES, &f->out, NULL);
+static bool read_log(struct feed *f, uint64_t end) {
+    size_t most = end - f->sent < LOG_READ_BYTES ? (size_t)(end - f->sent) : LOG_READ_BYTES;
+    size_t n = persist_read(f->r->persist, f->sent, most, &f->out, NULL);
     if (n == 0) feed_end(f, "neither memory nor the kept log has what it lacks");
     f->sent += n;
     return n != 0;
@@ -150,9 +151,18 @@ static bool write_file(struct feed *f) {
     return true;
 }
 
+/* A slave is never ahead of our own log; and a further one of a pair not of what may be shown: its readers would see
+ * what a promotion takes back, and it could not continue behind one. */
+static uint64_t feed_limit(const struct feed *f) {
+    const struct repl *r = f->r;
+    if (!r->o.node || f->conf.pair) return r->logged;
+    uint64_t released = repl_release_offset(r);
+    return released < r->logged ? released : r->logged;
+}
+
 void feed_flush(struct feed *f) {
     struct repl *r = f->r;
-    uint64_t end = r->logged; /* a slave is never ahead of our own log */
+    uint64_t end = feed_limit(f);
     bool open = !f->dead && write_out(f) && (f->state != FEED_FILE || write_file(f));
     for (int i = 0; open && f->state == FEED_ONLINE && f->sent < end; i++) {
         if (i == 64) {
@@ -160,7 +170,7 @@ void feed_flush(struct feed *f) {
             break;
         }
         open = f->sent >= backlog_first(r->backlog) ? write_backlog(f, end)
-                                                    : read_log(f) && write_out(f);
+                                                    : read_log(f, end) && write_out(f);
     }
     if (!f->dead) loop_io_want(f->io, LOOP_READ | (open ? 0 : LOOP_WRITE));
 }

@@ -275,8 +275,10 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 uint64_t repl_release_offset(const struct repl *r) {
     uint64_t end = backlog_end(r->backlog), ok = persist_policy_offset(r->persist);
+    bool disk = r->o.node && r->o.durability == REPL_DISK;
     bool pair = r->o.node && r->role == REPL_MASTER && !r->alone && r->o.durability != REPL_ASYNC;
-    if (pair && r->o.durability == REPL_DISK) ok = least(ok, persist_synced_offset(r->persist));
+    if (disk)
+        ok = least(ok, persist_synced_offset(r->persist)); /* a slave's reads, and while alone */
     if (pair) ok = least(ok, r->o.durability == REPL_DISK ? r->pair_synced : r->pair_acked);
     return ok >= r->write_end ? end : ok; /* PINGs behind the last write reveal nothing */
 }
