@@ -25,6 +25,7 @@ DUET_DIRS := \
 	server/script \
 	server \
 	hactl \
+	hactl/import \
 	netcfg \
 	rootfs
 DUET_SRC := $(sort $(wildcard $(addsuffix /*.c,$(DUET_DIRS))))

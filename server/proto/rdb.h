@@ -52,6 +52,10 @@ enum rdb_type {
 /* "string", "hash (listpack)"; "type 99" is written into a static place for unknown ones. */
 const char *rdb_type_name(int type);
 
+/* The name of a module's type, out of the id that stands before its values. */
+enum { RDB_MODULE_NAME = 9 };
+void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME + 1]);
+
 static inline bool rdb_type_is_stream(int type) {
     return type == RDB_STREAM_LISTPACKS || type == RDB_STREAM_LISTPACKS_2 ||
            type == RDB_STREAM_LISTPACKS_3;
@@ -92,8 +96,8 @@ enum rdb_event {
     RDB_ITEM, /* a, b (hash: field, value), score; quicklists: a: a node's blob, number: container; streams: enum
                  rdb_part */
     RDB_KEY_END,
-    RDB_SKIP, /* something without meaning here was skipped, a: its name */
-    RDB_END   /* the end, checksum verified (when the file has one) */
+    RDB_SKIP, /* something without meaning here was skipped, a: its name; b: of functions their text */
+    RDB_END /* the end, checksum verified (when the file has one) */
 };
 
 /* What an RDB_ITEM of a stream is; they come in this order, from PENDING on for each group. */
@@ -139,6 +143,9 @@ struct rdb_reader {
     /* Set by those who read far ahead: the caller adds what rdb_read takes to `crc` itself, at the latest after RDB_MORE (the
      * end's checksum is asked for that way). */
     bool sum_apart;
+    /* Keys of every type whose name is known come as RDB_KEY, those too whose values cannot be read: the caller passes
+     * over all values by itself (rdb_reader_pass). */
+    bool keys_only;
     /* Where strings go that do not stand in the bytes as they are (n bytes that stay as long as the caller likes), or NULL:
      * into scratch, until the next call. */
     char *(*room)(void *arg, size_t n);
@@ -148,6 +155,12 @@ struct rdb_reader {
 void rdb_reader_init(struct rdb_reader *r);
 /* Begins at a value of this type instead: the bytes are what stands behind a key. False: no such type can be read. */
 bool rdb_reader_at_value(struct rdb_reader *r, int type);
+/* Behind RDB_KEY, instead of the value's events: the next bytes of the value, which the caller takes. end: with these it
+ * is whole. */
+void rdb_reader_pass(struct rdb_reader *r, const void *p, size_t n, bool end);
+/* Begins among the keys of a file of that version: at a byte where rdb_read said something between two keys. There is no
+ * checksum to be verified then. */
+void rdb_reader_at_keys(struct rdb_reader *r, int version);
 void rdb_reader_free(struct rdb_reader *r);
 /* One event from the bytes at data. a and b point into data or into the reader, until the next
  * call. */

@@ -33,8 +33,6 @@ void rdb_stream_begin(struct rdb_reader *r, uint64_t nodes);
 bool rdb_stream_item(struct cut *c);
 
 /* Sections without meaning here (rdb_read_other.c): passed over. */
-enum { RDB_MODULE_NAME = 9 };
-void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME + 1]);
 /* r->a is its name. False: it holds what no module writes. */
 bool rdb_pass_module_aux(struct cut *c);
 void rdb_pass_slot_info(struct cut *c);

@@ -249,7 +249,7 @@ static enum rdb_event read_key(struct cut *c, unsigned type) {
         return RDB_BAD;
     }
     r->a = rdb_take_string(c, &r->scratch[0]);
-    if (types[type].shape == SHAPE_NONE) refuse_key(c, type);
+    if (types[type].shape == SHAPE_NONE && !r->keys_only) refuse_key(c, type);
     r->type = (int)type;
     r->state = AT_VALUE;
     return RDB_KEY;
@@ -288,7 +288,7 @@ static enum rdb_event read_top(struct cut *c) {
             r->number2 = rdb_take_len(c, NULL);
             return RDB_RESIZE;
         case RDB_OP_FUNCTION_2:
-            rdb_take_string(c, &r->scratch[0]);
+            r->b = rdb_take_string(c, &r->scratch[0]);
             r->a = BYTES("function");
             return RDB_SKIP;
         case RDB_OP_MODULE_AUX:
@@ -381,6 +381,19 @@ bool rdb_reader_at_value(struct rdb_reader *r, int type) {
     r->type = type;
     r->state = AT_VALUE;
     return true;
+}
+
+void rdb_reader_pass(struct rdb_reader *r, const void *p, size_t n, bool end) {
+    if (r->check && !r->sum_apart) r->crc = crc64(r->crc, p, n);
+    r->total += n;
+    if (end) r->state = AT_TOP;
+}
+
+void rdb_reader_at_keys(struct rdb_reader *r, int version) {
+    rdb_reader_init(r);
+    r->check = false;
+    r->version = version;
+    r->state = AT_TOP;
 }
 
 void rdb_reader_free(struct rdb_reader *r) {
