@@ -1,10 +1,11 @@
-/* REPLICAOF, ROLE, REPLCONF, PSYNC and FAILOVER: replication as clients and slaves ask for it. */
+/* REPLICAOF, ROLE, REPLCONF and PSYNC: replication as clients and slaves ask for it. */
 #include "server/server.h"
 
 #include "server/base/log.h"
 #include "server/base/num.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/failover.h"
 #include "server/pair.h"
 
 #include <stdio.h>
@@ -45,6 +46,10 @@ static void cmd_replicaof(struct call *c) {
     int64_t port;
     char host[256];
     if (hactl_owns(c) || !is_ready(c)) return;
+    if (server.failing_over) {
+        reply_error(c, "ERR REPLICAOF not allowed while failing over.");
+        return;
+    }
     if (bytes_is(c->argv[1], "no") && bytes_is(c->argv[2], "one")) {
         no_one(c);
         return;
@@ -134,6 +139,29 @@ static void cmd_replconf(struct call *c) {
     repl_conf(server.repl, &me->repl_conf, c->argc, c->argv, c->out);
 }
 
+/* PSYNC id offset FAILOVER: the master hands over to us, who have all that it has. */
+static bool take_over(struct call *c) {
+    char err[200];
+    if (hactl_owns(c)) return false;
+    log_warning("Failover request received for replid %.*s.", (int)c->argv[1].len, c->argv[1].p);
+    if (server.role != REPL_SLAVE) {
+        reply_error(c, "ERR PSYNC FAILOVER can't be sent to a master.");
+        return false;
+    }
+    if (!bytes_is(c->argv[1], repl_id(server.repl))) {
+        reply_error(c, "ERR PSYNC FAILOVER replid must match my replid.");
+        return false;
+    }
+    if (!repl_master(server.repl, err, sizeof err)) {
+        reply_errorf(c, "ERR %s", err);
+        return false;
+    }
+    set_master("", 0);
+    log_notice("MASTER MODE enabled (failover request of the master)");
+    server_refresh();
+    return true;
+}
+
 void cmd_psync(struct call *c) {
     struct client *me = c->client;
     struct buf unread = BUF_INIT, reply = BUF_INIT;
@@ -151,27 +179,21 @@ void cmd_psync(struct call *c) {
         reply_error(c, "ERR this connection cannot become a slave's");
         return;
     }
+    if (c->argc > 3 && bytes_is(c->argv[3], "failover") && !take_over(c)) return;
+    if (server.failing_over) {
+        reply_error(c, "NOMASTERLINK Can't SYNC while failing over");
+        return;
+    }
     client_unread(me, &unread);
-    if (repl_take(server.repl, &me->repl_conf, c->argc, c->argv, me->conn.stream, &me->out, &unread,
+    int words =
+        c->argc > 3 ? 3 : c->argc; /* what else there may be means nothing here, as in Redis */
+    if (repl_take(server.repl, &me->repl_conf, words, c->argv, me->conn.stream, &me->out, &unread,
                   &reply))
         client_forget_stream(me);
     else
         resp_raw(c->out, buf_head(&reply), buf_len(&reply));
     buf_free(&reply);
     buf_free(&unread);
-}
-
-static void cmd_failover(struct call *c) {
-    if (hactl_owns(c)) return;
-    if (c->argc == 2 && bytes_is(c->argv[1], "abort"))
-        reply_error(c, "ERR No failover in progress.");
-    else if (server.role == REPL_SLAVE)
-        reply_error(c, "ERR FAILOVER is not valid when server is a replica.");
-    else if (!server.repl || !repl_slave_count(server.repl))
-        reply_error(c, "ERR FAILOVER requires connected replicas.");
-    else
-        reply_error(c, "ERR Duet fails over as a pair: configure two nodes and use `hactl "
-                       "switchover`");
 }
 
 void register_repl_commands(void) {

@@ -9,6 +9,7 @@
 #include "server/io.h"
 #include "server/defrag.h"
 #include "server/evict.h"
+#include "server/failover.h"
 #include "server/latency.h"
 #include "server/memory.h"
 #include "server/output.h"
@@ -169,6 +170,7 @@ static void before_sleep(struct loop *l, void *arg) {
     if (server.repl) output_release();
     look_at_stalled();
     hold_link();
+    if (server.failing_over) failover_step();
     if (expire_more) expire_cycle();
     bool evicting = evict_go_on();
     if (!server_loading()) blocked_serve(); /* keys that are gone without a command */

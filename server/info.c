@@ -8,6 +8,7 @@
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/evict.h"
+#include "server/failover.h"
 #include "server/io.h"
 #include "server/latency.h"
 #include "server/defrag.h"
@@ -252,11 +253,12 @@ static void section_replication(struct buf *out) {
                    slaves[i].host, slaves[i].port, slaves[i].state, (ull)slaves[i].offset,
                    (long long)slaves[i].lag_s);
     buf_printf(out,
-               "master_failover_state:no-failover\r\nmaster_replid:%s\r\nmaster_replid2:%s\r\n"
+               "master_failover_state:%s\r\nmaster_replid:%s\r\nmaster_replid2:%s\r\n"
                "master_repl_offset:%llu\r\nsecond_repl_offset:%lld\r\nrepl_backlog_active:%d\r\n"
                "repl_backlog_size:%llu\r\nrepl_backlog_first_byte_offset:%llu\r\n"
                "repl_backlog_histlen:%llu\r\n",
-               s.id, *s.id2 ? s.id2 : "0000000000000000000000000000000000000000", (ull)s.offset,
+               failover_state_name(), s.id,
+               *s.id2 ? s.id2 : "0000000000000000000000000000000000000000", (ull)s.offset,
                (long long)s.second_offset, s.backlog_active, (ull)server.config.backlog_bytes,
                (ull)s.backlog_first_offset, (ull)s.backlog_len);
     if (!pair_on()) return;

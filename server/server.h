@@ -83,11 +83,13 @@ struct server {
     uint64_t pause_until_ns, had_pause_until_ns;
     bool pause_all;
     bool shutdown_waits; /* writes wait while slaves catch up (shutdown.h) */
+    bool failing_over;   /* or while the mastership is handed over (failover.h) */
 };
 extern struct server server;
 
 static inline bool server_paused(void) {
-    return server.pause_until_ns || server.had_pause_until_ns || server.shutdown_waits;
+    return server.pause_until_ns || server.had_pause_until_ns || server.shutdown_waits ||
+           server.failing_over;
 }
 
 /* True when the log or the master's stream is being applied, or a first copy is on its way. */

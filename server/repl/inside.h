@@ -107,6 +107,7 @@ struct repl {
 
     /* following */
     struct link *link;
+    enum repl_offer offer; /* the mastership, to whom we follow */
     bool whole;
     uint64_t tail_writes;
     uint64_t tail_saved_from; /* the fork whose tail is saved already; UINT64_MAX: none */

@@ -40,7 +40,8 @@ static void send_psync(struct link *k) {
         return;
     }
     offset[num_format_u64(offset, backlog_end(r->backlog) + 1)] = '\0';
-    replline_words(&k->out, "PSYNC", r->id, offset, NULL);
+    replline_words(&k->out, "PSYNC", r->id, offset, r->offer == REPL_OFFER_OPEN ? "FAILOVER" : NULL,
+                   NULL);
 }
 
 /* The peer told up to where it has our line. What it lacks is saved before anything else
@@ -100,6 +101,14 @@ static enum link_event line_event(struct link *k, const struct replline *l) {
     }
 }
 
+/* A slave that was asked to become the master does so, or its refusal ends the matter. */
+static void note_offer(struct repl *r, enum link_event ev) {
+    if (ev == LINK_EV_CONTINUE || ev == LINK_EV_FULL)
+        r->offer = REPL_OFFER_TAKEN;
+    else if (ev == LINK_EV_ERROR || ev == LINK_EV_NOAUTH)
+        r->offer = REPL_OFFER_REFUSED;
+}
+
 bool link_take_line(struct link *k) {
     replline_parse(&k->header, buf_head(&k->in), buf_len(&k->in));
     if (k->header.kind == REPLLINE_MORE) return false;
@@ -110,6 +119,7 @@ bool link_take_line(struct link *k) {
     }
     struct stream *before = k->stream;
     enum link_event ev = line_event(k, &k->header);
+    if (k->fsm.state == LINK_PSYNC && k->r->offer == REPL_OFFER_OPEN) note_offer(k->r, ev);
     /* The line's text must stay until the action is done; a connection that was closed took its
      * bytes along. */
     link_event(k, ev);

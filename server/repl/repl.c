@@ -146,6 +146,7 @@ bool repl_master(struct repl *r, char *err, size_t err_size) {
         return false;
     }
     link_stop(r->link);
+    r->offer = REPL_OFFER_NONE;
     feeds_drop(r, "this node becomes the master; the line continues at once");
     r->role = REPL_MASTER;
     r->line_pending = true;
@@ -155,6 +156,7 @@ bool repl_master(struct repl *r, char *err, size_t err_size) {
 }
 
 void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair) {
+    r->offer = REPL_OFFER_NONE;
     if (r->role != REPL_SLAVE) {
         stream_flush(r);
         feeds_drop(r, "this node follows another master now");
@@ -164,6 +166,15 @@ void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair) {
     }
     link_start(r->link, host, port, pair);
     repl_changed(r);
+}
+
+void repl_hand_over(struct repl *r, const char *host, uint16_t port) {
+    repl_follow(r, host, port, false);
+    r->offer = REPL_OFFER_OPEN;
+}
+
+enum repl_offer repl_offered(const struct repl *r) {
+    return r->offer;
 }
 
 void repl_hold(struct repl *r, bool hold) {

@@ -161,6 +161,10 @@ bool repl_master(struct repl *r, char *err, size_t err_size);
  * PSYNC. pair: the master is the pair's other node; writes that it does not have are put aside
  * first (DESIGN.md section 5 rule 7), and acknowledgements go out after each batch. */
 void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair);
+/* FAILOVER: follows a slave, and asks it by PSYNC ... FAILOVER to become the master. What it said, until the next change of role. */
+enum repl_offer { REPL_OFFER_NONE, REPL_OFFER_OPEN, REPL_OFFER_TAKEN, REPL_OFFER_REFUSED };
+void repl_hand_over(struct repl *r, const char *host, uint16_t port);
+enum repl_offer repl_offered(const struct repl *r);
 /* CLIENT PAUSE: what the master sends is read (a bounded amount), and applied and acknowledged when the hold ends. A pair's link
  * is not held. */
 void repl_hold(struct repl *r, bool hold);
