@@ -4,6 +4,7 @@
 #include "server/base/log.h"
 #include "server/batch.h"
 #include "server/client.h"
+#include "server/control.h"
 #include "server/dispatch.h"
 #include "server/edition.h"
 #include "server/evict.h"
@@ -113,6 +114,7 @@ static bool check_write(struct call *c, const struct command *cmd, uint32_t flag
     const struct client *client = c->client;
     if (server.role == REPL_SLAVE && server.config.slave_read_only && !client->control)
         return refuse(c, cmd, "READONLY You can't write against a read only replica.");
+    if (server.importing && !client->control) return refuse(c, cmd, CONTROL_IMPORT_REFUSAL);
     return true;
 }
 

@@ -319,6 +319,7 @@ static struct entry *value_at(const struct awaited *a, int64_t now_ms) {
         .store = server.store, .ops = &service_ops, .db = a->db, .resp = 2, .now_ms = now_ms};
     struct entry *e = store_find(server.store, a->db, a->key);
     if (server.role != REPL_MASTER) c.flags |= CALL_ON_SLAVE;
+    if (server.importing) c.flags |= CALL_HOLD_EXPIRY;
     return e && !call_expire_if_needed(&c, a->db, e) ? e : NULL;
 }
 

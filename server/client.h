@@ -51,6 +51,7 @@ struct client {
     bool at_thread;           /* the struct must stay: the thread has not let go of it */
     bool moving;              /* asked back from its thread; nothing is sent to it meanwhile */
     bool control;             /* the control socket: never held, every command */
+    bool importer;            /* it brings what another master has said (DUET IMPORT) */
     bool unix_socket;
     bool local; /* from a loopback address or a unix socket */
     bool authenticated;

@@ -248,14 +248,16 @@ static const struct verb verbs[] = {
     {"status", 2, duet_status}, {"master", 3, duet_master},      {"slave", 5, duet_slave},
     {"none", 2, duet_none},     {"alone", 3, duet_alone},        {"fsync", 2, duet_fsync},
     {"pause", 3, duet_pause},   {"resume", 2, duet_resume},      {"backup", -3, duet_backup},
-    {"log", -3, duet_log},      {"rollback", -3, duet_rollback},
+    {"log", -3, duet_log},      {"rollback", -3, duet_rollback}, {"import", -3, duet_import},
 };
 
 void control_duet(struct call *c) {
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         const struct verb *v = &verbs[i];
         if (!bytes_is(c->argv[1], v->name)) continue;
-        if (v->argc < 0 ? c->argc >= -v->argc : c->argc == v->argc)
+        if (c->flags & CALL_IN_EXEC && v->fn != duet_import)
+            reply_error(c, "ERR Command not allowed inside a transaction");
+        else if (v->argc < 0 ? c->argc >= -v->argc : c->argc == v->argc)
             v->fn(c);
         else
             reply_errorf(c, "ERR DUET %s takes %s%d words", v->name, v->argc < 0 ? "at least " : "",
@@ -263,5 +265,5 @@ void control_duet(struct call *c) {
         return;
     }
     reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE, RESUME, "
-                   "BACKUP, LOG or ROLLBACK");
+                   "BACKUP, LOG, ROLLBACK or IMPORT");
 }

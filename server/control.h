@@ -1,9 +1,10 @@
 /* What the files of the control socket share: control.c (roles and status), control_backup.c (backup sets, the log's times),
- * control_rollback.c. */
+ * control_rollback.c, control_import.c. */
 #ifndef DUET_SERVER_CONTROL_H
 #define DUET_SERVER_CONTROL_H
 
 #include "server/base/buf.h"
+#include "server/base/bytes.h"
 
 struct call;
 
@@ -45,5 +46,29 @@ void answer_send(struct answer *f, struct buf *out);
 void duet_backup(struct call *c);
 void duet_log(struct call *c);
 void duet_rollback(struct call *c);
+
+/* control_import.c. The instance takes another server's data (hactl import). From BEGIN to END or ABORT service clients'
+ * writes are refused, nothing expires by itself (that is for the source to say), and the import's place in the source's
+ * stream lives with the data: each change of it is a mark in the log and the stream, in the snapshots it is a field. A
+ * restart or a failover goes on from exactly where the data is.
+ *
+ *     DUET IMPORT BEGIN token info     +OK: from now on. -ERR while another import is under way, or not master. token: up to 64
+ *                                      letters and digits; info: up to 600 printable characters, for STATUS
+ *     DUET IMPORT JOIN token           +OK: this connection brings what the source says: its commands see expired keys, as
+ *                                      those of a master do. BEGIN joins, too. -ERR when that is not the import under way
+ *     DUET IMPORT AT token id offset db   +OK: the data is the source's at this place; inside the MULTI of the commands that
+ *                                      lead to it. id: 40 hexadecimal digits; db: the one selected there
+ *     DUET IMPORT STATUS               state none|copy|follow (copy: there was no AT yet), token, id, offset, db, info,
+ *                                      begun_us
+ *     DUET IMPORT END token            +OK: the data is the instance's own
+ *     DUET IMPORT ABORT                +OK: the same, whoever began it
+ *
+ * Of these, AT alone belongs into a transaction. */
+void duet_import(struct call *c);
+/* The text of a mark, from the master's stream or the log. */
+void control_import_mark(struct bytes text);
+#define CONTROL_IMPORT_REFUSAL                                                                     \
+    "READONLY This instance follows another server until its import is over (hactl import "        \
+    "cutover, or abort)."
 
 #endif

@@ -49,6 +49,7 @@ static void expire_cycle(void) {
     else
         slave_expiry_forget();
     if (server.role != REPL_MASTER || server.write_failure || !pair_may_serve()) return;
+    if (server.importing) return; /* what expires is the source's to say */
     uint64_t began_ns = clock_boot_ns();
     expire_more =
         store_expire_cycle(server.store, clock_wall_ms(), EXPIRE_A_CYCLE, drop_expired, NULL);

@@ -100,10 +100,11 @@ static void fill_call(struct call *c, struct client *client, unsigned flags, int
     c->out = &client->out;
     c->ops = &service_ops;
     c->client = client;
-    if (client->control) c->flags |= CALL_CONTROL;
+    if (client->control) c->flags |= CALL_CONTROL | (client->importer ? CALL_FROM_MASTER : 0);
     if (client->no_touch) c->flags |= CALL_NO_TOUCH;
     if (server.role != REPL_MASTER) c->flags |= CALL_ON_SLAVE;
-    if (server_paused()) c->flags |= CALL_HOLD_EXPIRY; /* a pause keeps everything as it is */
+    if (server_paused() || server.importing)
+        c->flags |= CALL_HOLD_EXPIRY; /* a pause keeps everything as it is */
 }
 
 void dispatch_was_slow(const struct client *client, const struct command *cmd, int argc,

@@ -127,6 +127,7 @@ void server_refresh(void) {
         server.link_up = s.link == REPL_LINK_CONNECTED;
     }
     refresh_failure();
+    server.importing = server.store && *store_note(server.store);
     server.latency_tracking = c->latency_tracking;
     server.slow_ns = UINT64_MAX;
     if (c->slowlog_us >= 0) server.slow_ns = (uint64_t)c->slowlog_us * 1000;
@@ -137,7 +138,7 @@ void server_refresh(void) {
                            (server.role != REPL_SLAVE || edition_slave_is_read());
     server.plain_writes = server.plain_sailing && server.role == REPL_MASTER &&
                           !server.write_failure && !c->maxmemory && !c->min_slaves &&
-                          !edition_limits_words();
+                          !edition_limits_words() && !server.importing;
 }
 
 static void on_changed(void *arg) {

@@ -4,7 +4,9 @@
 
 #include "server/base/buf.h"
 #include "server/base/clock.h"
+#include "server/control.h"
 #include "server/pair.h"
+#include "server/proto/cmdstream.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -20,6 +22,10 @@ static bool run(int db, int argc, const struct bytes *argv, unsigned flags, char
                 size_t err_size) {
     static struct buf out;
     bool bad_subcommand = false;
+    if (__builtin_expect(argc == 5 && cmdstream_is_mark(argc, argv), 0)) {
+        control_import_mark(argv[4]);
+        return true;
+    }
     const struct command *cmd = command_resolve(argc, argv, 0, &bad_subcommand);
     if (!cmd || bad_subcommand) return fails(err, err_size, argv, "unknown command");
     if (!command_arity_fits(cmd, argc)) return fails(err, err_size, argv, "wrong word count");

@@ -11,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/client.h"
 #include "server/cmd_debug.h"
+#include "server/control.h"
 #include "server/dispatch.h"
 #include "server/edition.h"
 #include "server/evict.h"
@@ -77,6 +78,7 @@ static const char *write_refusal(void) {
     static char text[300];
     if (server.role == REPL_SLAVE && server.config.slave_read_only)
         return "-READONLY You can't write against a read only replica.";
+    if (server.importing && !(run.outer->flags & CALL_CONTROL)) return "-" CONTROL_IMPORT_REFUSAL;
     if (server.write_failure) {
         snprintf(text, sizeof text, "-MISCONF Errors writing to the AOF file: %s",
                  server.write_failure);
@@ -206,6 +208,8 @@ static bool admit_declared(struct call *c, unsigned flags, bool read_only) {
                     "and 'allow-stale' flag is not set on the script.");
     } else if (writes && server.role == REPL_SLAVE && server.config.slave_read_only) {
         reply_error(c, "READONLY Can not run script with write flag on readonly replica");
+    } else if (writes && server.importing && !(c->flags & CALL_CONTROL)) {
+        reply_error(c, CONTROL_IMPORT_REFUSAL);
     } else if (writes && server.write_failure) {
         reply_errorf(
             c,

@@ -70,8 +70,9 @@ struct server {
     const char
         *write_failure; /* why writes are refused (disk full, EIO, fsync), NULL: they are not */
     bool plain_sailing; /* no role, loading or stale data to complain about */
-    bool plain_writes;  /* nor memory limit, failure, slave or min-replicas */
-    bool spies;         /* somebody monitors, or tracks keys */
+    bool plain_writes;  /* nor memory limit, failure, slave, min-replicas or import */
+    bool importing; /* the data is another server's until hactl says otherwise (control_import.c) */
+    bool spies;     /* somebody monitors, or tracks keys */
 
     /* Clients: a doubly linked list through struct client. */
     struct client *clients;

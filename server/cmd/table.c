@@ -385,7 +385,7 @@ const struct command command_rows[] = {
     R("config|set", 0, -4, ADMIN|NOSCRIPT|LOADING|STALE, 0, O, G_SERVER, "2.0.0", "Changes directives"),
     R("dbsize", cmd_dbsize, 1, READONLY|FAST|WHOLE, A_KEYSPACE, O|K|M, G_SERVER, "1.0.0", "Number of keys in the database"),
     R("debug", 0, -2, ADMIN|NOSCRIPT|LOADING|STALE, 0, O, G_SERVER, "1.0.0", "Tools for test suites"),
-    R("duet", 0, -2, ADMIN|NOSCRIPT|LOADING|STALE|NO_MULTI|HIDDEN, 0, 0, G_SERVER, "7.0.0", "What the HA daemon asks and orders"),
+    R("duet", 0, -2, ADMIN|NOSCRIPT|LOADING|STALE|HIDDEN, 0, 0, G_SERVER, "7.0.0", "What the HA daemon asks and orders"),
     R("failover", 0, -1, ADMIN|NOSCRIPT|STALE, 0, O, G_SERVER, "6.2.0", "Hands the mastership to a replica"),
     R("flushall", cmd_flushall, -1, WRITE, A_KEYSPACE|A_DANGEROUS, O, G_SERVER, "1.0.0", "Empties all databases"),
     R("flushdb", cmd_flushdb, -1, WRITE, A_KEYSPACE|A_DANGEROUS, O, G_SERVER, "1.0.0", "Empties the database"),

@@ -41,6 +41,9 @@ struct durable {
     int kernel_fd;
 };
 
+/* The field of an RDB file that holds the store's note. */
+#define PERSIST_NOTE_AUX "duet-import"
+
 struct persist {
     struct persist_options o; /* strings point to the copies below */
     char *dir, *log_dir, *rdb_path, *tails_dir;

@@ -18,6 +18,7 @@ enum {
 
 static void take_aux(struct loader *l, struct bytes name, struct bytes value) {
     char text[24];
+    if (bytes_is(name, PERSIST_NOTE_AUX)) store_set_note(l->p->store, value);
     if (value.len >= sizeof text && !bytes_is(name, "repl-id")) return;
     if (bytes_is(name, "repl-id") && value.len == PERSIST_ID_CHARS) {
         memcpy(l->pos.id, value.p, value.len);
@@ -71,6 +72,7 @@ static bool make_room(const struct loader *l, const struct load_item *i) {
 static bool take_event(struct loader *l, const struct load_item *i) {
     enum rdb_event ev = (enum rdb_event)i->event;
     switch (ev) {
+    case RDB_START: store_set_note(l->p->store, (struct bytes){"", 0}); break;
     case RDB_AUX: take_aux(l, i->a, i->b); return true;
     case RDB_SELECT: return select_db(l, i->number);
     case RDB_SKIP:

@@ -113,6 +113,7 @@ static void put_head(struct persist_walk *w, const struct persist_pos *pos) {
         rdb_put_aux(out, "repl-id", pos->id);
         rdb_put_aux_u64(out, "repl-offset", pos->offset);
     }
+    if (*store_note(w->p->store)) rdb_put_aux(out, PERSIST_NOTE_AUX, store_note(w->p->store));
     rdb_put_aux_u64(out, "aof-base", 0);
 }
 

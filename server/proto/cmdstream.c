@@ -57,6 +57,10 @@ enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_
 
 static const char *const control[] = {"multi", "exec", "ping", "discard"};
 
+bool cmdstream_is_mark(int argc, const struct bytes *argv) {
+    return argc == 5 && bytes_is(argv[0], "replconf") && bytes_is(argv[2], CMDSTREAM_MARK);
+}
+
 static bool is_control(struct cmdstream *c, int argc, const struct bytes *argv) {
     for (size_t i = 0; i < sizeof control / sizeof control[0]; i++)
         if (bytes_is(argv[0], control[i])) return true;
@@ -67,7 +71,7 @@ static bool is_control(struct cmdstream *c, int argc, const struct bytes *argv) 
     }
     if (bytes_is(argv[0], "replconf")) {
         if (argc >= 2 && bytes_is(argv[1], "getack")) c->ask_ack = true;
-        return true;
+        return !cmdstream_is_mark(argc, argv);
     }
     return false;
 }

@@ -1,10 +1,16 @@
 /* The stream of commands that a master sends and the log keeps, taken apart. A *unit* is what is
  * applied as one: a single request, or MULTI with all up to its EXEC. SELECT, MULTI, EXEC, PING
- * and REPLCONF are dealt with here; the caller sees commands and the database they are for. */
+ * and REPLCONF are dealt with here; the caller sees commands and the database they are for.
+ *
+ * One REPLCONF comes to the caller: the mark `REPLCONF capa duet-import capa TEXT`, by which an import's place in its
+ * source's stream lives in ours (server/control_import.c). A real Redis takes it for a capability it does not know. */
 #ifndef DUET_PROTO_CMDSTREAM_H
 #define DUET_PROTO_CMDSTREAM_H
 
 #include "server/proto/resp.h"
+
+#define CMDSTREAM_MARK "duet-import"
+bool cmdstream_is_mark(int argc, const struct bytes *argv);
 
 struct cmdstream {
     int db;            /* selected at the begin of the next unit, -1: none yet (0 is meant) */

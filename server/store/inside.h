@@ -105,6 +105,7 @@ struct store {
     struct compaction compaction;
     int expire_db;
     size_t expire_block;
+    char note[STORE_NOTE_CHARS + 1];
 };
 
 /* A small form becomes a big one in one step, so it ends here whatever the settings say: so many elements (or

@@ -3,6 +3,7 @@
 #include "server/store/store.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/base/log.h"
 #include "server/base/num.h"
@@ -344,6 +345,16 @@ void store_flush(struct store *s, int db) {
 
 void store_flush_all(struct store *s) {
     for (int db = 0; db < s->databases; db++) store_flush(s, db);
+}
+
+const char *store_note(const struct store *s) {
+    return s->note;
+}
+
+void store_set_note(struct store *s, struct bytes note) {
+    size_t n = note.len < STORE_NOTE_CHARS ? note.len : STORE_NOTE_CHARS;
+    if (n) memcpy(s->note, note.p, n);
+    s->note[n] = '\0';
 }
 
 void store_swap(struct store *s, int db_a, int db_b) {

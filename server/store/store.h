@@ -59,6 +59,12 @@ void store_free(struct store *s);
 struct store_settings *store_settings(struct store *s);
 int store_databases(const struct store *s);
 
+/* A line of text that lives with the data: every snapshot of it carries the note, whoever loads one has it. "" when there is
+ * none. The store gives it no meaning and no command empties it. */
+enum { STORE_NOTE_CHARS = 1000 };
+const char *store_note(const struct store *s);
+void store_set_note(struct store *s, struct bytes note); /* cut at STORE_NOTE_CHARS */
+
 /* ---- Entries -------------------------------------------------------------------------------- */
 
 struct bytes entry_key(const struct entry *e);
