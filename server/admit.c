@@ -112,7 +112,8 @@ static bool check_write(struct call *c, const struct command *cmd, uint32_t flag
         repl_good_slaves(server.repl) < server.config.min_slaves)
         return refuse(c, cmd, "NOREPLICAS Not enough good replicas to write.");
     const struct client *client = c->client;
-    if (server.role == REPL_SLAVE && server.config.slave_read_only && !client->control)
+    if (server.role == REPL_SLAVE && server.config.slave_read_only &&
+        (!client->control || client->importer))
         return refuse(c, cmd, "READONLY You can't write against a read only replica.");
     if (server.importing && !client->control) return refuse(c, cmd, CONTROL_IMPORT_REFUSAL);
     return true;
@@ -183,7 +184,7 @@ bool admit(struct call *c, struct client *client, const struct request *r) {
     uint32_t own = scripts_command_flags(cmd, c->argc, c->argv);
     uint32_t flags = own | (exec ? multi_flags(client) : 0);
     uint32_t lacking = ~own | (exec ? multi_lacking(client) : 0);
-    why = client->control ? NULL : pair_refusal();
+    why = client->control && !client->importer ? NULL : pair_refusal();
     if (why && lacking & CMD_LOADING) return refuse(c, cmd, why);
     if (!scripts_nested && !check_write(c, cmd, flags)) return false;
     if (client->only_pubsub && !check_subscriber(c, cmd)) return false;

@@ -348,7 +348,8 @@ static void run_chunk(struct client *c, struct batch *b) {
     fill_call(&call, c, 0, near.wall_us / 1000);
     prefetch_entries(c, n);
     /* The lease is looked at here, after everything that could have taken time. */
-    bool serve = c->control || pair_may_serve(), crowded = output_crowded && !c->control;
+    bool serve = (c->control && !c->importer) || pair_may_serve();
+    bool crowded = output_crowded && !c->control;
     turn.not_run = 0;
     for (; i < n; i++) {
         struct request *r = &b->v[b->done + i];
