@@ -108,7 +108,7 @@ static bool check_write(struct call *c, const struct command *cmd, uint32_t flag
         return refuse(c, cmd, text);
     }
     if (!(flags & CMD_WRITE)) return true;
-    if (server.config.min_slaves && server.role == REPL_MASTER &&
+    if (server.config.min_slaves && server.config.min_slaves_lag_s && server.role == REPL_MASTER &&
         repl_good_slaves(server.repl) < server.config.min_slaves)
         return refuse(c, cmd, "NOREPLICAS Not enough good replicas to write.");
     const struct client *client = c->client;

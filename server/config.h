@@ -94,6 +94,8 @@ struct config {
     bool serve_stale, slave_read_only;
     uint64_t backlog_bytes;
     int64_t backlog_ttl_s, repl_timeout_s, repl_ping_s, diskless_delay_s;
+    bool diskless_sync, repl_delays_small;
+    int64_t diskless_max;
     int64_t min_slaves, min_slaves_lag_s, slave_priority;
     unsigned notify_events;     /* notify.h */
     uint64_t tracking_max_keys; /* of the table; 0: any number */

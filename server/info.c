@@ -203,7 +203,8 @@ static void section_stats(struct buf *out) {
                "client_output_buffer_limit_disconnections:%llu\r\n",
                (ull)tracking_keys(), (ull)tracking_items(), (ull)tracking_prefixes(),
                (ull)s->errors, (ull)payloads_looked_at(), (ull)s->reads, (ull)s->writes,
-               (ull)s->threaded_reads, (ull)s->threaded_writes, (ull)s->output_limit_disconnects);
+               (ull)s->threaded_reads, (ull)s->threaded_writes,
+               (ull)(s->output_limit_disconnects + r.limit_drops));
     tlsconf_info(out);
     buf_printf(out, "duet_defrag_passes:%zu\r\n", moved.passes);
     buf_printf(out,
@@ -229,8 +230,9 @@ static void slave_lines(struct buf *out, const struct repl_status *s) {
                    (ull)s->sync_total_bytes, (ull)s->sync_read_bytes,
                    (long long)(s->sync_total_bytes - s->sync_read_bytes));
     if (!up) buf_printf(out, "master_link_down_since_seconds:%lld\r\n", (long long)s->down_s);
-    buf_printf(out, "slave_priority:%lld\r\nslave_read_only:%d\r\nreplica_announced:1\r\n",
-               (long long)server.config.slave_priority, server.config.slave_read_only);
+    buf_printf(out, "slave_priority:%lld\r\nslave_read_only:%d\r\nreplica_announced:%d\r\n",
+               (long long)server.config.slave_priority, server.config.slave_read_only,
+               server.config.announced);
 }
 
 static void section_replication(struct buf *out) {
@@ -246,7 +248,7 @@ static void section_replication(struct buf *out) {
     buf_printf(out, "role:%s\r\n", server.role == REPL_MASTER ? "master" : "slave");
     if (server.role != REPL_MASTER) slave_lines(out, &s);
     buf_printf(out, "connected_slaves:%zu\r\n", n);
-    if (server.config.min_slaves && server.repl)
+    if (server.config.min_slaves && server.config.min_slaves_lag_s && server.repl)
         buf_printf(out, "min_slaves_good_slaves:%d\r\n", repl_good_slaves(server.repl));
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "slave%zu:ip=%s,port=%u,state=%s,offset=%llu,lag=%lld\r\n", i,
@@ -260,7 +262,7 @@ static void section_replication(struct buf *out) {
                failover_state_name(), s.id,
                *s.id2 ? s.id2 : "0000000000000000000000000000000000000000", (ull)s.offset,
                (long long)s.second_offset, s.backlog_active, (ull)server.config.backlog_bytes,
-               (ull)s.backlog_first_offset, (ull)s.backlog_len);
+               s.backlog_active ? (ull)s.backlog_first_offset + 1 : 0, (ull)s.backlog_len);
     if (!pair_on()) return;
     buf_printf(out,
                "duet_pair_role:%s\r\nduet_epoch:%llu\r\nduet_in_sync:%d\r\nduet_alone:%d\r\n"

@@ -200,8 +200,12 @@ static void repl_options_now(struct repl_options *o) {
     o->timeout_ms = c->repl_timeout_s * 1000;
     o->ping_period_ms = c->repl_ping_s * 1000;
     o->diskless_delay_ms = c->diskless_delay_s * 1000;
-    uint64_t slave_limit = c->output[CLASS_SLAVE].hard_bytes;
-    o->slave_limit_bytes = slave_limit ? slave_limit : UINT64_MAX; /* 0: no limit */
+    o->diskless = c->diskless_sync;
+    o->diskless_max = (int)c->diskless_max;
+    o->delays_small = c->repl_delays_small;
+    o->slave_limit_bytes = c->output[CLASS_SLAVE].hard_bytes;
+    o->slave_soft_bytes = c->output[CLASS_SLAVE].soft_bytes;
+    o->slave_soft_s = c->output[CLASS_SLAVE].soft_s;
     o->master_user = *c->masteruser ? c->masteruser : NULL;
     o->master_auth = *c->masterauth ? c->masterauth : NULL;
     o->node = pair_on() ? (char)(c->pair_node ? c->pair_node : 'a') : 0;

@@ -61,8 +61,8 @@ static bool link_is_stale(void) {
 }
 
 static bool too_few_slaves(void) {
-    return server.config.min_slaves && server.role == REPL_MASTER &&
-           repl_good_slaves(server.repl) < server.config.min_slaves;
+    return server.config.min_slaves && server.config.min_slaves_lag_s &&
+           server.role == REPL_MASTER && repl_good_slaves(server.repl) < server.config.min_slaves;
 }
 
 static bool refuse(const struct command *cmd, struct buf *error, const char *text) {

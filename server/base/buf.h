@@ -51,6 +51,9 @@ void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(print
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Drops n bytes from the front (n <= buf_len). */
 void buf_eat(struct buf *b, size_t n);
+static inline void buf_take_back(struct buf *b, size_t n) { /* off the end, n <= buf_len */
+    b->end -= n;
+}
 void buf_clear(struct buf *b);
 /* Gives memory back when the buffer is empty and holds more than keep_bytes. */
 void buf_trim(struct buf *b, size_t keep_bytes);

@@ -161,9 +161,16 @@ int sock_udp(const char *host, uint16_t port, struct sock_error *err) {
     return fd;
 }
 
+static bool set_nodelay(int fd, int on) {
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+}
+
 bool sock_set_nodelay(int fd) {
-    int one = 1;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0;
+    return set_nodelay(fd, 1);
+}
+
+bool sock_set_delay(int fd) {
+    return set_nodelay(fd, 0);
 }
 
 bool sock_set_keepalive(int fd, int idle_s) {

@@ -27,6 +27,7 @@ int sock_accept(int listen_fd);
 int sock_udp(const char *host, uint16_t port, struct sock_error *err);
 
 bool sock_set_nodelay(int fd);
+bool sock_set_delay(int fd); /* the other way: small writes may wait to be sent together */
 bool sock_set_keepalive(int fd, int idle_s);
 /* Data that the peer has not acknowledged for limit_ms ends the connection (TCP_USER_TIMEOUT). */
 bool sock_set_user_timeout(int fd, unsigned limit_ms);

@@ -4,7 +4,6 @@
 #include "server/repl/inside.h"
 
 #include "server/base/clock.h"
-#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/base/num.h"
@@ -14,14 +13,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     SPANS = 16,
-    LOG_READ_BYTES = 1 << 20,
+    LOG_READ_BYTES = 256 * 1024,
     READ_BYTES = 16 * 1024,
     FILE_READ_BYTES = 256 * 1024,
-    IN_MAX_BYTES = 64 * 1024
+    IN_MAX_BYTES = 64 * 1024,
+    TURN_NS = 500 * 1000 /* of one slave, before others have theirs */
 };
 
 void feed_end(struct feed *f, const char *why) {
@@ -92,63 +91,41 @@ static void feed_read(struct feed *f) {
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* False: the socket is full or gone. */
-static bool write_out(struct feed *f) {
-    while (buf_len(&f->out)) {
-        long n = stream_write(f->stream, buf_head(&f->out), buf_len(&f->out));
-        if (n > 0) f->r->bytes_out += (uint64_t)n;
-        if (n == STREAM_AGAIN) return false;
-        if (n < 0) {
-            feed_end(f, "the connection failed");
-            return false;
-        }
-        buf_eat(&f->out, (size_t)n);
-        if (f->state != FEED_ONLINE)
-            f->ack_ns = clock_boot_ns(); /* a copy that moves on is alive */
-    }
-    buf_trim(&f->out, 64 * 1024);
-    return true;
-}
-
-static bool write_backlog(struct feed *f, uint64_t end) {
-    struct iovec iov[SPANS];
-    int count = backlog_spans(f->r->backlog, f->sent, end, iov, SPANS);
-    long n = stream_writev(f->stream, iov, count);
-    if (n > 0) f->r->bytes_out += (uint64_t)n;
+static bool wrote(struct feed *f, long n) {
     if (n == STREAM_AGAIN) return false;
     if (n < 0) {
         feed_end(f, "the connection failed");
         return false;
     }
-    f->sent += (uint64_t)n;
+    f->r->bytes_out += (uint64_t)n;
+    if (f->state != FEED_ONLINE) f->ack_ns = clock_boot_ns(); /* a copy that moves on is alive */
     return true;
 }
 
-static bool read_log(struct feed *f, uint64_t end) {
-    size_t most = end - f->sent < LOG_READ_BYTES ? (size_t)(end - f->sent) : LOG_READ_BYTES;
-    size_t n = persist_read(f->r->persist, f->sent, most, &f->out, NULL);
-    if (n == 0) feed_end(f, "neither memory nor the kept log has what it lacks");
-    f->sent += n;
-    return n != 0;
-}
-
-/* Moves a copy's file on, a piece at a time. False: the socket is full or gone. */
-static bool write_file(struct feed *f) {
-    while (f->file_at < f->file_size) {
-        uint64_t left = f->file_size - f->file_at;
-        size_t n = left < FILE_READ_BYTES ? (size_t)left : FILE_READ_BYTES;
-        if (!file_pread_all(f->file, buf_room(&f->out, n), n, (off_t)f->file_at)) {
-            feed_end(f, "its copy cannot be read back");
-            return false;
-        }
-        buf_added(&f->out, n);
-        f->file_at += n;
-        if (!write_out(f)) return false;
+static bool write_out(struct feed *f) {
+    while (buf_len(&f->out)) {
+        long n = stream_write(f->stream, buf_head(&f->out), buf_len(&f->out));
+        if (!wrote(f, n)) return false;
+        buf_eat(&f->out, (size_t)n);
     }
-    close(f->file);
-    f->file = -1;
-    f->state = FEED_ONLINE;
-    f->ack_ns = clock_boot_ns();
+    buf_trim(&f->out, 64 * 1024);
     return true;
+}
+
+static bool write_memory(struct feed *f, const struct backlog *b, uint64_t *at, uint64_t end) {
+    struct iovec iov[SPANS];
+    int count = backlog_spans(b, *at, end, iov, SPANS);
+    long n = stream_writev(f->stream, iov, count);
+    if (!wrote(f, n)) return false;
+    *at += (uint64_t)n;
+    return true;
+}
+
+static bool write_aside(struct feed *f, struct overrun *o, uint64_t *at) {
+    size_t n = overrun_read(o, *at, FILE_READ_BYTES, &f->out);
+    if (n == 0) feed_end(f, "what it lacked cannot be read back");
+    *at += n;
+    return n && write_out(f);
 }
 
 /* A slave is never ahead of our own log; and a further one of a pair not of what may be shown: its readers would see
@@ -160,17 +137,64 @@ static uint64_t feed_limit(const struct feed *f) {
     return released < r->logged ? released : r->logged;
 }
 
-void feed_flush(struct feed *f) {
+/* What is read comes in whole blocks, which may be more than it may have. */
+static bool write_log(struct feed *f, uint64_t end) {
+    size_t n = persist_read(f->r->persist, f->sent, LOG_READ_BYTES, &f->out, NULL);
+    if (n > end - f->sent) {
+        buf_take_back(&f->out, n - (size_t)(end - f->sent));
+        n = (size_t)(end - f->sent);
+    }
+    if (n == 0) feed_end(f, "neither memory nor the kept log has what it lacks");
+    f->sent += n;
+    return n && write_out(f);
+}
+
+static bool write_stream(struct feed *f) {
     struct repl *r = f->r;
     uint64_t end = feed_limit(f);
-    bool open = !f->dead && write_out(f) && (f->state != FEED_FILE || write_file(f));
-    for (int i = 0; open && f->state == FEED_ONLINE && f->sent < end; i++) {
-        if (i == 64) {
-            r->feed_again = true; /* others, and commands, have their turn */
-            break;
-        }
-        open = f->sent >= backlog_first(r->backlog) ? write_backlog(f, end)
-                                                    : read_log(f, end) && write_out(f);
+    if (f->sent >= backlog_first(r->backlog)) return write_memory(f, r->backlog, &f->sent, end);
+    return stream_aside_has(r, f->sent) ? write_aside(f, r->aside, &f->sent) : write_log(f, end);
+}
+
+/* The copy has been sent. The stream follows only on its first acknowledgement: bytes behind the mark could be
+ * taken for the copy's. Who came by SYNC never acknowledges, and who was told the length knows where it ends. */
+static void copy_is_out(struct feed *f) {
+    if (f->conf.rdb_only)
+        f->state = FEED_GIVEN;
+    else
+        f->state = f->psync && !f->transfer->spooled ? FEED_BULK_END : FEED_ONLINE;
+    f->ack_ns = clock_boot_ns();
+    f->transfer = NULL;
+}
+
+static bool write_copy(struct feed *f) {
+    struct transfer *t = f->transfer;
+    return f->copy_at >= backlog_first(t->row)
+               ? write_memory(f, t->row, &f->copy_at, backlog_end(t->row))
+               : write_aside(f, t->aside, &f->copy_at);
+}
+
+/* There is something to be written. */
+static bool has_more(struct feed *f) {
+    if (f->state == FEED_BULK) {
+        if (transfer_has(f)) return true;
+        if (transfer_done(f)) copy_is_out(f);
+    }
+    if (f->state != FEED_ONLINE) return false;
+    if (f->sent < feed_limit(f)) return true;
+    f->level = true;
+    return false;
+}
+
+void feed_flush(struct feed *f) {
+    uint64_t until = 0;
+    bool open = !f->dead && write_out(f);
+    for (int i = 0; open && has_more(f); i++) {
+        if (i == 1) until = clock_boot_ns() + TURN_NS;
+        if (i > 1 && clock_boot_ns() > until)
+            open = false; /* others, and commands, have their turn */
+        else
+            open = f->state == FEED_BULK ? write_copy(f) : write_stream(f);
     }
     if (!f->dead) loop_io_want(f->io, LOOP_READ | (open ? 0 : LOOP_WRITE));
 }
@@ -205,7 +229,6 @@ struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, 
     f->r = r;
     if (conf) f->conf = *conf;
     f->stream = s;
-    f->file = -1;
     f->ack_ns = clock_boot_ns();
     move_bytes(&f->out, unsent);
     move_bytes(&f->in, unread);
@@ -213,11 +236,12 @@ struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, 
         uint16_t port;
         sock_peer_host(stream_fd(s), f->conf.host, sizeof f->conf.host, &port);
     }
+    if (r->o.delays_small) sock_set_delay(stream_fd(s));
     f->io = loop_io_new(r->loop, stream_fd(s), feed_io, f);
     loop_io_want(f->io, LOOP_READ);
     f->next = r->feeds;
     r->feeds = f;
-    r->heard = true;
+    stream_hear(r);
     if (f->conf.pair) {
         if (r->pair) feed_end(r->pair, "the pair's slave has come again");
         r->pair = f;
@@ -238,7 +262,6 @@ static void feed_free(struct feed *f) {
     struct repl *r = f->r;
     log_notice("replication: slave %s (port %u) is gone: %s", f->conf.host, f->conf.port, f->dead);
     transfer_left(f);
-    if (f->file >= 0) close(f->file);
     if (r->pair == f) r->pair = NULL;
     loop_io_free(f->io);
     stream_free(f->stream);
@@ -282,7 +305,7 @@ void feeds_second(struct repl *r, uint64_t now_ns) {
             online = online || !f->conf.pair;
             if (f->conf.pair) sign_of_life(f);
             if (f->psync && silent) feed_end(f, "it acknowledged nothing for repl-timeout");
-        } else if (f->state == FEED_WAIT && !f->dead) {
+        } else if ((f->state == FEED_WAIT || transfer_is_made(f)) && !f->dead) {
             buf_add(&f->out, "\n", 1); /* keeps its patience while the walk is queued */
             feed_flush(f);
         } else if (silent) {

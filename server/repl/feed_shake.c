@@ -49,6 +49,7 @@ static void conf_option(struct repl_conf *c, struct bytes name, struct bytes val
         memcpy(c->host, value.p, value.len);
         c->host[value.len] = '\0';
     }
+    if (bytes_is(name, "rdb-only")) c->rdb_only = bytes_is(value, "1");
     if (bytes_is(name, "capa") && bytes_is(value, "eof")) c->eof = true;
     if (bytes_is(name, "capa") && bytes_is(value, "psync2")) c->psync2 = true;
 }

@@ -5,6 +5,7 @@
 #include "server/base/buf.h"
 #include "server/repl/backlog.h"
 #include "server/repl/link_fsm.h"
+#include "server/repl/overrun.h"
 #include "server/repl/repl.h"
 
 struct loop_io;
@@ -17,12 +18,14 @@ struct repl_conf {
     uint16_t port;
     char host[64]; /* ip-address, "" when not announced */
     bool eof, psync2;
+    bool rdb_only; /* it wants the copy and no stream */
     bool pair;
     uint64_t session;
 };
 
-/* FEED_FILE: its copy is sent from a file, for slaves that must be told its length first. */
-enum feed_state { FEED_WAIT, FEED_BULK, FEED_BULK_END, FEED_FILE, FEED_ONLINE };
+/* WAIT: for a walk; BULK: its copy is being made and sent; BULK_END: it has the copy and loads it; GIVEN: it wanted
+ * the copy alone, and has it. */
+enum feed_state { FEED_WAIT, FEED_BULK, FEED_BULK_END, FEED_ONLINE, FEED_GIVEN };
 
 /* A slave's connection (feed.c). */
 struct feed {
@@ -37,26 +40,28 @@ struct feed {
     struct buf in, out;
     uint64_t sent; /* ONLINE: stream offset behind what is sent or in out */
     uint64_t acked, synced;
+    bool level;                /* it had all there is, once: from then on it may lag only so far */
+    uint64_t soft_ns;          /* beyond the soft limit since then; 0: it is not */
     uint64_t ack_ns;           /* of the last acknowledgement */
     struct transfer *transfer; /* while WAIT or BULK */
-    int file;                  /* while FILE, else -1 */
-    uint64_t file_at, file_size;
+    uint64_t copy_at;          /* of its row, what is sent or in out */
 };
 
 /* A full synchronisation: one walk for all slaves that came before it began (transfer.c). */
 struct transfer {
     struct transfer *next;
     struct repl *r;
-    struct persist_walk *walk;
-    bool begun;
+    struct persist_walk *walk; /* from its start to its end */
+    struct loop_timer *delay;
+    uint64_t made_ns; /* when its first slave came */
+    bool begun, ended;
     char mark[40];
-    /* For slaves that do not know the form with a mark: the walk goes into a file without a name
-     * first, whose length is then known. */
-    bool spooled;
+    bool spooled; /* for slaves that want its length first: nothing is sent before its end */
     int rdb_version;
-    int file;
-    uint64_t size;
-    bool failed;
+    struct backlog *row;   /* the copy's bytes, the newest of them */
+    struct overrun *aside; /* older ones that a slave lacks */
+    uint64_t full_ns;      /* so much is aside that the walk waits, since then; 0: it is not */
+    uint64_t looked_ns, others_ns; /* when it was looked, since when another walk waits */
 };
 
 struct repl {
@@ -80,8 +85,10 @@ struct repl {
      * history than slaves have seen. */
     bool line_pending;
     struct backlog *backlog;
-    int db;          /* selected at the stream's end, -1: none */
-    uint64_t logged; /* offset up to which the log has it */
+    struct overrun *aside; /* without a log: what slaves lack and memory is not kept for */
+    bool backlog_on;       /* repl-backlog-size is kept: since the first slave */
+    int db;                /* selected at the stream's end, -1: none */
+    uint64_t logged;       /* offset up to which the log has it */
     int logged_db;
     bool log_stuck;     /* the last attempt to write it failed */
     uint64_t write_end; /* offset behind the last write; PINGs may follow */
@@ -114,6 +121,7 @@ struct repl {
     char tail_file[256];
     uint64_t bytes_in, bytes_out; /* of the master's stream, and to slaves; full copies too */
     uint64_t sync_full, sync_partial_ok, sync_partial_err, apply_errors;
+    uint64_t limit_drops; /* slaves dropped for client-output-buffer-limit */
 };
 
 static inline void repl_changed(struct repl *r) {
@@ -136,13 +144,19 @@ void stream_restart(struct repl *r, const char *id, uint64_t offset,
 /* The present line ends here: id becomes lines[0]. new_id NULL: one is made. */
 void stream_new_line(struct repl *r, const char *new_id);
 void stream_own_line(struct repl *r); /* begins it if it is pending */
-void stream_trim(struct repl *r);
 /* Calls world.released when the release offset grew. */
 void stream_tell_released(struct repl *r);
 /* Up to which offset of line id we hold the same bytes; false: the line is not known here. */
 bool stream_fork(const struct repl *r, const char *id, uint64_t offset, uint64_t *fork);
 /* Are all bytes from here on still there? */
 bool stream_serves(struct repl *r, uint64_t offset);
+
+/* stream_keep.c: what is kept for slaves, and for how long */
+void stream_hear(struct repl *r); /* somebody may ask for what is written from now on */
+void stream_trim(struct repl *r);
+void stream_second(struct repl *r, uint64_t now_ns);
+bool stream_aside_has(const struct repl *r, uint64_t offset);
+uint64_t stream_first(const struct repl *r); /* the oldest byte in memory, or aside */
 
 /* feed.c; feed_shake.c makes a connection a slave's, feed_report.c counts */
 struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, struct buf *unsent,
@@ -160,7 +174,16 @@ void feeds_drop(struct repl *r, const char *why);
 void transfer_join(struct repl *r,
                    struct feed *f); /* a full synchronisation for f, with others that wait */
 void transfer_left(struct feed *f); /* f goes */
+/* Of one that is in BULK: is there something to write; was that all? */
+bool transfer_has(const struct feed *f);
+bool transfer_done(const struct feed *f);
+bool transfer_is_made(const struct feed *f); /* before the first byte may be sent */
+void transfers_tidy(struct repl *r);
+void transfers_reconfigure(struct repl *r);
 void transfers_close(struct repl *r);
+
+/* repl.c: closes a long file on another thread. arg: the struct repl. */
+void repl_close_aside(void *arg, int fd);
 
 /* link.c */
 struct link *link_new(struct repl *r);

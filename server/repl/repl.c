@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void repl_defaults(struct repl_options *o) {
     *o = (struct repl_options){.dir = ".",
@@ -16,7 +17,10 @@ void repl_defaults(struct repl_options *o) {
                                .backlog_ttl_s = 3600,
                                .timeout_ms = 60000,
                                .ping_period_ms = 10000,
+                               .diskless = true,
                                .slave_limit_bytes = 256ULL << 20,
+                               .slave_soft_bytes = 64ULL << 20,
+                               .slave_soft_s = 60,
                                .durability = REPL_PAIR,
                                .min_slaves_lag_s = 10,
                                .slave_read_only = true,
@@ -34,8 +38,24 @@ static void second(struct loop *l, void *arg) {
     uint64_t now = clock_boot_ns();
     feeds_second(r, now);
     link_second(r->link, now);
+    stream_second(r, now);
     repl_before_sleep(r);
     stream_tell_released(r);
+}
+
+static int close_fd(void *arg) {
+    close(*(int *)arg);
+    return 0;
+}
+
+static void closed_fd(void *arg, int error) {
+    (void)error;
+    free(arg);
+}
+
+void repl_close_aside(void *arg, int fd) {
+    struct repl *r = arg;
+    persist_aside(r->persist, close_fd, closed_fd, xmemdup(&fd, sizeof fd));
 }
 
 static void turn_again(struct loop *l, void *arg) {
@@ -101,7 +121,8 @@ void repl_close(struct repl *r) {
 void repl_reconfigure(struct repl *r, const struct repl_options *o) {
     set_options(r, o);
     r->o.dir = r->dir;
-    backlog_set_keep(r->backlog, o->backlog_bytes);
+    if (r->backlog_on) backlog_set_keep(r->backlog, o->backlog_bytes);
+    transfers_reconfigure(r);
     stream_tell_released(r);
 }
 
@@ -113,6 +134,7 @@ void repl_before_sleep(struct repl *r) {
     feeds_write(r);
     link_ack(r->link);
     feeds_reap(r);
+    if (r->transfers) transfers_tidy(r);
     stream_trim(r);
     r->released = repl_release_offset(r);
     if (r->feed_again) loop_timer_start(r->again, 0, 0);
@@ -241,10 +263,13 @@ void repl_status(const struct repl *r, struct repl_status *s) {
         s->acked_synced = r->pair->synced;
     }
     s->slaves = repl_slave_count(r);
-    s->backlog_active = true;
+    s->backlog_active = r->backlog_on;
     s->backlog_bytes = r->o.backlog_bytes;
-    s->backlog_first_offset = backlog_first(r->backlog);
-    s->backlog_len = s->offset - s->backlog_first_offset;
+    if (r->backlog_on) {
+        s->backlog_first_offset = stream_first(r);
+        s->backlog_len = s->offset - s->backlog_first_offset;
+    }
+    s->limit_drops = r->limit_drops;
     s->sync_full = r->sync_full;
     s->sync_partial_ok = r->sync_partial_ok;
     s->sync_partial_err = r->sync_partial_err;

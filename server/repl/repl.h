@@ -67,9 +67,14 @@ struct repl_options {
     int64_t backlog_ttl_s;  /* repl-backlog-ttl, 0: for ever */
     int64_t timeout_ms;     /* repl-timeout */
     int64_t ping_period_ms; /* repl-ping-replica-period */
-    int64_t diskless_delay_ms;  /* repl-diskless-sync-delay */
-    uint64_t slave_limit_bytes; /* a slave further behind than log and this much memory hold is
-                                   dropped */
+    bool diskless;          /* repl-diskless-sync; else a copy waits for nobody */
+    int64_t diskless_delay_ms; /* repl-diskless-sync-delay */
+    int diskless_max;          /* repl-diskless-sync-max-replicas, 0: off */
+    bool delays_small;         /* repl-disable-tcp-nodelay */
+    /* client-output-buffer-limit of slaves, 0: off. A slave that far behind is dropped; one that still catches up
+     * is not, as long as the log has what it lacks. */
+    uint64_t slave_limit_bytes, slave_soft_bytes;
+    int64_t slave_soft_s;
     const char *master_user, *master_auth; /* NULL: none; copied */
     char node;                             /* 'a' or 'b' in a pair, 0 outside */
     enum repl_durability durability;
@@ -225,11 +230,12 @@ struct repl_status {
     char last_error[200];
     /* counters and backlog */
     int slaves;
-    bool backlog_active;
+    bool backlog_active; /* a slave is or was there; the rest is 0 without */
     uint64_t backlog_bytes, backlog_first_offset, backlog_len;
     uint64_t bytes_in, bytes_out; /* received from the master, sent to slaves */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t apply_errors;
+    uint64_t limit_drops; /* slaves dropped for client-output-buffer-limit */
 };
 void repl_status(const struct repl *r, struct repl_status *s);
 /* Bytes of the stream that are kept in memory: the backlog, and what slaves have still to get. O(1). */

@@ -31,13 +31,17 @@ void stream_open(struct repl *r) {
     } else {
         rand_hex(r->id, PERSIST_ID_CHARS);
     }
-    r->backlog = backlog_new(r->o.backlog_bytes, offset);
+    r->backlog = backlog_new(0, offset);
+    r->aside = overrun_new(r->dir, repl_close_aside, r);
+    r->last_slave_ns = clock_boot_ns();
+    if (r->heard) stream_hear(r);
     r->logged = r->write_end = r->released = offset;
     r->pair_acked = r->pair_synced = offset;
 }
 
 void stream_close(struct repl *r) {
     backlog_free(r->backlog);
+    overrun_free(r->aside);
     buf_free(&r->first);
     buf_free(&r->scratch);
 }
@@ -199,7 +203,8 @@ void stream_restart(struct repl *r, const char *id, uint64_t offset, int db) {
     r->line_count = 0;
     r->line_known = true;
     backlog_reset(r->backlog, offset);
-    r->heard = true;
+    overrun_reset(r->aside);
+    stream_hear(r);
     r->db = r->logged_db = db;
     r->logged = r->write_end = r->released = offset;
     r->pair_acked = r->pair_synced = offset;
@@ -247,24 +252,7 @@ bool stream_fork(const struct repl *r, const char *id, uint64_t offset, uint64_t
 }
 
 bool stream_serves(struct repl *r, uint64_t offset) {
-    return offset >= backlog_first(r->backlog) || offset >= persist_first_offset(r->persist);
-}
-
-void stream_trim(struct repl *r) {
-    uint64_t need = r->logged;
-    if (persist_first_offset(r->persist) == UINT64_MAX) {
-        /* No log: only memory serves slaves that are behind. */
-        uint64_t end = backlog_end(r->backlog);
-        for (struct feed *f = r->feeds; f; f = f->next) {
-            if (f->state == FEED_WAIT || f->sent >= need) continue;
-            if (end - f->sent > r->o.slave_limit_bytes) {
-                feed_end(f, "it is further behind than memory is kept for it");
-                continue;
-            }
-            need = f->sent;
-        }
-    }
-    backlog_trim(r->backlog, need);
+    return offset >= stream_first(r) || offset >= persist_first_offset(r->persist);
 }
 
 /* ---- what may be released --------------------------------------------------------------------- */
