@@ -17,8 +17,8 @@ import frame  # noqa: E402
 import report  # noqa: E402
 import rig  # noqa: E402
 
-PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "clients", "defaults", "growth", "stalls", "churn", "streams", "pubsub", "snapshot", "restart", "pair", "always"]
-NOT_QUICK = ("clients", "defaults", "pair", "always")  # unless PART asks for them
+PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "clients", "defaults", "growth", "stalls", "churn", "streams", "pubsub", "snapshot", "restart", "fullsync", "pair", "always"]
+NOT_QUICK = ("clients", "defaults", "fullsync", "pair", "always")  # unless PART asks for them
 QUICK_LIMIT_S, LIMIT_S = 215, 1340
 BUSY_LOAD = 0.5  # load average above which figures of time are doubtful
 
