@@ -256,6 +256,8 @@ static const struct verb verbs[] = {
      "the data as it was; says what is lost, asks first", cli_rollback, true},
     {"clone", "SET|TIME NEW-INSTANCE --port N", 2, 2,
      "a new instance with the data of a set or a moment; --from INSTANCE", cli_clone, true},
+    {"import", "FILE|-|redis://...", 0, 4,
+     "the data of another server; `hactl help import` says from what", cli_import, false},
     {"version", "", 0, 0, "the version of this program", run_version, true},
     {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
@@ -297,6 +299,7 @@ static int run_help(struct cli *c) {
     printf("usage: hactl %s %s\n\n%s\n", v->name, v->args, v->help);
     if (v->run == cli_backup) cli_backup_help();
     if (v->run == cli_instance) cli_instance_help();
+    if (v->run == cli_import) cli_import_help();
     return CLI_OK;
 }
 
@@ -336,6 +339,21 @@ static const struct option {
     {"--durability", offsetof(struct cli, durability), true},
     {"--from-dir", offsetof(struct cli, from_dir), true},
     {"--no-backup", offsetof(struct cli, no_backup), false},
+    {"--replace", offsetof(struct cli, replace), false},
+    {"--merge", offsetof(struct cli, merge), false},
+    {"--skip-unsupported", offsetof(struct cli, skip_unsupported), false},
+    {"--dry-run", offsetof(struct cli, dry_run), false},
+    {"--truncate", offsetof(struct cli, truncate), false},
+    {"--wait", offsetof(struct cli, wait), false},
+    {"--background", offsetof(struct cli, background), false},
+    {"--insecure", offsetof(struct cli, insecure), false},
+    {"--rdb", offsetof(struct cli, rdb), false},
+    {"--rename-db", offsetof(struct cli, rename_db), true},
+    {"--keys", offsetof(struct cli, keys), true},
+    {"--instance", offsetof(struct cli, instance), true},
+    {"--db", offsetof(struct cli, db), true},
+    {"--cacert", offsetof(struct cli, cacert), true},
+    {"--rdb-version", offsetof(struct cli, rdb_version), true},
 };
 
 static const struct option *option_named(const char *name) {

@@ -31,6 +31,9 @@ struct cli {
     bool yes, usb, local, plan; /* local: this node's alone; plan: say it, do not do it */
     const char *memory, *edition, *password, *durability, *from_dir;
     bool no_backup;
+    /* import and export; those that may come several times are taken from raw */
+    bool replace, merge, skip_unsupported, dry_run, truncate, wait, background, insecure, rdb;
+    const char *rename_db, *keys, *instance, *db, *cacert, *rdb_version;
     char **raw; /* all words and options but --root and --peer: what crosses */
     int raw_count;
 };
@@ -63,6 +66,11 @@ int cli_not_confirmed(const char *sentence); /* answers CLI_NO */
 /* hactl instance ... */
 int cli_instance(struct cli *c);
 void cli_instance_help(void);
+
+/* hactl import: of a file (cli_import_file.c), of a running server (cli_import_live.c). */
+int cli_import(struct cli *c);
+void cli_import_help(void);
+int cli_import_file(struct cli *c);
 
 /* ---- the other node (cli_peer.c) ---- */
 

@@ -68,7 +68,7 @@ static const char *edition_refusal(const struct edition *e, const struct rdb_key
                  (unsigned long long)e->word_limit_bytes, e->name);
     else if (e->bit != EDITION_OPEN && rdb_kind_of(k->type) == RDB_KIND_STREAM)
         snprintf(why, sizeof why, "streams (edition %s)", e->name);
-    else if (to >= e->databases)
+    else if (e->databases && to >= e->databases)
         snprintf(why, sizeof why, "databases above %d (edition %s)", e->databases - 1, e->name);
     return why[0] ? why : NULL;
 }
