@@ -10,6 +10,7 @@
 #include "rootfs/house_inside.h"
 #include "rootfs/supervise.h"
 #include "server/base/file.h"
+#include "server/base/hmac.h"
 #include "server/base/lease.h"
 #include "server/base/log.h"
 #include "server/base/num.h"
@@ -18,11 +19,23 @@
 
 /* ---- one server ---- */
 
-/* The server's own file: what [instance N] says. The password stays out of the process list. */
+/* The key by which the pair's two servers of this instance know each other (server/repl/hello.h). */
+static void add_pair_key(const struct node_conf *c, int number, struct buf *text) {
+    char name[64], hex[2 * HMAC_BYTES + 1];
+    uint8_t key[HMAC_BYTES];
+    if (!c->has_secret) return;
+    int n = snprintf(name, sizeof name, "duet replication instance %d", number);
+    hmac_sha256(c->secret, sizeof c->secret, name, (size_t)n, key);
+    num_to_hex(hex, key, sizeof key);
+    buf_printf(text, "pair-key %s\n", hex);
+}
+
+/* The server's own file: what [instance N] says. The password and the key stay out of the process list. */
 static bool write_server_conf(struct house *h, const struct node_instance *i, const char *path) {
     struct buf text = BUF_INIT;
     buf_add(&text, buf_head(&i->directives), buf_len(&i->directives));
     buf_printf(&text, "port %d\n", i->port);
+    add_pair_key(&h->conf, i->number, &text);
     bool done = file_replace(path, buf_head(&text), buf_len(&text), 0600) &&
                 (!h->appliance || chown(path, HOUSE_SERVER_UID, HOUSE_SERVER_GID) == 0);
     if (!done) log_error("cannot write %s: %s", path, strerror(errno));

@@ -109,8 +109,9 @@ static const struct conf_row access_rows[] = {
 /* ---- [instance N] ---- */
 
 /* What the node decides for its servers, and an instance cannot. */
-static const char *const ours[] = {"dir",     "pair-lease", "control", "daemonize", "pidfile",
-                                   "logfile", "replicaof",  "slaveof", "include",   "masterauth"};
+static const char *const ours[] = {"dir",     "pair-lease", "control",   "daemonize",
+                                   "pidfile", "logfile",    "replicaof", "slaveof",
+                                   "include", "masterauth", "pair-key"};
 
 static struct node_instance *instance_of(struct node_conf *n, const char *arg) {
     int64_t number = 0;
@@ -288,6 +289,15 @@ static bool instance_line(struct node_conf *n, const struct conf *c, const struc
     return true;
 }
 
+static void read_secret(struct node_conf *n, const struct conf *c) {
+    for (size_t i = 0; i < c->count; i++) {
+        const struct conf_line *l = &c->lines[i];
+        if (strcmp(l->section, "pair") != 0 || l->argc != 2 || strcmp(l->argv[0], "secret") != 0)
+            continue;
+        n->has_secret = num_from_hex(l->argv[1], strlen(l->argv[1]), n->secret, sizeof n->secret);
+    }
+}
+
 static bool read_instances(struct node_conf *n, const struct conf *c, struct conf_error *err) {
     for (size_t i = 0; i < c->count; i++) {
         const struct conf_line *l = &c->lines[i];
@@ -343,6 +353,7 @@ bool node_conf_read(const struct conf *c, struct node_conf *out, struct conf_err
         node_conf_free(out);
         return false;
     }
+    read_secret(out, c);
     for (size_t i = 0; i < out->instance_count; i++) add_defaults(&out->instances[i]);
     if (!*out->name) snprintf(out->name, sizeof out->name, "duet-%c", out->letter);
     return true;

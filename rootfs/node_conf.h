@@ -33,6 +33,8 @@ struct node_instance {
 struct node_conf {
     char name[NODE_NAME_LIMIT + 1]; /* the machine's host name */
     char letter;                    /* 'a' or 'b' */
+    bool has_secret;                /* [pair] has one; had judges that section */
+    uint8_t secret[32];
     struct node_instance instances[NODE_INSTANCES];
     size_t instance_count;
     char *ssh_keys[NODE_SSH_KEYS]; /* "ssh-ed25519 AAAA... comment" */

@@ -133,12 +133,6 @@ static void cmd_role(struct call *c) {
 
 /* --- slaves' connections --- */
 
-static void cmd_replconf(struct call *c) {
-    struct client *me = c->client;
-    if (!is_ready(c)) return;
-    repl_conf(server.repl, &me->repl_conf, c->argc, c->argv, c->out);
-}
-
 /* PSYNC id offset FAILOVER: the master hands over to us, who have all that it has. */
 static bool take_over(struct call *c) {
     char err[200];
@@ -162,31 +156,11 @@ static bool take_over(struct call *c) {
     return true;
 }
 
-void cmd_psync(struct call *c) {
+/* The connection is a slave's from now on, when repl takes it. */
+static void become_slave(struct call *c, int words) {
     struct client *me = c->client;
     struct buf unread = BUF_INIT, reply = BUF_INIT;
-    int64_t offset;
-    if (!is_ready(c)) return;
-    if (buf_len(&me->out)) {
-        reply_error(c, "ERR SYNC and PSYNC are invalid with pending output");
-        return;
-    }
-    if (c->argc == 3 && !num_parse_i64(c->argv[2].p, c->argv[2].len, &offset)) {
-        reply_error(c, ERR_NOT_INT);
-        return;
-    }
-    if (me->control || c->flags & CALL_IN_EXEC) {
-        reply_error(c, "ERR this connection cannot become a slave's");
-        return;
-    }
-    if (c->argc > 3 && bytes_is(c->argv[3], "failover") && !take_over(c)) return;
-    if (server.failing_over) {
-        reply_error(c, "NOMASTERLINK Can't SYNC while failing over");
-        return;
-    }
     client_unread(me, &unread);
-    int words =
-        c->argc > 3 ? 3 : c->argc; /* what else there may be means nothing here, as in Redis */
     if (repl_take(server.repl, &me->repl_conf, words, c->argv, me->conn.stream, &me->out, &unread,
                   &reply))
         client_forget_stream(me);
@@ -194,6 +168,43 @@ void cmd_psync(struct call *c) {
         resp_raw(c->out, buf_head(&reply), buf_len(&reply));
     buf_free(&reply);
     buf_free(&unread);
+}
+
+static bool can_be_slave(struct call *c) {
+    const struct client *me = c->client;
+    if (buf_len(&me->out))
+        reply_error(c, "ERR SYNC and PSYNC are invalid with pending output");
+    else if (me->control || c->flags & CALL_IN_EXEC)
+        reply_error(c, "ERR this connection cannot become a slave's");
+    else
+        return true;
+    return false;
+}
+
+void cmd_replconf(struct call *c) {
+    struct client *me = c->client;
+    if (!is_ready(c)) return;
+    if (c->argc < 2 || !bytes_is(c->argv[1], "duet-pair"))
+        repl_conf(server.repl, &me->repl_conf, c->argc, c->argv, me->conn.stream, c->out);
+    else if (can_be_slave(c))
+        become_slave(c, c->argc);
+}
+
+void cmd_psync(struct call *c) {
+    int64_t offset;
+    if (!is_ready(c)) return;
+    if (c->argc == 3 && !num_parse_i64(c->argv[2].p, c->argv[2].len, &offset)) {
+        reply_error(c, ERR_NOT_INT);
+        return;
+    }
+    if (!can_be_slave(c)) return;
+    if (c->argc > 3 && bytes_is(c->argv[3], "failover") && !take_over(c)) return;
+    if (server.failing_over) {
+        reply_error(c, "NOMASTERLINK Can't SYNC while failing over");
+        return;
+    }
+    /* what else there may be means nothing here, as in Redis */
+    become_slave(c, c->argc > 3 ? 3 : c->argc);
 }
 
 void register_repl_commands(void) {

@@ -155,6 +155,7 @@ static void show_matching(struct shown *s, struct bytes pattern) {
     bool wild = has_wildcard(pattern);
     for (size_t i = 0; i < config_row_count; i++) {
         const struct config_row *row = &config_rows[i];
+        if (row->flags & CONFIG_PRIVATE) continue;
         const char *names[2] = {row->name, row->alias};
         for (int k = 0; k < 2; k++) {
             if (!names[k]) continue;

@@ -117,7 +117,8 @@ struct config {
     char *proc_title;
     /* Duet's own */
     char *pair_lease, *control;
-    int pair_node; /* 0, 'a' or 'b' */
+    int pair_node;  /* 0, 'a' or 'b' */
+    char *pair_key; /* 64 hexadecimal digits, or "" */
     int durability;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     /* KEPT rows' values, by row number: numbers as their kind has them, strings. */
@@ -177,6 +178,7 @@ enum {
     CONFIG_KEPT = 32,     /* taken and shown, without a field or an effect */
     CONFIG_UNSET = 64,    /* "" is "not given": REWRITE takes the line out */
     CONFIG_SECRET = 128,  /* not to be seen in logs */
+    CONFIG_PRIVATE = 512, /* nobody is shown it */
     CONFIG_ONLY = 256     /* no other value than the preset makes sense: `why` says why */
 };
 struct config_enum {
@@ -230,7 +232,7 @@ bool set_oom_values(struct config *c, int argc, char **argv, const char **err);
 void show_oom_values(const struct config *c, struct buf *out);
 typedef bool config_check(struct config *c, int argc, char **argv, const char **err);
 config_check check_dbfilename, check_appendfilename, check_appenddirname, check_tls_protocols,
-    check_tls_replication, check_on_signal, check_hostname, check_proc_title;
+    check_tls_replication, check_pair_key, check_on_signal, check_hostname, check_proc_title;
 /* A percentile without trailing zeros: "99.9". */
 void config_percentile_name(double percentile, char *out, size_t size);
 /* "12mb" as redis.conf writes it. */

@@ -106,7 +106,9 @@ refuse_line(struct reading *r, const struct conf *file, const struct conf_line *
             ...) {
     struct buf line = BUF_INIT, why = BUF_INIT;
     va_list ap;
-    for (int i = 1; i < l->argc; i++) buf_printf(&line, " \"%s\"", l->argv[i]);
+    const struct config_row *row = config_find(l->argv[0], strlen(l->argv[0]));
+    bool secret = row && row->flags & CONFIG_SECRET;
+    for (int i = 1; !secret && i < l->argc; i++) buf_printf(&line, " \"%s\"", l->argv[i]);
     va_start(ap, fmt);
     buf_vprintf(&why, fmt, ap);
     va_end(ap);

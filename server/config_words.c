@@ -236,6 +236,13 @@ bool check_tls_protocols(struct config *c, int argc, char **argv, const char **e
     return false;
 }
 
+bool check_pair_key(struct config *c, int argc, char **argv, const char **err) {
+    uint8_t key[32];
+    (void)c, (void)argc;
+    *err = "pair-key takes 64 hexadecimal digits; the node that starts this server makes them";
+    return !*argv[0] || num_from_hex(argv[0], strlen(argv[0]), key, sizeof key);
+}
+
 bool check_tls_replication(struct config *c, int argc, char **argv, const char **err) {
     (void)c, (void)argc;
     if (strcasecmp(argv[0], "yes") != 0) return true;

@@ -174,7 +174,7 @@ static bool execute(struct call *c, struct client *client, const struct request 
             client_stall(client, STALL_SCRIPT);
             return false;
         }
-        if (client->thread && r->cmd->fn == cmd_psync) {
+        if (client->thread && (r->cmd->fn == cmd_psync || r->cmd->fn == cmd_replconf)) {
             client_move_here(client);
             return false;
         }

@@ -54,6 +54,7 @@ bool dispatch_is_handshake(const struct command *cmd);
 
 /* cmd_repl.c: PSYNC and SYNC, which take the connection over: it must be the executor's own. */
 void cmd_psync(struct call *c);
+void cmd_replconf(struct call *c);
 
 /* replay.c: commands of the log and of the master's stream, without client and reply. */
 bool replay_run(void *arg, int db, int argc, const struct bytes *argv, char *err, size_t err_size);

@@ -182,6 +182,7 @@ static void section_stats(struct buf *out) {
                (ull)s->expired_keys, (ull)s->expire_capped, (ull)(s->expire_ns / NS_PER_MS),
                (ull)s->evicted_keys, (ull)s->evicted_clients, (ull)(s->over_limit_ns / NS_PER_MS),
                (ull)(evict_over_limit_ns() / NS_PER_MS), (ull)s->hits, (ull)s->misses);
+    if (pair_on()) buf_printf(out, "pair_link_damaged_blocks:%llu\r\n", (ull)r.damaged_blocks);
     buf_printf(out,
                "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
                "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:%zu\r\n"

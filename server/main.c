@@ -11,6 +11,7 @@
 #include "server/base/hash.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
+#include "server/base/num.h"
 #include "server/base/rand.h"
 #include "server/blocked.h"
 #include "server/client.h"
@@ -209,6 +210,8 @@ static void repl_options_now(struct repl_options *o) {
     o->master_user = *c->masteruser ? c->masteruser : NULL;
     o->master_auth = *c->masterauth ? c->masterauth : NULL;
     o->node = pair_on() ? (char)(c->pair_node ? c->pair_node : 'a') : 0;
+    o->has_pair_key =
+        num_from_hex(c->pair_key, strlen(c->pair_key), o->pair_key, sizeof o->pair_key);
     o->durability = (enum repl_durability)c->durability;
     o->min_slaves = (int)c->min_slaves;
     o->min_slaves_lag_s = c->min_slaves_lag_s;

@@ -70,6 +70,14 @@ const char *stream_cipher(const struct stream *s) {
     return PLAIN(s) ? NULL : s->kind->cipher(s);
 }
 
+bool stream_channel(const struct stream *s, unsigned char out[STREAM_CHANNEL_BYTES]) {
+    return PLAIN(s) ? false : s->kind->channel(s, out);
+}
+
+const char *stream_trouble(const struct stream *s) {
+    return PLAIN(s) ? NULL : s->kind->trouble(s);
+}
+
 size_t stream_memory(const struct stream *s) {
     return PLAIN(s) ? sizeof *s : s->kind->memory(s);
 }

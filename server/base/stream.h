@@ -42,6 +42,12 @@ int stream_event(struct stream *s, int revents);
 size_t stream_pending(const struct stream *s);
 /* How the bytes are protected, for people ("TLSv1.2 ECDHE-..."); NULL: they are not. */
 const char *stream_cipher(const struct stream *s);
+/* What only the two ends of this very connection can know to be the same: the hash of the server's
+ * certificate (RFC 5929, tls-server-end-point, with SHA-256). False: it is not protected. */
+enum { STREAM_CHANNEL_BYTES = 32 };
+bool stream_channel(const struct stream *s, unsigned char out[STREAM_CHANNEL_BYTES]);
+/* Why it failed, for people, where there is more to say than errno says; else NULL. */
+const char *stream_trouble(const struct stream *s);
 /* Bytes of memory that the stream owns beside the socket. */
 size_t stream_memory(const struct stream *s);
 
@@ -53,6 +59,8 @@ struct stream_kind {
     int (*event)(struct stream *s, int revents);
     size_t (*pending)(const struct stream *s);
     const char *(*cipher)(const struct stream *s);
+    bool (*channel)(const struct stream *s, unsigned char *out);
+    const char *(*trouble)(const struct stream *s);
     size_t (*memory)(const struct stream *s);
     void (*free)(struct stream *s); /* all but the descriptor; releases the struct */
 };

@@ -274,6 +274,15 @@ static const char *block_cipher(const struct stream *s) {
     return stream_cipher(of_const(s)->inner);
 }
 
+static bool block_channel(const struct stream *s, unsigned char *out) {
+    return stream_channel(of_const(s)->inner, out);
+}
+
+static const char *block_trouble(const struct stream *s) {
+    const struct block_stream *b = of_const(s);
+    return b->damage ? b->damage : stream_trouble(b->inner);
+}
+
 static size_t block_memory(const struct stream *s) {
     return sizeof(struct block_stream) + stream_memory(of_const(s)->inner);
 }
@@ -293,6 +302,8 @@ static const struct stream_kind block_kind = {.read = block_read,
                                               .event = block_event,
                                               .pending = block_pending,
                                               .cipher = block_cipher,
+                                              .channel = block_channel,
+                                              .trouble = block_trouble,
                                               .memory = block_memory,
                                               .free = block_free};
 

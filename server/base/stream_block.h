@@ -31,7 +31,8 @@ enum {
 struct stream *stream_block(struct stream *inner, uint64_t out, uint64_t in, size_t plain_bytes);
 
 /* Why reading ended, as a sentence about a block; NULL while nothing was wrong with one, and for streams
- * of other kinds. stream_read returns STREAM_FAILED then, with errno EBADMSG. */
+ * of other kinds. stream_read returns STREAM_FAILED then, with errno EBADMSG. stream_trouble says this
+ * too. */
 const char *stream_block_damage(const struct stream *s);
 
 #endif

@@ -64,7 +64,8 @@ static struct scratch *scratch(void) {
 /* ---- trouble -------------------------------------------------------------------------------- */
 
 /* One line a second at most: anybody can make a handshake fail. */
-void tls_say_failure(const struct tls_stream *t, const char *what) {
+void tls_say_failure(struct tls_stream *t, const char *what) {
+    if (!t->trouble) t->trouble = what;
     static uint64_t said_ns, unsaid;
     uint64_t now = clock_boot_ns(), then = __atomic_load_n(&said_ns, __ATOMIC_RELAXED);
     char peer[128];
@@ -373,6 +374,16 @@ static const char *tls_cipher(const struct stream *s) {
     return t->suite ? tls_suite_name(t->suite) : "none yet";
 }
 
+static bool tls_channel(const struct stream *s, unsigned char *out) {
+    const struct tls_stream *t = of_const(s);
+    memcpy(out, t->channel, sizeof t->channel);
+    return t->has_channel;
+}
+
+static const char *tls_trouble(const struct stream *s) {
+    return of_const(s)->trouble;
+}
+
 static size_t tls_memory(const struct stream *s) {
     const struct tls_stream *t = of_const(s);
     return sizeof *t + (t->shake ? sizeof *t->shake : 0) + tls_ciphers_memory(&t->ciphers) +
@@ -406,5 +417,7 @@ const struct stream_kind tls_kind = {.read = tls_read,
                                      .event = tls_event,
                                      .pending = tls_pending,
                                      .cipher = tls_cipher,
+                                     .channel = tls_channel,
+                                     .trouble = tls_trouble,
                                      .memory = tls_memory,
                                      .free = tls_free};

@@ -54,6 +54,13 @@ static bool load_own(struct tls *t, const struct tls_options *o, char *err, size
            tls_key_fits(&t->key, &t->chain, o->cert_file, o->key_file, err, err_size);
 }
 
+static void hash_own(struct tls *t) {
+    br_sha256_context c;
+    br_sha256_init(&c);
+    br_sha256_update(&c, t->chain.certs[0].data, t->chain.certs[0].data_len);
+    br_sha256_out(&c, t->cert_hash);
+}
+
 static bool load_anchors(struct tls *t, const struct tls_options *o, char *err, size_t err_size) {
     if (given(o->ca_file) && !tls_anchors_load(&t->anchors, o->ca_file, err, err_size))
         return false;
@@ -103,6 +110,7 @@ struct tls *tls_server_new(const struct tls_options *o, char *err, size_t err_si
     if (t->verify != TLS_VERIFY_NO && !load_anchors(t, o, err, err_size)) goto failed;
     if (!tls_suites_choose(o->ciphers, t->key.type, suites, &count, err, err_size)) goto failed;
     set_up_server(t, o, suites, count);
+    hash_own(t);
     return t;
 failed:
     tls_release(t);

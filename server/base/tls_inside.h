@@ -79,6 +79,7 @@ struct tls {
     br_ssl_server_context server;
     br_ssl_client_context client;
     br_x509_minimal_context x509;
+    unsigned char cert_hash[32]; /* of the own certificate, with SHA-256 */
 };
 
 /* ---- tls_verify.c: the certificate check of one handshake. */
@@ -86,8 +87,9 @@ struct tls {
 struct tls_verifier {
     const br_x509_class *vtable; /* as BearSSL calls it */
     bool believe_all, any_name;
-    unsigned certs; /* that the other side showed */
-    unsigned error; /* BR_ERR_X509_..., when it showed any */
+    unsigned certs;         /* that the other side showed */
+    unsigned error;         /* BR_ERR_X509_..., when it showed any */
+    br_sha256_context hash; /* of its own certificate, the first one */
     union {
         br_x509_minimal_context minimal;
         br_x509_decoder_context decoder;

@@ -135,12 +135,23 @@ static void shake_failed(struct tls_stream *t, int err) {
     tls_fail(t, EPROTO);
 }
 
+/* A client that resumes a session is shown no certificate; ours do not. */
+static void note_channel(struct tls_stream *t) {
+    const struct handshake *h = t->shake;
+    t->has_channel = t->is_server || h->verifier.certs;
+    if (t->is_server)
+        memcpy(t->channel, h->tls->cert_hash, sizeof t->channel);
+    else if (t->has_channel)
+        br_sha256_out(&h->verifier.hash, t->channel);
+}
+
 static void shake_done(struct tls_stream *t) {
     struct handshake *h = t->shake;
     unsigned asked = h->engine->peer_log_max_frag_len;
     t->suite = h->engine->session.cipher_suite;
     t->plain_max = asked ? (uint16_t)(1u << asked) : TLS_PLAIN_MAX;
     tls_ciphers_take(&t->ciphers, h->engine);
+    note_channel(t);
     h->done = true;
     if (t->is_server) count_shake(h->found && !h->saved ? &shakes_resumed : &shakes_full);
     tls_end_shake(t);

@@ -31,8 +31,11 @@ struct tls_stream {
     int error; /* errno of FAILED */
     uint16_t suite, plain_max;
     uint8_t odd_records;
-    bool is_server, slow;    /* the socket took less than was sealed for it */
-    struct handshake *shake; /* while SHAKING */
+    bool is_server, slow; /* the socket took less than was sealed for it */
+    bool has_channel;
+    const char *trouble;                         /* what went wrong, when it did */
+    unsigned char channel[STREAM_CHANNEL_BYTES]; /* hash of the server's certificate */
+    struct handshake *shake;                     /* while SHAKING */
     struct tls_ciphers ciphers;
     struct run held;
     uint32_t held_plain; /* of held, from its beginning */
@@ -85,7 +88,7 @@ static inline void run_add(struct run *r, const unsigned char *p, size_t n) {
 extern const struct stream_kind tls_kind;
 
 /* A line in the log at debug level, one a second at most. */
-void tls_say_failure(const struct tls_stream *t, const char *what);
+void tls_say_failure(struct tls_stream *t, const char *what);
 /* Ends the stream; error: an errno. */
 void tls_fail(struct tls_stream *t, int error);
 /* A last word, when the socket takes it at once. */

@@ -26,12 +26,13 @@ static void start_chain(const br_x509_class **self, const char *name) {
 
 static void start_cert(const br_x509_class **self, uint32_t length) {
     struct tls_verifier *v = of(self);
-    v->certs++;
+    if (v->certs++ == 0) br_sha256_init(&v->hash);
     if (!v->believe_all) v->minimal.vtable->start_cert(inner(v), length);
 }
 
 static void append(const br_x509_class **self, const unsigned char *p, size_t n) {
     struct tls_verifier *v = of(self);
+    if (v->certs == 1) br_sha256_update(&v->hash, p, n);
     if (!v->believe_all)
         v->minimal.vtable->append(inner(v), p, n);
     else if (v->certs == 1)

@@ -97,9 +97,17 @@ static enum replline_kind parse_session(struct replline *l, struct bytes rest) {
     if (!word_u64(&rest, &l->number)) return REPLLINE_BAD;
     if (!bytes_is(word(&rest), "fork")) return REPLLINE_BAD;
     struct bytes fork = word(&rest);
+    l->proof = word(&rest);
     if (bytes_is(fork, "none")) return REPLLINE_SESSION;
     l->has_fork = true;
     return num_parse_u64(fork.p, fork.len, &l->offset) ? REPLLINE_SESSION : REPLLINE_BAD;
+}
+
+static enum replline_kind parse_hello(struct replline *l, struct bytes rest) {
+    l->node = word(&rest);
+    l->nonce = word(&rest);
+    l->proof = word(&rest);
+    return l->node.len == 1 && l->proof.len ? REPLLINE_HELLO : REPLLINE_BAD;
 }
 
 static enum replline_kind parse_status(struct replline *l) {
@@ -113,8 +121,10 @@ static enum replline_kind parse_status(struct replline *l) {
         return word_id(&rest, l->id) && word_u64(&rest, &l->offset) ? REPLLINE_FULLRESYNC
                                                                     : REPLLINE_BAD;
     }
-    if (bytes_is(first, "OK") && bytes_is(word(&rest), "session")) return parse_session(l, rest);
-    return REPLLINE_STATUS;
+    if (!bytes_is(first, "OK")) return REPLLINE_STATUS;
+    struct bytes what = word(&rest);
+    if (bytes_is(what, "hello")) return parse_hello(l, rest);
+    return bytes_is(what, "session") ? parse_session(l, rest) : REPLLINE_STATUS;
 }
 
 static enum replline_kind parse_bulk(struct replline *l) {

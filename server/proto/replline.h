@@ -30,7 +30,8 @@ enum replline_kind {
     REPLLINE_PONG,       /* "+PONG" */
     REPLLINE_CONTINUE,   /* "+CONTINUE" [id]; id "" when it is not named */
     REPLLINE_FULLRESYNC, /* "+FULLRESYNC id offset" */
-    REPLLINE_SESSION,    /* Duet's answer to REPLCONF duet-pair: "+OK session N fork OFFSET|none" */
+    REPLLINE_HELLO,      /* Duet's answer to REPLCONF duet-hello: "+OK hello NODE NONCE PROOF" */
+    REPLLINE_SESSION,    /* and to REPLCONF duet-pair: "+OK session N fork OFFSET|none PROOF" */
     REPLLINE_LENGTH,     /* "$N": N bytes of RDB follow */
     REPLLINE_MARK        /* "$EOF:" and 40 bytes: RDB up to these 40 bytes */
 };
@@ -43,6 +44,7 @@ struct replline {
     bool has_fork;
     uint64_t number; /* LENGTH: bytes; SESSION: the session */
     char mark[REPLLINE_MARK_BYTES];
+    struct bytes node, nonce, proof; /* HELLO; SESSION: proof, "" when there is none */
 };
 /* Takes one line apart. */
 void replline_parse(struct replline *l, const char *data, size_t len);

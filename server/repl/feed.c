@@ -9,6 +9,7 @@
 #include "server/base/num.h"
 #include "server/base/sock.h"
 #include "server/base/stream.h"
+#include "server/base/stream_block.h"
 #include "server/proto/resp.h"
 
 #include <stdlib.h>
@@ -50,6 +51,10 @@ static void note_ack(struct feed *f, uint64_t offset, bool has_synced, uint64_t 
 
 static void feed_request(struct feed *f, const struct resp_args *a) {
     uint64_t offset = 0, synced = 0;
+    if (f->state == FEED_SHAKE) {
+        if (a->count == 3 && bytes_is(a->v[0], "psync")) feed_take_psync(f, (int)a->count, a->v);
+        return;
+    }
     if (a->count < 3 || !bytes_is(a->v[0], "replconf") || !bytes_is(a->v[1], "ack")) return;
     if (!num_parse_u64(a->v[2].p, a->v[2].len, &offset)) return;
     bool has = a->count >= 5 && bytes_is(a->v[3], "fack") &&
@@ -74,12 +79,19 @@ void feed_parse(struct feed *f) {
     resp_args_free(&args);
 }
 
+/* The pair's link: what is lost or changed on its way is sent again over a new connection. */
+static void read_failed(struct feed *f) {
+    const char *damage = stream_block_damage(f->stream);
+    if (damage) f->r->damaged_blocks++;
+    feed_end(f, damage ? damage : "it closed the connection");
+}
+
 static void feed_read(struct feed *f) {
-    for (int i = 0; i < 4 && !f->dead; i++) {
+    for (int i = 0; (i < 4 || stream_pending(f->stream)) && !f->dead; i++) {
         long n = stream_read(f->stream, buf_room(&f->in, READ_BYTES), READ_BYTES);
         if (n == STREAM_AGAIN) break;
         if (n <= 0) {
-            feed_end(f, "it closed the connection");
+            read_failed(f);
             break;
         }
         buf_added(&f->in, (size_t)n);
@@ -196,12 +208,13 @@ void feed_flush(struct feed *f) {
         else
             open = f->state == FEED_BULK ? write_copy(f) : write_stream(f);
     }
-    if (!f->dead) loop_io_want(f->io, LOOP_READ | (open ? 0 : LOOP_WRITE));
+    if (!f->dead) loop_io_want(f->io, stream_watch(f->stream, LOOP_READ | (open ? 0 : LOOP_WRITE)));
 }
 
 static void feed_io(struct loop *l, void *arg, int revents) {
     (void)l;
     struct feed *f = arg;
+    revents = stream_event(f->stream, revents);
     if (revents & LOOP_READ) feed_read(f);
     if (!f->dead && (revents & LOOP_WRITE)) feed_flush(f);
 }

@@ -34,11 +34,10 @@ int repl_count_acked(struct repl *r, uint64_t offset, int *synced) {
 }
 
 size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max) {
-    static const char *const states[] = {[FEED_WAIT] = "wait_bgsave",
-                                         [FEED_BULK] = "send_bulk",
-                                         [FEED_BULK_END] = "send_bulk",
-                                         [FEED_ONLINE] = "online",
-                                         [FEED_GIVEN] = "rdb_transmitted"};
+    static const char *const states[] = {
+        [FEED_SHAKE] = "wait_bgsave", [FEED_WAIT] = "wait_bgsave",
+        [FEED_BULK] = "send_bulk",    [FEED_BULK_END] = "send_bulk",
+        [FEED_ONLINE] = "online",     [FEED_GIVEN] = "rdb_transmitted"};
     size_t n = 0;
     for (const struct feed *f = r->feeds; f; f = f->next) {
         if (f->dead) continue;

@@ -13,33 +13,6 @@ void repl_conf_free(struct repl_conf *conf) {
     free(conf);
 }
 
-/* REPLCONF duet-pair NODE ID OFFSET: the other node of the pair tells what it has; it is told
- * the session's number and up to which offset its line is ours too. */
-static void conf_pair(struct repl *r, struct repl_conf *c, int argc, const struct bytes *argv,
-                      struct buf *reply) {
-    uint64_t offset, fork;
-    char id[PERSIST_ID_CHARS + 1] = "";
-    if (argc != 5 || argv[2].len != 1 || !num_parse_u64(argv[4].p, argv[4].len, &offset)) {
-        resp_error(reply, "ERR REPLCONF duet-pair takes node, id and offset");
-        return;
-    }
-    char node = argv[2].p[0];
-    if (!r->o.node || (node != 'a' && node != 'b') || node == r->o.node) {
-        resp_errorf(reply, "ERR this is node %c, which is not the peer of node %c",
-                    r->o.node ? r->o.node : '-', node);
-        return;
-    }
-    if (replline_is_id(argv[3])) memcpy(id, argv[3].p, PERSIST_ID_CHARS);
-    stream_own_line(r);
-    c->pair = true;
-    c->session = ++r->sessions;
-    if (stream_fork(r, id, offset, &fork))
-        buf_printf(reply, "+OK session %llu fork %llu\r\n", (unsigned long long)c->session,
-                   (unsigned long long)fork);
-    else
-        buf_printf(reply, "+OK session %llu fork none\r\n", (unsigned long long)c->session);
-}
-
 static void conf_option(struct repl_conf *c, struct bytes name, struct bytes value) {
     uint64_t port;
     if (bytes_is(name, "listening-port") && num_parse_u64(value.p, value.len, &port) &&
@@ -55,13 +28,13 @@ static void conf_option(struct repl_conf *c, struct bytes name, struct bytes val
 }
 
 void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
-               struct buf *reply) {
+               struct stream *s, struct buf *reply) {
     static const char *const known[] = {
         "listening-port", "ip-address", "capa",     "ack",
         "fack",           "getack",     "rdb-only", "rdb-filter-only"};
     if (!*conf) *conf = xcalloc(1, sizeof **conf);
-    if (argc >= 2 && bytes_is(argv[1], "duet-pair")) {
-        conf_pair(r, *conf, argc, argv, reply);
+    if (argc >= 2 && bytes_is(argv[1], "duet-hello")) {
+        pair_hello(r, *conf, argc, argv, s, reply);
         return;
     }
     if (argc % 2 == 0) {
@@ -117,29 +90,56 @@ static bool try_continue(struct repl *r, struct feed *f, struct bytes id_word,
     return true;
 }
 
-bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
-               struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply) {
-    bool psync = bytes_is(argv[0], "psync");
-    if (psync && argc != 3) {
-        resp_error(reply, "ERR wrong number of arguments for 'psync' command");
-        return false;
-    }
-    if (r->barred || r->role == REPL_NONE || (is_slave(r) && !link_streaming(r->link)) ||
-        !r->whole) {
-        resp_error(reply, "NOMASTERLINK Can't SYNC while not connected with my master");
-        return false;
-    }
-    stream_own_line(r);
-    stream_flush(r);
-    struct feed *f = feed_new(r, *conf, s, unsent, unread);
-    free(*conf);
-    *conf = NULL;
+/* Whom we cannot serve: those who would get less than all. */
+static bool serves(const struct repl *r) {
+    return !r->barred && r->role != REPL_NONE && (!is_slave(r) || link_streaming(r->link)) &&
+           r->whole;
+}
+
+static const char not_now[] = "NOMASTERLINK Can't SYNC while not connected with my master";
+
+static void begin(struct feed *f, bool psync, const struct bytes *argv) {
+    struct repl *r = f->r;
     f->psync = psync;
     if (!psync || !try_continue(r, f, argv[1], argv[2])) {
         r->sync_full++;
         transfer_join(r, f);
     }
-    feed_parse(f);
     repl_changed(r);
+}
+
+void feed_take_psync(struct feed *f, int argc, const struct bytes *argv) {
+    struct repl *r = f->r;
+    must(argc == 3, "the pair's slave says PSYNC with two words");
+    if (!serves(r)) {
+        resp_error(&f->out, not_now);
+        feed_flush(f);
+        return;
+    }
+    stream_own_line(r);
+    stream_flush(r);
+    begin(f, true, argv);
+}
+
+bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
+               struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply) {
+    bool psync = bytes_is(argv[0], "psync");
+    if (bytes_is(argv[0], "replconf"))
+        return pair_take(r, conf, argc, argv, s, unsent, unread, reply);
+    if (psync && argc != 3) {
+        resp_error(reply, "ERR wrong number of arguments for 'psync' command");
+        return false;
+    }
+    if (!serves(r)) {
+        resp_error(reply, not_now);
+        return false;
+    }
+    stream_own_line(r);
+    stream_flush(r);
+    struct feed *f = feed_new(r, *conf, s, unsent, unread);
+    repl_conf_free(*conf);
+    *conf = NULL;
+    begin(f, psync, argv);
+    feed_parse(f);
     return true;
 }

@@ -4,6 +4,7 @@
 
 #include "server/base/buf.h"
 #include "server/repl/backlog.h"
+#include "server/repl/hello.h"
 #include "server/repl/link_fsm.h"
 #include "server/repl/overrun.h"
 #include "server/repl/repl.h"
@@ -21,11 +22,13 @@ struct repl_conf {
     bool rdb_only; /* it wants the copy and no stream */
     bool pair;
     uint64_t session;
+    bool greeted; /* duet-hello came */
+    struct hello hello;
 };
 
-/* WAIT: for a walk; BULK: its copy is being made and sent; BULK_END: it has the copy and loads it; GIVEN: it wanted
+/* SHAKE: the pair's slave, that has yet to say PSYNC; WAIT: for a walk; BULK: its copy is being made and sent; BULK_END: it has the copy and loads it; GIVEN: it wanted
  * the copy alone, and has it. */
-enum feed_state { FEED_WAIT, FEED_BULK, FEED_BULK_END, FEED_ONLINE, FEED_GIVEN };
+enum feed_state { FEED_SHAKE, FEED_WAIT, FEED_BULK, FEED_BULK_END, FEED_ONLINE, FEED_GIVEN };
 
 /* A slave's connection (feed.c). */
 struct feed {
@@ -121,7 +124,9 @@ struct repl {
     char tail_file[256];
     uint64_t bytes_in, bytes_out; /* of the master's stream, and to slaves; full copies too */
     uint64_t sync_full, sync_partial_ok, sync_partial_err, apply_errors;
-    uint64_t limit_drops; /* slaves dropped for client-output-buffer-limit */
+    uint64_t limit_drops;    /* slaves dropped for client-output-buffer-limit */
+    uint64_t damaged_blocks; /* on the pair's link */
+    bool open_said;          /* that the pair's link goes without a key */
 };
 
 static inline void repl_changed(struct repl *r) {
@@ -164,6 +169,15 @@ struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, 
 void feed_end(struct feed *f, const char *why); /* marks it; freed by feeds_reap */
 void feed_parse(struct feed *f);                /* what stands in f->in */
 void feed_online(struct feed *f, uint64_t from);
+/* feed_pair.c: REPLCONF duet-hello, and duet-pair, which makes the connection the pair's. */
+void pair_hello(struct repl *r, struct repl_conf *c, int argc, const struct bytes *argv,
+                const struct stream *s, struct buf *reply);
+bool pair_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
+               struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply);
+/* feed_shake.c: PSYNC of the pair's slave, which stands in blocks already. */
+void feed_take_psync(struct feed *f, int argc, const struct bytes *argv);
+/* Says once that the pair's link goes without a key. */
+void repl_say_open(struct repl *r);
 void feed_flush(struct feed *f); /* writes what it can and waits for readiness as needed */
 void feeds_write(struct repl *r);
 void feeds_reap(struct repl *r);

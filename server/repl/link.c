@@ -6,6 +6,7 @@
 #include "server/base/loop.h"
 #include "server/base/sock.h"
 #include "server/base/stream.h"
+#include "server/base/stream_block.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static void link_close(struct link *k) {
     k->io = NULL;
     stream_free(k->stream);
     k->stream = NULL;
+    k->connections++;
     buf_free(&k->in);
     buf_free(&k->out);
     spool_close(&k->spool, false);
@@ -64,7 +66,8 @@ bool link_may_read(const struct link *k) {
 void link_want(struct link *k) {
     if (!k->io) return;
     bool writing = k->fsm.state == LINK_CONNECT || buf_len(&k->out);
-    loop_io_want(k->io, (link_may_read(k) ? LOOP_READ : 0) | (writing ? LOOP_WRITE : 0));
+    int wants = (link_may_read(k) ? LOOP_READ : 0) | (writing ? LOOP_WRITE : 0);
+    loop_io_want(k->io, stream_watch(k->stream, wants));
 }
 
 void link_write(struct link *k) {
@@ -169,14 +172,24 @@ static bool take(struct link *k) {
     }
 }
 
+/* What is lost or changed on its way is asked for again over a new connection. */
+static void read_failed(struct link *k) {
+    const char *damage = stream_block_damage(k->stream), *trouble = stream_trouble(k->stream);
+    if (damage) k->r->damaged_blocks++;
+    if (damage)
+        link_complain(k, "%s; none of it was applied, the link is made anew", damage);
+    else
+        link_complain(k, "%s", trouble ? trouble : "it closed the connection");
+    link_event(k, LINK_EV_LOST);
+}
+
 static void link_read(struct link *k) {
     for (int i = 0; i < READS_A_TURN && k->stream && link_may_read(k); i++) {
         long n = stream_read(k->stream, buf_room(&k->in, READ_BYTES), READ_BYTES);
         if (n > 0) k->r->bytes_in += (uint64_t)n;
         if (n == STREAM_AGAIN) break;
         if (n <= 0) {
-            link_complain(k, "it closed the connection");
-            link_event(k, LINK_EV_LOST);
+            read_failed(k);
             return;
         }
         k->last_io_ns = clock_boot_ns();
@@ -197,6 +210,8 @@ static void link_io(struct loop *l, void *arg, int revents) {
         link_event(k, error ? LINK_EV_LOST : LINK_EV_CONNECTED);
         return;
     }
+    revents = stream_event(k->stream, revents);
+    if (!revents) link_want(k);
     if (revents & LOOP_WRITE) link_write(k);
     if (k->stream && (revents & LOOP_READ)) link_read(k);
 }

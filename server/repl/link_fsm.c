@@ -31,10 +31,17 @@ static const struct row {
     /* Masters that do not know an option answer an error; Redis's own slaves go on too. */
     {LINK_PORT, LINK_EV_STATUS, ALWAYS, LINK_DO_CAPA, LINK_CAPA},
     {LINK_PORT, LINK_EV_ERROR, ALWAYS, LINK_DO_CAPA, LINK_CAPA},
-    {LINK_CAPA, LINK_EV_STATUS, IF_PAIR, LINK_DO_PAIR, LINK_PAIR},
-    {LINK_CAPA, LINK_EV_ERROR, IF_PAIR, LINK_DO_PAIR, LINK_PAIR},
+    {LINK_CAPA, LINK_EV_STATUS, IF_PAIR, LINK_DO_HELLO, LINK_HELLO},
+    {LINK_CAPA, LINK_EV_ERROR, IF_PAIR, LINK_DO_HELLO, LINK_HELLO},
     {LINK_CAPA, LINK_EV_STATUS, ALWAYS, LINK_DO_PSYNC, LINK_PSYNC},
     {LINK_CAPA, LINK_EV_ERROR, ALWAYS, LINK_DO_PSYNC, LINK_PSYNC},
+    /* Nothing is said of our data, and nothing believed, before both have proven themselves. */
+    {LINK_HELLO, LINK_EV_HELLO, IF_PAIR, LINK_DO_PAIR, LINK_PAIR},
+    {LINK_HELLO, LINK_EV_STRANGER, ALWAYS, LINK_DO_RETRY, LINK_WAIT},
+    {LINK_HELLO, LINK_EV_STATUS, ALWAYS, LINK_DO_REFUSED, LINK_WAIT},
+    {LINK_HELLO, LINK_EV_ERROR, ALWAYS, LINK_DO_REFUSED, LINK_WAIT},
+    {LINK_HELLO, LINK_EV_NOAUTH, ALWAYS, LINK_DO_REFUSED, LINK_WAIT},
+    {LINK_PAIR, LINK_EV_STRANGER, ALWAYS, LINK_DO_RETRY, LINK_WAIT},
     /* The pair's other node must say which of our writes it has before anything of ours may be
      * dropped. */
     {LINK_PAIR, LINK_EV_SESSION, ALWAYS, LINK_DO_PSYNC_SESSION, LINK_PSYNC},
@@ -84,14 +91,15 @@ enum link_action link_fsm_event(struct link_fsm *f, enum link_event ev, bool *kn
 
 const char *link_state_name(enum link_state s) {
     static const char *const names[LINK_STATES] = {
-        "off",  "wait",  "connect", "ping",     "auth",    "port",  "capa",
-        "pair", "psync", "header",  "transfer", "loading", "stream"};
+        "off",   "wait", "connect", "ping",   "auth",     "port",    "capa",
+        "hello", "pair", "psync",   "header", "transfer", "loading", "stream"};
     return s < LINK_STATES ? names[s] : "?";
 }
 
 const char *link_event_name(enum link_event e) {
     static const char *const names[LINK_EVENTS] = {
-        "start",   "stop",     "retry", "connected", "status",  "pong",   "noauth", "error",
-        "session", "continue", "full",  "rdb",       "rdb-end", "loaded", "lost"};
+        "start",  "stop",  "retry",   "connected", "status",   "pong",
+        "noauth", "error", "hello",   "session",   "stranger", "continue",
+        "full",   "rdb",   "rdb-end", "loaded",    "lost"};
     return e < LINK_EVENTS ? names[e] : "?";
 }

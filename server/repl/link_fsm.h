@@ -1,11 +1,11 @@
 /* The slave's side of a replication link as a pure machine: which event in which state leads to
  * which action. No sockets, no time: link.c is told what to do and reports what happened.
  *
- *   OFF -start-> CONNECT -connected-> PING -> [AUTH] -> PORT -> CAPA -> [PAIR] -> PSYNC
- *                  ^                                                              |
- *                  |                  full: HEADER -> TRANSFER -> LOADING -+      |
- *                 WAIT <- lost, refused, timeout in any state              v      |
- *                                                                       STREAM <--+ continue
+ *   OFF -start-> CONNECT -connected-> PING -> [AUTH] -> PORT -> CAPA -> [HELLO -> PAIR] -> PSYNC
+ *                  ^                                                                       |
+ *                  |                           full: HEADER -> TRANSFER -> LOADING -+      |
+ *                 WAIT <- lost, refused, stranger, timeout in any state             v      |
+ *                                                                                STREAM <--+ continue
  */
 #ifndef DUET_REPL_LINK_FSM_H
 #define DUET_REPL_LINK_FSM_H
@@ -18,9 +18,10 @@ enum link_state {
     LINK_CONNECT,
     LINK_PING,
     LINK_AUTH,
-    LINK_PORT, /* REPLCONF listening-port was sent */
-    LINK_CAPA, /* REPLCONF capa */
-    LINK_PAIR, /* REPLCONF duet-pair */
+    LINK_PORT,  /* REPLCONF listening-port was sent */
+    LINK_CAPA,  /* REPLCONF capa */
+    LINK_HELLO, /* REPLCONF duet-hello; hello.h */
+    LINK_PAIR,  /* REPLCONF duet-pair */
     LINK_PSYNC,
     LINK_HEADER, /* after +FULLRESYNC: the line before the RDB bytes */
     LINK_TRANSFER,
@@ -38,7 +39,9 @@ enum link_event {
     LINK_EV_PONG,
     LINK_EV_NOAUTH, /* -NOAUTH and the like: the answer to PING before AUTH */
     LINK_EV_ERROR,  /* any other error line */
+    LINK_EV_HELLO,  /* the pair's other node, proven */
     LINK_EV_SESSION,
+    LINK_EV_STRANGER, /* a proof that does not hold */
     LINK_EV_CONTINUE,
     LINK_EV_FULL,
     LINK_EV_RDB,     /* "$N" or "$EOF:" */
@@ -57,6 +60,7 @@ enum link_action {
     LINK_DO_AUTH,
     LINK_DO_PORT,
     LINK_DO_CAPA,
+    LINK_DO_HELLO,
     LINK_DO_PAIR,
     LINK_DO_PSYNC,
     LINK_DO_PSYNC_SESSION, /* note session and fork, save a tail if need be, then PSYNC */

@@ -1,8 +1,12 @@
 /* The slave's link up to PSYNC's answer: who we are, what we have, and the master's lines. */
 #include "server/base/log.h"
 #include "server/base/num.h"
+#include "server/base/rand.h"
+#include "server/base/stream.h"
+#include "server/base/stream_block.h"
 #include "server/repl/link_inside.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void send_auth(struct link *k) {
@@ -24,12 +28,25 @@ static bool can_continue(const struct repl *r) {
     return r->whole && r->line_known;
 }
 
+static void send_hello(struct link *k) {
+    const struct repl *r = k->r;
+    char node[2] = {r->o.node, '\0'};
+    k->hello = (struct hello){.slave = r->o.node, .key = r->o.has_pair_key ? r->o.pair_key : NULL};
+    rand_hex(k->hello.slave_nonce, HELLO_NONCE_CHARS);
+    stream_channel(k->stream, k->hello.channel);
+    repl_say_open(k->r);
+    replline_words(&k->out, "REPLCONF", "duet-hello", HELLO_VERSION, node, k->hello.slave_nonce,
+                   NULL);
+}
+
 static void send_pair(struct link *k) {
     struct repl *r = k->r;
-    char offset[NUM_I64_CHARS], node[2] = {r->o.node, '\0'};
+    char offset[NUM_I64_CHARS], text[100], proof[HELLO_PROOF_CHARS + 1];
+    const char *id = can_continue(r) ? r->id : "?", node[2] = {r->o.node, '\0'};
     offset[num_format_u64(offset, backlog_end(r->backlog))] = '\0';
-    replline_words(&k->out, "REPLCONF", "duet-pair", node, can_continue(r) ? r->id : "?", offset,
-                   NULL);
+    snprintf(text, sizeof text, "%s %s", id, offset);
+    hello_proof(&k->hello, "slave", text, proof);
+    replline_words(&k->out, "REPLCONF", "duet-pair", node, id, offset, proof, NULL);
 }
 
 static void send_psync(struct link *k) {
@@ -62,6 +79,13 @@ static void note_session(struct link *k, const struct replline *l) {
     r->tail_saved_from = l->offset;
 }
 
+/* From here on both directions are blocks. */
+static void begin_blocks(struct link *k) {
+    uint64_t master, slave;
+    hello_words(&k->hello, &master, &slave);
+    k->stream = stream_block(k->stream, slave, master, 0);
+}
+
 bool link_say(struct link *k, enum link_action action) {
     switch (action) {
     case LINK_DO_PING: replline_words(&k->out, "PING", NULL); return true;
@@ -70,9 +94,11 @@ bool link_say(struct link *k, enum link_action action) {
     case LINK_DO_CAPA:
         replline_words(&k->out, "REPLCONF", "capa", "eof", "capa", "psync2", NULL);
         return true;
+    case LINK_DO_HELLO: send_hello(k); return true;
     case LINK_DO_PAIR: send_pair(k); return true;
     case LINK_DO_PSYNC_SESSION:
         note_session(k, &k->header);
+        begin_blocks(k);
         send_psync(k);
         return true;
     case LINK_DO_PSYNC: send_psync(k); return true;
@@ -80,11 +106,40 @@ bool link_say(struct link *k, enum link_action action) {
     }
 }
 
+static enum link_event stranger(struct link *k) {
+    link_complain(
+        k, "it has another pair-key: [pair] secret must be the same on both nodes; nothing of "
+           "it is taken");
+    return LINK_EV_STRANGER;
+}
+
+static enum link_event hello_event(struct link *k, const struct replline *l) {
+    struct hello *h = &k->hello;
+    if (k->fsm.state != LINK_HELLO || !hello_is_nonce(l->nonce)) return stranger(k);
+    h->master = l->node.p[0];
+    memcpy(h->master_nonce, l->nonce.p, HELLO_NONCE_CHARS);
+    if (!hello_proven(h, "master", "", l->proof)) return stranger(k);
+    if (h->master != h->slave) return LINK_EV_HELLO;
+    link_complain(k, "it says that it is node %c, as this one is", h->slave);
+    return LINK_EV_STRANGER;
+}
+
+static enum link_event session_event(struct link *k, const struct replline *l) {
+    char text[64];
+    if (l->has_fork)
+        snprintf(text, sizeof text, "%llu %llu", (unsigned long long)l->number,
+                 (unsigned long long)l->offset);
+    else
+        snprintf(text, sizeof text, "%llu none", (unsigned long long)l->number);
+    return hello_proven(&k->hello, "session", text, l->proof) ? LINK_EV_SESSION : stranger(k);
+}
+
 static enum link_event line_event(struct link *k, const struct replline *l) {
     switch (l->kind) {
     case REPLLINE_STATUS: return LINK_EV_STATUS;
     case REPLLINE_PONG: return LINK_EV_PONG;
-    case REPLLINE_SESSION: return LINK_EV_SESSION;
+    case REPLLINE_HELLO: return hello_event(k, l);
+    case REPLLINE_SESSION: return session_event(k, l);
     case REPLLINE_CONTINUE: return LINK_EV_CONTINUE;
     case REPLLINE_FULLRESYNC: return LINK_EV_FULL;
     case REPLLINE_LENGTH:
@@ -117,13 +172,13 @@ bool link_take_line(struct link *k) {
         buf_eat(&k->in, used);
         return true;
     }
-    struct stream *before = k->stream;
+    unsigned long before = k->connections;
     enum link_event ev = line_event(k, &k->header);
     if (k->fsm.state == LINK_PSYNC && k->r->offer == REPL_OFFER_OPEN) note_offer(k->r, ev);
     /* The line's text must stay until the action is done; a connection that was closed took its
      * bytes along. */
     link_event(k, ev);
-    if (k->stream != before || !k->stream) return false;
+    if (k->connections != before || !k->stream) return false;
     buf_eat(&k->in, used);
     return true;
 }

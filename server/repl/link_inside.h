@@ -15,6 +15,8 @@ struct link {
     uint16_t port;
     bool pair;
     struct stream *stream;
+    unsigned long connections; /* counts up with each one that ends */
+    struct hello hello;
     struct loop_io *io;
     struct loop_timer *retry;
     struct buf in, out;

@@ -17,6 +17,7 @@ void link_status(const struct link *k, struct repl_status *s) {
                                                             [LINK_AUTH] = REPL_LINK_CONNECTING,
                                                             [LINK_PORT] = REPL_LINK_CONNECTING,
                                                             [LINK_CAPA] = REPL_LINK_CONNECTING,
+                                                            [LINK_HELLO] = REPL_LINK_CONNECTING,
                                                             [LINK_PAIR] = REPL_LINK_CONNECTING,
                                                             [LINK_PSYNC] = REPL_LINK_CONNECTING};
     uint64_t now = clock_boot_ns();

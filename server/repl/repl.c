@@ -126,6 +126,14 @@ void repl_reconfigure(struct repl *r, const struct repl_options *o) {
     stream_tell_released(r);
 }
 
+void repl_say_open(struct repl *r) {
+    if (r->o.has_pair_key || r->open_said) return;
+    r->open_said = true;
+    log_warning(
+        "replication: the pair's link is not authenticated: this server was started without a "
+        "pair-key; `duet node` gives one, made of [pair] secret");
+}
+
 void repl_before_sleep(struct repl *r) {
     stream_flush(r);
     /* Nothing is fsynced any more: reads and refusals are answered, as with a full disk. In a pair had hands over. */
@@ -276,6 +284,7 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     s->bytes_in = r->bytes_in;
     s->bytes_out = r->bytes_out;
     s->apply_errors = r->apply_errors;
+    s->damaged_blocks = r->damaged_blocks;
 }
 
 uint64_t repl_backlog_memory(const struct repl *r) {

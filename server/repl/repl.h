@@ -77,6 +77,8 @@ struct repl_options {
     int64_t slave_soft_s;
     const char *master_user, *master_auth; /* NULL: none; copied */
     char node;                             /* 'a' or 'b' in a pair, 0 outside */
+    bool has_pair_key;
+    uint8_t pair_key[32]; /* the pair's servers know each other by it */
     enum repl_durability durability;
     int min_slaves; /* min-replicas-to-write, 0: off */
     int64_t min_slaves_lag_s;
@@ -142,12 +144,12 @@ int repl_good_slaves(const struct repl *r);
 /* ---- Connections that are slaves'. */
 
 /* REPLCONF of a client: fills *conf (made at the first call) and appends the reply. peer_host is
- * used when the slave announces no address. */
+ * used when the slave announces no address. s is only looked at. */
 void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
-               struct buf *reply);
+               struct stream *s, struct buf *reply);
 void repl_conf_free(struct repl_conf *conf); /* NULL is fine */
-/* PSYNC id offset | SYNC. Takes the stream, and unsent and unread bytes (both are left empty), and
- * answers on it by itself; *conf becomes NULL. False: nothing was taken, reply holds the error
+/* PSYNC id offset | SYNC; in a pair REPLCONF duet-pair, behind whose answer both directions are blocks
+ * (hello.h). Takes the stream, and unsent and unread bytes (both are left empty), and answers on it by itself; *conf becomes NULL. False: nothing was taken, reply holds the error
  * (-NOMASTERLINK, -LOADING ...). */
 bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
                struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply);
@@ -235,7 +237,8 @@ struct repl_status {
     uint64_t bytes_in, bytes_out; /* received from the master, sent to slaves */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t apply_errors;
-    uint64_t limit_drops; /* slaves dropped for client-output-buffer-limit */
+    uint64_t limit_drops;    /* slaves dropped for client-output-buffer-limit */
+    uint64_t damaged_blocks; /* on the pair's link: found, not applied, sent again */
 };
 void repl_status(const struct repl *r, struct repl_status *s);
 /* Bytes of the stream that are kept in memory: the backlog, and what slaves have still to get. O(1). */

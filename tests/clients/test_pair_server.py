@@ -14,6 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import pairwire
 import servers
 import tap
 
@@ -71,7 +72,10 @@ class Slave:
         assert self.c.cmd("PING") == b"PONG"
         self.c.cmd("REPLCONF", "listening-port", "1")
         self.c.cmd("REPLCONF", "capa", "eof", "capa", "psync2")
-        self.session = self.c.cmd("REPLCONF", "duet-pair", "b", "?", "0").decode()
+        guest = pairwire.Guest(self.c)
+        guest.hello()
+        self.session = guest.pair()
+        self.c = guest.blocks()
         self.c.send("PSYNC", "?", "-1")
         line = self.c._line()
         while not line.startswith(b"+FULLRESYNC"):

@@ -64,13 +64,18 @@ static const char *line_cipher(const struct stream *s) {
     (void)s;
     return NULL;
 }
+static bool line_channel(const struct stream *s, unsigned char *out) {
+    (void)s, (void)out;
+    return false;
+}
 static void line_free(struct stream *s) {
     buf_free(&((struct line *)s)->sent);
     free(s);
 }
 
-static const struct stream_kind line_kind = {line_read, line_writev, line_same, line_event,
-                                             line_size, line_cipher, line_size, line_free};
+static const struct stream_kind line_kind = {line_read, line_writev, line_same,    line_event,
+                                             line_size, line_cipher, line_channel, line_cipher,
+                                             line_size, line_free};
 
 static inline struct line *line_new(size_t (*some)(size_t n)) {
     struct line *l = xcalloc(1, sizeof *l);

@@ -45,12 +45,21 @@ int main(void) {
     WALK("the pair's link goes on by PSYNC", ((struct link_fsm){.pair = true}),
          {LINK_EV_START, LINK_DO_CONNECT, LINK_CONNECT},
          {LINK_EV_CONNECTED, LINK_DO_PING, LINK_PING}, {LINK_EV_PONG, LINK_DO_PORT, LINK_PORT},
-         {LINK_EV_STATUS, LINK_DO_CAPA, LINK_CAPA}, {LINK_EV_STATUS, LINK_DO_PAIR, LINK_PAIR},
+         {LINK_EV_STATUS, LINK_DO_CAPA, LINK_CAPA}, {LINK_EV_STATUS, LINK_DO_HELLO, LINK_HELLO},
+         {LINK_EV_HELLO, LINK_DO_PAIR, LINK_PAIR},
          {LINK_EV_SESSION, LINK_DO_PSYNC_SESSION, LINK_PSYNC},
          {LINK_EV_CONTINUE, LINK_DO_STREAM, LINK_STREAM}, {LINK_EV_LOST, LINK_DO_RETRY, LINK_WAIT});
     WALK("a stranger where the pair's node should be",
          ((struct link_fsm){.pair = true, .state = LINK_PAIR}),
          {LINK_EV_ERROR, LINK_DO_REFUSED, LINK_WAIT});
+    WALK("a master that does not prove itself",
+         ((struct link_fsm){.pair = true, .state = LINK_HELLO}),
+         {LINK_EV_STRANGER, LINK_DO_RETRY, LINK_WAIT});
+    WALK("or whose answer about our data does not hold",
+         ((struct link_fsm){.pair = true, .state = LINK_PAIR}),
+         {LINK_EV_STRANGER, LINK_DO_RETRY, LINK_WAIT});
+    WALK("a master that knows no hello", ((struct link_fsm){.pair = true, .state = LINK_HELLO}),
+         {LINK_EV_STATUS, LINK_DO_REFUSED, LINK_WAIT});
     WALK("the same line over another path", ((struct link_fsm){.pair = true, .state = LINK_STREAM}),
          {LINK_EV_START, LINK_DO_CONNECT, LINK_CONNECT});
     WALK("an unknown event changes nothing", ((struct link_fsm){.state = LINK_STREAM}),
@@ -67,7 +76,8 @@ int main(void) {
                 if (e == LINK_EV_LOST && s != LINK_OFF) loses = loses && f.state == LINK_WAIT;
                 if (a == LINK_DO_STREAM)
                     streams = streams && (s == LINK_PSYNC || s == LINK_LOADING);
-                if (s == LINK_PAIR && a == LINK_DO_PSYNC) streams = false;
+                if ((s == LINK_PAIR || s == LINK_HELLO) && a == LINK_DO_PSYNC) streams = false;
+                if (a == LINK_DO_PAIR && (s != LINK_HELLO || e != LINK_EV_HELLO)) streams = false;
             }
         }
     }

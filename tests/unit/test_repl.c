@@ -1,4 +1,4 @@
-/* link: server/repl/backlog.c server/repl/overrun.c server/repl/stream_keep.c server/repl/feed.c server/repl/feed_shake.c server/repl/feed_report.c server/repl/link.c server/repl/link_hand.c server/repl/link_copy.c server/repl/link_stream.c server/repl/link_status.c server/repl/link_fsm.c server/repl/repl.c
+/* link: server/repl/backlog.c server/repl/overrun.c server/repl/stream_keep.c server/repl/feed.c server/repl/feed_shake.c server/repl/feed_pair.c server/repl/hello.c server/repl/feed_report.c server/repl/link.c server/repl/link_hand.c server/repl/link_copy.c server/repl/link_stream.c server/repl/link_status.c server/repl/link_fsm.c server/repl/repl.c
    server/repl/spool.c server/repl/stream.c server/repl/tail.c server/repl/transfer.c server/persist/persist.c
    server/persist/aof.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c
    server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
@@ -10,7 +10,7 @@
    server/store/value.c server/store/stream.c server/store/stream_cursor.c server/store/stream_group.c server/store/stream_node.c
  * server/store/stream_pending.c server/store/stream_tree.c server/store/stream_value.c server/store/list.c server/store/list_chunk.c server/store/list_dir.c server/store/list_edit.c server/store/list_keep.c server/store/list_walk.c server/store/string_walk.c server/store/stream_walk.c server/store/stream_walk_group.c server/store/hash.c server/store/set.c server/store/packed.c server/store/table.c server/store/tree.c server/store/tree_each.c server/store/zset.c server/store/zset_packed.c server/proto/intset.c server/proto/listpack.c server/store/walk.c server/store/table_walk.c server/store/zset_walk.c server/base/buf.c server/base/decimal.c server/base/clock.c server/base/conf.c server/base/crc32c.c
    server/base/file.c server/base/hash.c server/base/log.c server/base/loop.c server/base/num.c server/base/rand.c
-   server/base/sock.c server/base/stream.c
+   server/base/sock.c server/base/stream.c server/base/stream_block.c server/base/hmac.c
  * server/proto/zipmap.c */
 /* Replication between nodes in one process, over loopback sockets and one loop: first copy,
  * stream, acknowledgements, a new path, promotion, the return of the old master with writes of
@@ -60,10 +60,15 @@ static void guest_free(struct guest *c) {
     free(c);
 }
 
+static bool take(struct guest *c, int argc, const struct bytes *argv, struct buf *reply) {
+    struct buf unread = BUF_INIT;
+    return repl_take(c->n->repl, &c->conf, argc, argv, c->s, &c->out, &unread, reply);
+}
+
 /* False: the connection is gone from here. */
 static bool guest_request(struct guest *c, int argc, const struct bytes *argv) {
     struct node *n = c->n;
-    struct buf reply = BUF_INIT, unread = BUF_INIT;
+    struct buf reply = BUF_INIT;
     bool stays = true;
     if (bytes_is(argv[0], "auth"))
         c->authenticated = n->password && bytes_is(argv[argc - 1], n->password);
@@ -73,10 +78,10 @@ static bool guest_request(struct guest *c, int argc, const struct bytes *argv) {
         resp_status(&reply, "OK");
     else if (bytes_is(argv[0], "ping"))
         resp_status(&reply, "PONG");
-    else if (bytes_is(argv[0], "replconf"))
-        repl_conf(n->repl, &c->conf, argc, argv, &reply);
-    else if (bytes_is(argv[0], "psync"))
-        stays = !repl_take(n->repl, &c->conf, argc, argv, c->s, &c->out, &unread, &reply);
+    else if (bytes_is(argv[0], "replconf") && !(argc > 1 && bytes_is(argv[1], "duet-pair")))
+        repl_conf(n->repl, &c->conf, argc, argv, c->s, &reply);
+    else if (bytes_is(argv[0], "psync") || bytes_is(argv[0], "replconf"))
+        stays = !take(c, argc, argv, &reply);
     else
         resp_error(&reply, "ERR unknown command");
     if (stays && buf_len(&reply)) stream_write(c->s, buf_head(&reply), buf_len(&reply));
@@ -472,9 +477,11 @@ static void test_pair(struct loop *l) {
     /* A stranger's letter, and the own one. */
     struct repl_conf *conf = NULL;
     struct buf reply = BUF_INIT;
-    struct bytes hello[5] = {BYTES("REPLCONF"), BYTES("duet-pair"), BYTES("a"), BYTES("?"),
-                             BYTES("0")};
-    repl_conf(a.repl, &conf, 5, hello, &reply);
+    struct bytes hello[5] = {BYTES("REPLCONF"), BYTES("duet-hello"), BYTES("1"), BYTES("a"),
+                             BYTES("00112233445566778899aabbccddeeff")};
+    struct stream *nobody = stream_plain(-1);
+    repl_conf(a.repl, &conf, 5, hello, nobody, &reply);
+    free(nobody);
     ok(buf_len(&reply) && buf_head(&reply)[0] == '-', "a node does not pair with itself");
     repl_conf_free(conf);
     buf_free(&reply);
