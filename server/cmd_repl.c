@@ -82,6 +82,7 @@ static const char *link_word(const struct repl_status *s) {
     case REPL_LINK_OFF:
     case REPL_LINK_CONNECT: return "connect";
     case REPL_LINK_CONNECTING: return "connecting";
+    case REPL_LINK_HANDSHAKE: return "handshake";
     case REPL_LINK_SYNC: return "sync";
     case REPL_LINK_CONNECTED: return "connected";
     }

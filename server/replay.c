@@ -42,6 +42,11 @@ static bool run(int db, int argc, const struct bytes *argv, unsigned flags, char
                      .out = &out,
                      .ops = &replay_ops};
     cmd->fn(&c);
+    if (flags & CALL_ON_SLAVE) { /* a slave's INFO counts what its master sends */
+        server.command_stats[cmd->id].calls++;
+        server.command_stats[cmd->id].failed += c.failed;
+        server.stats.commands++;
+    }
     if (c.dirty && server.persist) persist_count_changes(server.persist, c.dirty);
     bool ok = !c.failed;
     if (!ok) {

@@ -80,7 +80,7 @@ class Connection:
         if kind in b"+,(":
             return rest
         if kind == b"-":
-            raise Error(rest.decode())
+            raise Error(rest.decode(errors="replace"))
         if kind == b":":
             return int(rest)
         if kind == b"#":

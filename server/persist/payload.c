@@ -24,7 +24,9 @@ void persist_dump(struct buf *out, const struct entry *e) {
 bool persist_payload_sound(struct bytes payload, bool check_crc) {
     if (payload.len < FOOTER_BYTES) return false;
     const uint8_t *footer = (const uint8_t *)payload.p + payload.len - FOOTER_BYTES;
-    if ((footer[0] | footer[1] << 8) > RDB_VERSION_MAX) return false;
+    int version = footer[0] | footer[1] << 8;
+    /* Valkey 9 writes a version of its own above the same forms; a type of its own is refused by name. */
+    if (version > RDB_VERSION_MAX && version != RDB_VERSION_VALKEY_9) return false;
     uint64_t crc = check_crc ? crc64(0, payload.p, payload.len - CRC_BYTES) : 0;
     return !check_crc || memcmp(&crc, footer + VERSION_BYTES, CRC_BYTES) == 0;
 }

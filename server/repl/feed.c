@@ -326,6 +326,7 @@ void feeds_second(struct repl *r, uint64_t now_ns) {
         }
     }
     if (r->feeds) r->last_slave_ns = now_ns;
+    if (!online) r->last_ping_ns = now_ns; /* the first one comes a period after the first slave */
     if (!online || now_ns - r->last_ping_ns < (uint64_t)r->o.ping_period_ms * NS_PER_MS) return;
     r->last_ping_ns = now_ns;
     stream_ping(r);

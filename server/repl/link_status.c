@@ -13,13 +13,13 @@ void link_status(const struct link *k, struct repl_status *s) {
                                                             [LINK_LOADING] = REPL_LINK_SYNC,
                                                             [LINK_STREAM] = REPL_LINK_CONNECTED,
                                                             [LINK_CONNECT] = REPL_LINK_CONNECTING,
-                                                            [LINK_PING] = REPL_LINK_CONNECTING,
-                                                            [LINK_AUTH] = REPL_LINK_CONNECTING,
-                                                            [LINK_PORT] = REPL_LINK_CONNECTING,
-                                                            [LINK_CAPA] = REPL_LINK_CONNECTING,
-                                                            [LINK_HELLO] = REPL_LINK_CONNECTING,
-                                                            [LINK_PAIR] = REPL_LINK_CONNECTING,
-                                                            [LINK_PSYNC] = REPL_LINK_CONNECTING};
+                                                            [LINK_PING] = REPL_LINK_HANDSHAKE,
+                                                            [LINK_AUTH] = REPL_LINK_HANDSHAKE,
+                                                            [LINK_PORT] = REPL_LINK_HANDSHAKE,
+                                                            [LINK_CAPA] = REPL_LINK_HANDSHAKE,
+                                                            [LINK_HELLO] = REPL_LINK_HANDSHAKE,
+                                                            [LINK_PAIR] = REPL_LINK_HANDSHAKE,
+                                                            [LINK_PSYNC] = REPL_LINK_HANDSHAKE};
     uint64_t now = clock_boot_ns();
     snprintf(s->master_host, sizeof s->master_host, "%s", k->host);
     s->master_port = k->port;

@@ -190,6 +190,7 @@ enum repl_link_state {
     REPL_LINK_OFF,
     REPL_LINK_CONNECT,
     REPL_LINK_CONNECTING,
+    REPL_LINK_HANDSHAKE, /* up to PSYNC's answer */
     REPL_LINK_SYNC,
     REPL_LINK_CONNECTED
 };
