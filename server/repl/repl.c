@@ -90,6 +90,7 @@ struct repl *repl_open(const struct repl_options *o, struct persist *p, struct s
     r->whole = !persist_loaded(p)->damaged;
     r->line_pending = true;
     r->tail_saved_from = UINT64_MAX;
+    r->last_ping_ns = clock_boot_ns();
     rand_bytes(&r->sessions, sizeof r->sessions);
     r->sessions = r->sessions >> 34 << 10; /* a restarted master gives other numbers */
     stream_open(r);
