@@ -224,12 +224,16 @@ static void slave_lines(struct buf *out, const struct repl_status *s) {
                "slave_read_repl_offset:%llu\r\nslave_repl_offset:%llu\r\n",
                s->master_host, s->master_port, up ? "up" : "down", (long long)s->last_io_s,
                s->sync_in_progress, (ull)s->read_offset, (ull)s->offset);
+    double share =
+        s->sync_total_bytes ? 100.0 * (double)s->sync_read_bytes / (double)s->sync_total_bytes : 0;
     if (s->sync_in_progress)
         buf_printf(out,
                    "master_sync_total_bytes:%llu\r\nmaster_sync_read_bytes:%llu\r\n"
-                   "master_sync_left_bytes:%lld\r\n",
+                   "master_sync_left_bytes:%lld\r\nmaster_sync_perc:%.2f\r\n"
+                   "master_sync_last_io_seconds_ago:%lld\r\n",
                    (ull)s->sync_total_bytes, (ull)s->sync_read_bytes,
-                   (long long)(s->sync_total_bytes - s->sync_read_bytes));
+                   (long long)(s->sync_total_bytes - s->sync_read_bytes), share,
+                   (long long)s->sync_last_io_s);
     if (!up) buf_printf(out, "master_link_down_since_seconds:%lld\r\n", (long long)s->down_s);
     buf_printf(out, "slave_priority:%lld\r\nslave_read_only:%d\r\nreplica_announced:%d\r\n",
                (long long)server.config.slave_priority, server.config.slave_read_only,

@@ -26,9 +26,11 @@ void link_status(const struct link *k, struct repl_status *s) {
     s->link = shown[k->fsm.state];
     s->sync_in_progress = s->link == REPL_LINK_SYNC;
     s->sync_total_bytes = k->spool.total;
-    s->sync_read_bytes = k->spool.got;
-    s->last_io_s = k->stream ? (int64_t)((now - k->last_io_ns) / NS_PER_S) : -1;
+    s->sync_read_bytes = k->spool.got + buf_len(&k->spool.window);
+    s->sync_last_io_s = k->stream ? (int64_t)((now - k->last_io_ns) / NS_PER_S) : -1;
+    s->last_io_s = link_streaming(k) ? s->sync_last_io_s : -1;
     s->down_s = k->down_since_ns ? (int64_t)((now - k->down_since_ns) / NS_PER_S) + 1 : 0;
+    if (!k->was_up) s->down_s = -1;
     memcpy(s->last_error, k->error, sizeof s->last_error);
     if (!is_slave(k->r)) return;
     bool streams = link_streaming(k);

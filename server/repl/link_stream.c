@@ -17,6 +17,7 @@ void link_stream_begin(struct link *k) {
     r->line_pending = false;
     r->tail_saved_from = UINT64_MAX;
     k->down_since_ns = 0;
+    k->was_up = true;
     k->error[0] = '\0';
     k->acked = 0;
     k->ack_now = true;

@@ -228,8 +228,9 @@ struct repl_status {
     enum repl_link_state link;
     bool sync_in_progress, loading;
     uint64_t sync_total_bytes, sync_read_bytes; /* total 0: not known ($EOF form) */
-    int64_t last_io_s;                          /* -1 */
-    int64_t down_s;                             /* 0: up */
+    int64_t last_io_s;                          /* -1: does not stream */
+    int64_t sync_last_io_s;                     /* the same, of a connection in any state */
+    int64_t down_s;                             /* 0: up, -1: never was */
     char last_error[200];
     /* counters and backlog */
     int slaves;

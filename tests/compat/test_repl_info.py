@@ -153,7 +153,6 @@ class Silent:
 
 
 def coming_up(server):
-    ask(server, "SET own data")
     got = []
     polite = {b"PING": b"+PONG\r\n", b"REPLCONF": b"+OK\r\n"}
     copy = b"+FULLRESYNC %s 1234\r\n" % ID.encode()
