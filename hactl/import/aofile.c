@@ -49,6 +49,7 @@ static const char *note_multi(struct aofile *a, struct bytes name) {
 
 enum aofile_state aofile_find(struct aofile *a, const char *data, size_t len) {
     for (;;) {
+        a->open = a->multi || a->parser.started || a->at < len;
         if (a->at == len) return AOFILE_MORE;
         if (!a->multi && !a->parser.started) a->transaction = false;
         if (data[a->at] == '#' && !a->parser.started) {

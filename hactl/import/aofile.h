@@ -8,12 +8,14 @@
 
 enum aofile_state {
     AOFILE_UNIT, /* used: its bytes (and of what stands before it and is none: #TS:...); commands by aofile_each */
-    AOFILE_MORE, /* no whole unit is there: at the file's end, its tail was cut */
-    AOFILE_BAD   /* error; used: where in the data */
+    AOFILE_MORE, /* no whole unit is there: at the file's end, its tail was cut, unless nothing is open */
+    AOFILE_BAD /* error; used: where in the data */
 };
 struct aofile {
     int db; /* selected at the begin of the next unit */
     size_t used;
+    bool
+        open; /* after MORE: a command or a transaction has begun (or a comment, that is not whole) */
     bool transaction; /* the unit is one */
     uint64_t stamp_s; /* of the last #TS:, 0: none */
     char error[120];

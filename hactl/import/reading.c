@@ -37,8 +37,11 @@ static bool damaged(struct reading *g, uint64_t at, const char *what) {
     g->r->bad_at = at;
     g->r->dropped = g->part->bytes - at;
     g->r->tail = last && !g->in_rdb;
-    snprintf(g->r->error, sizeof g->r->error, "%s is damaged at byte %" PRIu64 ": %s",
-             g->part->name, at, what);
+    if (g->in_rdb)
+        snprintf(g->r->error, sizeof g->r->error, "%s is damaged: %s", g->part->name, what);
+    else
+        snprintf(g->r->error, sizeof g->r->error, "%s is damaged at byte %" PRIu64 ": %s",
+                 g->part->name, at, what);
     return false;
 }
 
@@ -101,7 +104,7 @@ static bool read_commands(struct reading *g) {
         if (st == AOFILE_MORE) {
             if (fill(g, have < (64 << 20) ? have : 64 << 20, &failed)) continue;
             if (failed) return false;
-            if (!buf_len(&g->in)) return true;
+            if (!buf_len(&g->in) || !g->commands.open) return true;
             if (g->part != g->files->parts + g->files->count - 1)
                 return damaged(g, g->at, "it ends inside of a command, and is not the last file");
             g->r->tail = true;
