@@ -169,7 +169,7 @@ static struct sync_job *job_for(struct persist *p, int fd, uint64_t target) {
 
 void durable_start(struct persist *p) {
     struct durable *d = &p->sync;
-    if (d->running || d->failed || p->aof.fd < 0 || d->synced >= p->aof.written) return;
+    if (d->running || d->failed || p->changing_base || p->aof.fd < 0 || d->synced >= p->aof.written) return;
     d->running = true;
     d->started_ns = d->begun_dirty_ns = clock_boot_ns();
     struct sync_job *j = job_for(p, p->aof.fd, p->aof.written);
@@ -257,6 +257,8 @@ void durable_restart(struct persist *p, uint64_t synced) {
     worker_wait(p->sync_worker);
     p->sync.synced = synced;
     p->sync.dirty_since_ns = p->sync.plan = 0;
+    /* What they waited for is no part of this log any more; all of it that there is was fsynced. */
+    for (struct waiter *w = p->sync.waiters; w; w = w->next) w->target = synced;
     answer_waiters(p);
 }
 

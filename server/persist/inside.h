@@ -77,7 +77,9 @@ struct persist {
     bool loading, from_dump;
 
     struct loop_timer *load_timer;
-    struct commit *replacing;
+    struct commit *replacing; /* a received file is about to become the data, or is being loaded */
+    bool changing_base;       /* its file is about to be the log's base: no fsync of the old log begins */
+    struct beside *beside;    /* a copy that is loaded beside the data, or was */
 
     struct persist_walk *walks; /* in order; the first one runs */
     bool walks_full;            /* its sink has no room */
@@ -160,12 +162,15 @@ void rollback_recover(const char *dir, const char *log_dir);
 /* save.c */
 void save_second(struct persist *p);
 
+/* replace.c */
+void replace_open(struct persist *p);
+void replace_close(struct persist *p);
+bool beside_status(const struct persist *p, struct persist_load_status *s);
+
 /* rewrite.c */
 #define REWRITE_OFF_BASE "off.base" /* see persist_rewrite */
 void rewrite_second(struct persist *p);
 /* Removes what a rewrite that a crash ended left behind; after loading. */
 void rewrite_clean(struct persist *p);
-void rewrite_open(struct persist *p);
-void rewrite_close(struct persist *p);
 
 #endif

@@ -30,14 +30,16 @@ static ssize_t read_file(void *arg, void *p, size_t n) {
 static void open_source(struct loader *l, const struct load_source *source, ahead_fill_fn *fill,
                         void *arg) {
     l->size = source->size;
-    l->ahead = ahead_start(source, fill, arg, ahead_pays() ? &l->p->world : NULL);
+    l->ahead = ahead_start(source, fill, arg, source->grows || ahead_pays() ? &l->p->world : NULL);
 }
 
 bool load_open(struct loader *l, const char *path, ahead_fill_fn *fill, void *arg) {
     l->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (l->fd < 0) return false;
     posix_fadvise(l->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    open_source(l, &(struct load_source){l, read_file, load_file_bytes(path), NULL}, fill, arg);
+    open_source(l,
+                &(struct load_source){.arg = l, .read = read_file, .size = load_file_bytes(path)},
+                fill, arg);
     return true;
 }
 
@@ -58,7 +60,8 @@ static void leave_batch(struct loader *l) {
 struct load_batch *load_batch_now(struct loader *l) {
     if (l->batch && l->item < l->batch->count) return l->batch;
     leave_batch(l);
-    l->batch = ahead_take(l->ahead, l->step_ns);
+    l->batch = ahead_take(l->ahead, l->source.grows ? 0 : l->step_ns);
+    l->dry = !l->batch && l->source.grows;
     l->item = 0;
     return l->batch;
 }
@@ -74,15 +77,19 @@ static void close_file(struct loader *l) {
 }
 
 enum persist_load load_damaged(struct loader *l, uint64_t at, const char *what) {
-    struct persist_loaded *r = &l->p->loaded;
+    struct persist_loaded *r = l->result;
     r->damaged = true;
+    l->stage = STAGE_DONE;
+    if (l->first_db) { /* the data is as it was */
+        snprintf(r->text, sizeof r->text, "byte %" PRIu64 ": %s", at, what);
+        return PERSIST_DAMAGED;
+    }
     snprintf(r->text, sizeof r->text,
              "%s: byte %" PRIu64
              ": %s. Nothing was loaded. Take the data from the peer or from a backup, or "
              "move the file away to begin without it",
              l->path, at, what);
     store_flush_all(l->p->store);
-    l->stage = STAGE_DONE;
     return PERSIST_DAMAGED;
 }
 
@@ -110,7 +117,7 @@ static void take_kept(struct persist *p) {
 
 static enum persist_load finish(struct loader *l) {
     struct persist *p = l->p;
-    struct persist_loaded *r = &p->loaded;
+    struct persist_loaded *r = l->result;
     l->stage = STAGE_DONE;
     r->pos = l->pos;
     r->bytes = l->done_bytes;
@@ -168,12 +175,13 @@ enum persist_load loader_step(struct loader *l, uint64_t budget_us) {
     uint64_t now = clock_boot_ns(), from = bytes_so_far(l), most = l->p->load_step_bytes;
     if (now < l->rest_until_ns) return PERSIST_LOADING;
     l->step_ns = now + budget_us * 1000;
+    l->dry = false;
     l->value.now_ms = clock_wall_ms();
     do {
         enum persist_load st = one_step(l);
         if (st != PERSIST_LOADING) return st;
         now = clock_boot_ns();
-    } while (now < l->step_ns && now >= l->rest_until_ns &&
+    } while (now < l->step_ns && now >= l->rest_until_ns && !l->dry &&
              (!most || bytes_so_far(l) - from < most));
     return PERSIST_LOADING;
 }
@@ -186,9 +194,10 @@ void loader_status(const struct loader *l, struct persist_load_status *s) {
     *s = (struct persist_load_status){l->start_s, l->all_bytes, bytes_so_far(l)};
 }
 
-static struct loader *loader_make(struct persist *p) {
+static struct loader *loader_make(struct persist *p, struct persist_loaded *result) {
     struct loader *l = xcalloc(1, sizeof *l);
     l->p = p;
+    l->result = result;
     l->fd = -1;
     l->start_ns = clock_boot_ns();
     l->start_s = clock_wall_ms() / 1000;
@@ -199,7 +208,7 @@ static struct loader *loader_make(struct persist *p) {
     l->base.now_ms = l->incr.now_ms = clock_wall_ms();
     l->base.lfu = l->incr.lfu = store_settings(p->store)->lfu;
     cmdstream_init(&l->incr.stream, -1);
-    memset(&p->loaded, 0, sizeof p->loaded);
+    memset(result, 0, sizeof *result);
     return l;
 }
 
@@ -213,7 +222,7 @@ void loader_free(struct loader *l) {
 }
 
 struct loader *loader_base(struct persist *p, const char *path, const struct persist_pos *pos) {
-    struct loader *l = loader_make(p);
+    struct loader *l = loader_make(p, &p->loaded);
     if (pos) l->pos = *pos;
     snprintf(l->path, sizeof l->path, "%s", path);
     l->all_bytes = load_file_bytes(path);
@@ -228,9 +237,23 @@ struct loader *loader_source(struct persist *p, const struct load_source *source
     return l;
 }
 
+struct loader *loader_beside(struct persist *p, const struct load_source *source,
+                             struct persist_loaded *result) {
+    struct loader *l = loader_make(p, result);
+    snprintf(l->path, sizeof l->path, "%s", source->name);
+    l->source = *source;
+    l->all_bytes = source->size;
+    l->first_db = l->value.db = store_beside(p->store);
+    return l;
+}
+
 void loader_set_range(struct loader *l, const struct load_range *range) {
     l->ranged = true;
     l->range = *range;
+}
+
+bool loader_is_dry(const struct loader *l) {
+    return l->dry;
 }
 
 void loader_set_merge(struct loader *l, bool merge) {
@@ -256,7 +279,7 @@ static uint64_t log_bytes(const struct persist *p) {
 }
 
 struct loader *loader_new(struct persist *p) {
-    struct loader *l = loader_make(p);
+    struct loader *l = loader_make(p, &p->loaded);
     l->at_start = true;
     take_kept(p);
     l->all_bytes = log_bytes(p);

@@ -23,7 +23,11 @@ struct load_source {
     /* Up to n of the next bytes; 0: the end; -1: errno says why not. Called on another thread than the loader's, one call at
      * a time, between the first step and the return of loader_free. */
     ssize_t (*read)(void *arg, void *p, size_t n);
-    uint64_t size;    /* bytes in all, for the progress; 0: not known */
+    uint64_t size; /* bytes in all, for the progress; 0: not known */
+    bool
+        grows; /* read waits for bytes that are still to come: a thread of its own calls it, and no step waits for it */
+    /* Bytes of it can be made data of: called on that thread. May be NULL. */
+    void (*come)(void *arg);
     const char *name; /* in sentences; copied */
 };
 
@@ -40,6 +44,10 @@ struct loader *loader_new(struct persist *p);
 struct loader *loader_base(struct persist *p, const char *path, const struct persist_pos *pos);
 struct loader *loader_source(struct persist *p, const struct load_source *source,
                              const struct persist_pos *pos);
+/* Into the databases beside the data (store.h); what comes before an end that is none stays there. *result instead of p->loaded
+ * tells how it went. */
+struct loader *loader_beside(struct persist *p, const struct load_source *source,
+                             struct persist_loaded *result);
 /* Before the first step: what p->log_dir holds of that range is run behind the file. The log on disk and p's books of it
  * stay as they are; p->loaded.pos says how far it came. */
 void loader_set_range(struct loader *l, const struct load_range *range);
@@ -49,6 +57,8 @@ void loader_set_merge(struct loader *l, bool merge);
 void loader_look_only(struct loader *l);
 void loader_free(struct loader *l);
 enum persist_load loader_step(struct loader *l, uint64_t budget_us);
+/* The last step ended because a source that grows had nothing more. */
+bool loader_is_dry(const struct loader *l);
 double loader_progress(const struct loader *l);
 void loader_status(const struct loader *l, struct persist_load_status *s);
 

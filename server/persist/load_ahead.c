@@ -264,6 +264,7 @@ static void *ahead_main(void *arg) {
         a->last = &b->next;
         pthread_cond_signal(&a->made);
         pthread_mutex_unlock(&a->lock);
+        if (a->source.come) a->source.come(a->source.arg);
         if (last) return NULL;
     }
 }

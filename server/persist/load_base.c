@@ -33,7 +33,7 @@ static void take_aux(struct loader *l, struct bytes name, struct bytes value) {
 
 static bool select_db(struct loader *l, uint64_t db) {
     if (db < (uint64_t)store_databases(l->p->store)) {
-        l->value.db = (int)db;
+        l->value.db = l->first_db + (int)db;
         return true;
     }
     snprintf(l->error, sizeof l->error,
@@ -78,7 +78,7 @@ static bool take_event(struct loader *l, const struct load_item *i) {
     case RDB_SKIP:
         log_warning("persistence: %s: a %.*s section is skipped", l->path, (int)i->a.len, i->a.p);
         return true;
-    case RDB_KEY_END: l->p->loaded.keys++; break;
+    case RDB_KEY_END: l->result->keys++; break;
     default: break;
     }
     return value_load_event(&l->value, ev, told_by(l, i), l->error, sizeof l->error);
@@ -88,11 +88,11 @@ static bool take_string(struct loader *l, struct load_item *i) {
     if (i->made.e &&
         apart_join(l->p->store, l->value.db, i->made, i->a, i->hash, i->expire_ms >= 0)) {
         i->made.e = NULL; /* the store's now */
-        l->p->loaded.keys++;
+        l->result->keys++;
         return true;
     }
     const struct value_string s = {i->a, i->b, i->expire_ms, i->idle_s, i->freq};
-    l->p->loaded.keys++;
+    l->result->keys++;
     return value_load_string(&l->value, &s, l->error, sizeof l->error);
 }
 

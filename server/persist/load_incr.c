@@ -24,7 +24,7 @@ static void part_path(const struct loader *l, unsigned number, char *path, size_
 }
 
 static void cut_tail(struct loader *l, uint64_t at) {
-    struct persist_loaded *r = &l->p->loaded;
+    struct persist_loaded *r = l->result;
     char path[512];
     r->cut_bytes = aof_end_of_data(l->path, at, l->size) - at;
     l->stopped = true;
@@ -66,7 +66,7 @@ static bool put_made(struct loader *l, struct load_item *i) {
 }
 
 static bool run(struct loader *l, struct load_item *i) {
-    l->p->loaded.commands++;
+    l->result->commands++;
     if (i->made.e && put_made(l, i)) return true;
     return l->p->world.run(l->p->world.arg, i->db, (int)i->number, i->argv, l->error,
                            sizeof l->error);
@@ -80,7 +80,7 @@ static void take_block(struct loader *l, const struct load_item *i) {
     memcpy(l->pos.id, b->id, sizeof l->pos.id);
     l->pos.offset = b->offset + b->len;
     l->pos.db = i->db;
-    l->p->loaded.clean = b->kind == LOGBLOCK_CLEAN_END;
+    l->result->clean = b->kind == LOGBLOCK_CLEAN_END;
 }
 
 static enum persist_load take_item(struct loader *l, struct load_item *i) {

@@ -32,6 +32,9 @@ struct incr_reader {
 
 struct loader {
     struct persist *p;
+    struct persist_loaded *result; /* p's, or that of who loads beside the data */
+    int first_db;                  /* the number of the databases that are filled */
+    bool dry; /* nothing more could be done in this step: a source that grows */
     enum load_stage stage;
     bool at_start;  /* the log is taken over; else nothing on disk is touched */
     bool look_only; /* the log goes on being written as it is */

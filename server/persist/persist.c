@@ -127,7 +127,7 @@ struct persist *persist_open(const struct persist_options *o, struct store *stor
     p->room = room_new(p, loop);
     p->loading = true;
     walks_open(p);
-    rewrite_open(p);
+    replace_open(p);
     p->second = loop_timer_new(loop, second, p);
     loop_timer_start(p->second, NS_PER_S, NS_PER_S);
     p->tick = loop_timer_new(loop, tick, p);
@@ -159,7 +159,7 @@ void persist_close(struct persist *p) {
     worker_free(p->sync_worker);
     room_free(p->room);
     durable_close(p);
-    rewrite_close(p);
+    replace_close(p);
     loop_timer_free(p->second);
     loop_timer_free(p->tick);
     loader_free(p->loader);
@@ -293,7 +293,7 @@ double persist_load_progress(const struct persist *p) {
 }
 
 bool persist_load_status(const struct persist *p, struct persist_load_status *s) {
-    if (!p->loader) return false;
+    if (!p->loader) return beside_status(p, s);
     loader_status(p->loader, s);
     return true;
 }
@@ -416,6 +416,7 @@ void persist_status(const struct persist *p, struct persist_status *s) {
     struct room_disk disk = room_disk(p->room);
     *s = (struct persist_status){
         .loading = p->loading,
+        .beside = p->beside != NULL,
         .log_on = p->o.log_on,
         .fsync = p->o.fsync,
         .written_offset = p->aof.written,

@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 struct loop;
@@ -130,7 +131,7 @@ struct persist_load_status {
     int64_t start_s; /* wall clock */
     uint64_t total_bytes, loaded_bytes;
 };
-/* False: nothing is being loaded. */
+/* Also of a copy that is loaded beside the data. False: nothing is being loaded. */
 bool persist_load_status(const struct persist *p, struct persist_load_status *s);
 /* For test suites: a rest behind each key, and how many bytes one step takes at most (0: as many as its time allows). */
 void persist_set_load_pace(struct persist *p, uint64_t key_rest_us, uint64_t step_bytes);
@@ -211,13 +212,41 @@ void persist_walk_cancel(struct persist_walk *w);
 void persist_set_pos_source(struct persist *p, void (*pos_now)(void *arg, struct persist_pos *pos),
                             void *arg);
 
-/* A received RDB file (whole, fsynced by this call) becomes the data: it is the new base, the data
- * is emptied and loaded from it in steps; done is called at the end. Until it is called
- * status.loading is 1. The file is taken (moved or unlinked). keep_old: the log as it was is moved
- * into tails/ instead of being removed. */
+/* A full copy that comes from a master is loaded beside the data while it comes; data and log stay in use. All of this is
+ * called on the loop's thread but read. */
+enum persist_beside_end {
+    PERSIST_BESIDE_LOADED,
+    PERSIST_BESIDE_BAD,    /* nothing of it is left; why is a sentence */
+    PERSIST_BESIDE_NO_ROOM /* the same */
+};
+struct persist_copy {
+    void *arg;
+    /* Up to n of the next bytes, waiting for those that are still to come; 0: the end; -1: errno says why not. On a thread of
+     * its own, one call at a time. */
+    ssize_t (*read)(void *arg, void *p, size_t n);
+    /* From now on read returns at once. */
+    void (*stop)(void *arg);
+    /* Asked some times a second: so many bytes of memory are taken by now, may it go on? */
+    bool (*fits)(void *arg, size_t bytes);
+    /* Called once, unless it is dropped before. After LOADED comes persist_replace or persist_beside_drop. */
+    void (*ended)(void *arg, enum persist_beside_end end, const char *why);
+    uint64_t size; /* 0: not known */
+};
+void persist_beside(struct persist *p, const struct persist_copy *copy);
+/* Nothing of it is left, the data is as it was; ended is not called. Fine when there is none. */
+void persist_beside_drop(struct persist *p);
+
+/* A received RDB file (whole, fsynced by this call) becomes the data and the log's base; done is called at the end. What was
+ * loaded beside the data before is taken for its contents, and until done data and log are as they were, also when done says
+ * false. Else the data is emptied when the file is the base, and loaded from it in steps; until done status.loading is 1, and
+ * false may leave no data (persist_loaded's damaged). The file is taken (moved or unlinked) when done says true. keep_old: the
+ * log as it was is moved into tails/ instead of being removed. */
 bool persist_replace(struct persist *p, const char *rdb_path, const struct persist_pos *pos,
                      bool keep_old, void (*done)(void *arg, bool ok, const char *reason), void *arg,
                      char *err, size_t err_size);
+
+/* done is not called any more: who waited for it goes. */
+void persist_replace_leave(struct persist *p);
 
 /* Whether values of this RDB type can be loaded (a received file is looked through before it
  * replaces anything). */
@@ -287,6 +316,7 @@ struct persist_walk_status {
 
 struct persist_status {
     bool loading;
+    bool beside; /* a copy is being loaded beside the data, or is about to become it */
     bool log_on;
     enum persist_fsync fsync;
     uint64_t written_offset, synced_offset;

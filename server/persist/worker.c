@@ -140,6 +140,13 @@ void worker_wait(struct worker *w) {
     pthread_mutex_unlock(&w->lock);
 }
 
+bool worker_idle(struct worker *w) {
+    pthread_mutex_lock(&w->lock);
+    bool idle = !w->todo.first && !w->running && !w->finished.first;
+    pthread_mutex_unlock(&w->lock);
+    return idle;
+}
+
 void worker_free(struct worker *w) {
     if (!w) return;
     worker_wait(w);

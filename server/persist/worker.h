@@ -18,5 +18,7 @@ void worker_post(struct worker *w, int (*work)(void *arg), void (*done)(void *ar
 /* Blocks until all that was posted is done and its done functions have run (they may post more:
  * that too). */
 void worker_wait(struct worker *w);
+/* Nothing that was posted is left. */
+bool worker_idle(struct worker *w);
 
 #endif

@@ -44,8 +44,8 @@ struct store *store_new(int databases, uint64_t seed) {
                                           .walk_whole_count = 1000,
                                           .walk_whole_bytes = 64 << 10};
     s->databases = databases;
-    s->spaces = xcalloc((size_t)databases, sizeof *s->spaces);
-    for (int i = 0; i < databases; i++) s->spaces[i] = space_new(s);
+    s->spaces = xcalloc(2 * (size_t)databases, sizeof *s->spaces); /* and those beside them */
+    for (int i = 0; i < 2 * databases; i++) s->spaces[i] = space_new(s);
     prng_seed(&s->prng, seed);
     return s;
 }
@@ -54,9 +54,10 @@ void store_free(struct store *s) {
     if (!s) return;
     if (s->walk.running && !s->walk.sweeping) store_walk_abort(s);
     store_flush_all(s);
+    store_beside_drop(s);
     while (store_work(s, 1 << 20)) {
     }
-    for (int i = 0; i < s->databases; i++) {
+    for (int i = 0; i < 2 * s->databases; i++) {
         dict_release(&s->spaces[i]->dict);
         free(s->spaces[i]);
     }
@@ -363,6 +364,15 @@ void store_swap(struct store *s, int db_a, int db_b) {
     s->spaces[db_b] = a;
 }
 
+void store_beside_drop(struct store *s) {
+    for (int db = 0; db < s->databases; db++) store_flush(s, store_beside(s) + db);
+}
+
+void store_beside_take(struct store *s) {
+    for (int db = 0; db < s->databases; db++) store_swap(s, db, store_beside(s) + db);
+    store_beside_drop(s);
+}
+
 struct dismantling {
     struct store *s;
     const struct elem_type *elems;
@@ -536,7 +546,7 @@ static void check_space(struct check *c, struct space *sp) {
 
 void store_verify(struct store *s) {
     struct check c = {s, NULL, 0};
-    for (int db = 0; db < s->databases; db++) check_space(&c, s->spaces[db]);
+    for (int db = 0; db < 2 * s->databases; db++) check_space(&c, s->spaces[db]);
     for (struct space *sp = s->dead; sp; sp = sp->next) check_space(&c, sp);
     for (const struct ruin *r = s->ruins; r; r = r->next) c.memory += r->memory(r->value);
     c.memory += walk_memory(s);

@@ -127,6 +127,19 @@ void store_flush(struct store *s, int db);
 void store_flush_all(struct store *s);
 void store_swap(struct store *s, int db_a, int db_b);
 
+/* ---- Data beside the data -------------------------------------------------------------------- */
+
+/* A second set of databases, for a copy that is being loaded while the data is still in use. Their numbers follow those of the
+ * databases: store_beside(s) + db goes wherever a function here takes a db. No scan over all databases, expiry in time, walk
+ * or compaction sees them. */
+static inline int store_beside(const struct store *s) {
+    return store_databases(s);
+}
+/* They become the data; what was the data is flushed. Constant time for each database. */
+void store_beside_take(struct store *s);
+/* They are flushed. */
+void store_beside_drop(struct store *s);
+
 /* ---- Iteration ------------------------------------------------------------------------------ */
 
 /* One step of SCAN: calls fn for each entry of one or a few buckets and returns the next cursor, 0

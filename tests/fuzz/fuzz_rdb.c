@@ -59,7 +59,7 @@ static uint64_t add_item(uint64_t sum, const struct load_item *i) {
 static uint64_t run_ahead(const char *data, size_t len, size_t piece, bool threaded, bool *whole) {
     static const struct persist_world world;
     struct pieces s = {data, len, piece};
-    struct load_source source = {&s, read_piece, 0, NULL};
+    struct load_source source = {.arg = &s, .read = read_piece};
     struct base_reader r = {.now_ms = 1};
     uint64_t sum = 0;
     *whole = false;

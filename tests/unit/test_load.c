@@ -1,6 +1,6 @@
 /* link: server/persist/persist.c server/persist/aof.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c
    server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
-   server/persist/reload.c server/persist/manifest.c server/persist/rewrite.c server/persist/save.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/ziplist.c server/persist/walk.c server/persist/walk_out.c server/persist/spill.c server/persist/backup.c server/persist/rollback.c server/persist/prepare.c server/persist/setfile.c server/persist/rdbscan.c server/persist/logscan.c server/persist/logtimes.c server/persist/dirs.c server/base/backup_set.c server/base/zframe.c
+   server/persist/reload.c server/persist/manifest.c server/persist/rewrite.c server/persist/commit.c server/persist/replace.c server/persist/save.c server/persist/value_save.c server/persist/value_load.c server/persist/value_save_stream.c server/persist/value_load_stream.c server/proto/ziplist.c server/persist/walk.c server/persist/walk_out.c server/persist/spill.c server/persist/backup.c server/persist/rollback.c server/persist/prepare.c server/persist/setfile.c server/persist/rdbscan.c server/persist/logscan.c server/persist/logtimes.c server/persist/dirs.c server/base/backup_set.c server/base/zframe.c
    server/persist/worker.c server/proto/cmdstream.c server/proto/crc64.c server/proto/logblock.c server/proto/lzf.c
    server/proto/rdb_read.c server/proto/rdb_read_stream.c server/proto/rdb_read_other.c server/proto/rdb_write.c server/proto/replline.c server/proto/resp_parse.c server/store/dict.c
    server/store/dict_each.c server/store/entry.c server/store/pass.c server/store/apart.c server/store/store.c server/store/string.c
@@ -325,7 +325,7 @@ static bool run_loader(struct loader *l) {
 
 static void test_source(struct rig *g, const struct buf *b) {
     struct drip d = {buf_head(b), buf_len(b), 0, 0};
-    struct load_source s = {&d, drip, 0, "a pipe"};
+    struct load_source s = {.arg = &d, .read = drip, .name = "a pipe"};
     store_flush_all(g->store);
     on_processors(true);
     ok(run_loader(loader_source(g->persist, &s, NULL)) && store_count(g->store, 0) == 11,
@@ -367,7 +367,7 @@ static void test_range(void) {
     rdb_put_eof(&rdb);
     rdb_put_checksum(&rdb, 0);
     struct drip d = {buf_head(&rdb), buf_len(&rdb), 0, 0};
-    struct load_source s = {&d, drip, 0, "a set"};
+    struct load_source s = {.arg = &d, .read = drip, .name = "a set"};
     struct persist_pos pos = {.offset = offsets[5], .db = 0};
     struct loader *l = loader_source(g.persist, &s, &pos);
     unsigned first = g.persist->aof.m.base ? g.persist->aof.m.base : g.persist->aof.m.first;
