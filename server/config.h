@@ -69,6 +69,7 @@ struct config {
     int64_t lfu_log_factor, lfu_decay_min;
     int64_t maxmemory_samples, eviction_tenacity;
     bool slave_ignores_maxmemory;
+    int64_t slave_copy_memory; /* bytes for a full copy beside the data; -1: what the machine has */
     bool active_defrag;
     uint64_t defrag_ignore_bytes;
     int64_t defrag_lower, defrag_upper, defrag_min, defrag_max; /* percent */

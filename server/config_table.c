@@ -204,6 +204,7 @@ const struct config_row config_rows[] = {
     ENUM("rdb-version", NULL, rdb_version, CONFIG_HIDDEN, "10", rdb_versions, E_PERSIST),
     STRING("instance-id", NULL, instance_id, CONFIG_HIDDEN, "", E_NONE),
     ENUM("slave-reads", NULL, slave_reads, CONFIG_HIDDEN, "edition", slave_reads, E_GENERAL),
+    INT("slave-copy-memory", NULL, slave_copy_memory, CONFIG_HIDDEN, "-1", -1, INT64_MAX, E_NONE),
     ENUM("durability", NULL, durability, CONFIG_HIDDEN, "pair", durabilities, E_REPL),
     STRING("pair-lease", NULL, pair_lease, CONFIG_FIXED | CONFIG_HIDDEN, "", E_NONE),
     STRING("control", NULL, control, CONFIG_FIXED | CONFIG_HIDDEN, "", E_NONE),

@@ -111,7 +111,7 @@ static void section_persistence(struct buf *out) {
     struct persist_status s;
     persist_status(server.persist, &s);
     buf_printf(out,
-               "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
+               "loading:%d\r\nasync_loading:%d\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
                "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\n"
                "current_save_keys_processed:%lld\r\ncurrent_save_keys_total:%lld\r\n"
                "rdb_changes_since_last_save:%llu\r\nrdb_bgsave_in_progress:%d\r\n"
@@ -119,7 +119,7 @@ static void section_persistence(struct buf *out) {
                "rdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:%lld\r\n"
                "rdb_saves:%llu\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"
                "rdb_last_load_keys_loaded:%llu\r\n",
-               s.loading || server.loading, (long long)s.walk.keys_done,
+               s.loading || server.loading, s.beside, (long long)s.walk.keys_done,
                (long long)s.walk.keys_total, (ull)s.changes_since_save, s.saving,
                (long long)s.last_save_s, s.last_save_ok ? "ok" : "err",
                (long long)s.last_save_took_s, (long long)s.save_runs_s, (ull)s.saves,
@@ -217,6 +217,8 @@ static void section_stats(struct buf *out) {
 }
 
 static void slave_lines(struct buf *out, const struct repl_status *s) {
+    static const char *const copies[] = {
+        [REPL_COPY_NONE] = "none", [REPL_COPY_BESIDE] = "beside", [REPL_COPY_INSTEAD] = "instead"};
     bool up = s->link == REPL_LINK_CONNECTED;
     buf_printf(out,
                "master_host:%s\r\nmaster_port:%u\r\nmaster_link_status:%s\r\n"
@@ -238,6 +240,9 @@ static void slave_lines(struct buf *out, const struct repl_status *s) {
     buf_printf(out, "slave_priority:%lld\r\nslave_read_only:%d\r\nreplica_announced:%d\r\n",
                (long long)server.config.slave_priority, server.config.slave_read_only,
                server.config.announced);
+    /* Whether the old data stays until a full copy is loaded (slave-copy-memory). */
+    buf_printf(out, "duet_slave_copy:%s\r\nduet_slave_copies:%llu\r\n", copies[s->copy],
+               (ull)s->copies);
 }
 
 static void section_replication(struct buf *out) {

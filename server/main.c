@@ -16,6 +16,7 @@
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/cmd_debug.h"
+#include "server/copy_room.h"
 #include "server/dispatch.h"
 #include "server/ends.h"
 #include "server/io.h"
@@ -76,7 +77,7 @@ bool server_loading(void) {
     if (!server.repl || server.role != REPL_SLAVE) return false;
     struct repl_status s;
     repl_status(server.repl, &s);
-    return s.loading || !s.whole;
+    return s.loading || s.half;
 }
 
 static void refresh_failure(void) {
@@ -336,6 +337,7 @@ static void loaded(void) {
                                             .released = on_released,
                                             .changed = on_changed,
                                             .replaced = server_replaced,
+                                            .copy_fits = copy_room_fits,
                                             .keys = keys_of};
     struct repl_options o;
     server.loading = false;

@@ -233,6 +233,8 @@ struct persist_copy {
     uint64_t size; /* 0: not known */
 };
 void persist_beside(struct persist *p, const struct persist_copy *copy);
+/* After LOADED: what its own words said (pos), and how much there was. */
+const struct persist_loaded *persist_beside_loaded(const struct persist *p);
 /* Nothing of it is left, the data is as it was; ended is not called. Fine when there is none. */
 void persist_beside_drop(struct persist *p);
 

@@ -50,6 +50,10 @@ static void beside_free(struct persist *p) {
     free(b);
 }
 
+const struct persist_loaded *persist_beside_loaded(const struct persist *p) {
+    return &p->beside->loaded;
+}
+
 void persist_beside_drop(struct persist *p) {
     if (!p->beside) return;
     beside_free(p);

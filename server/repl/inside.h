@@ -127,6 +127,7 @@ struct repl {
     uint64_t limit_drops;    /* slaves dropped for client-output-buffer-limit */
     uint64_t damaged_blocks; /* on the pair's link */
     bool open_said;          /* that the pair's link goes without a key */
+    uint64_t copies;         /* taken as slave */
 };
 
 static inline void repl_changed(struct repl *r) {
@@ -209,6 +210,7 @@ bool link_active(const struct link *k);
 bool link_streaming(const struct link *k);
 void link_ack(struct link *k); /* before the loop sleeps: acknowledges what was applied */
 void link_second(struct link *k, uint64_t now_ns);
+bool link_copy_taken(const struct link *k); /* a whole copy is about to become the data */
 void link_status(const struct link *k, struct repl_status *s);
 
 /* tail.c: writes of ours from `from` on that the new master does not have; false: err, nothing

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     READ_BYTES = 256 * 1024,
@@ -46,7 +47,7 @@ static void link_close(struct link *k) {
     k->connections++;
     buf_free(&k->in);
     buf_free(&k->out);
-    spool_close(&k->spool, false);
+    link_copy_lost(k);
     cmdstream_free(&k->commands);
     k->session = 0;
     if (!k->down_since_ns) k->down_since_ns = clock_boot_ns();
@@ -109,8 +110,12 @@ static void link_retry(struct link *k) {
 }
 
 static void retry_now(struct loop *l, void *arg) {
+    struct link *k = arg;
     (void)l;
-    link_event(arg, LINK_EV_RETRY);
+    if (k->copy != COPY_NONE) /* it decides what is asked for */
+        loop_timer_start(k->retry, PAIR_RETRY_MS * NS_PER_MS, 0);
+    else
+        link_event(k, LINK_EV_RETRY);
 }
 
 /* ---- the machine ----------------------------------------------------------------------------- */
@@ -245,6 +250,10 @@ struct link *link_new(struct repl *r) {
     struct link *k = xcalloc(1, sizeof *k);
     k->r = r;
     k->retry = loop_timer_new(r->loop, retry_now, k);
+    k->check = link_copy_timer(k);
+    char *left = xasprintf("%s/" LINK_COPY_FILE, r->dir); /* of a process that was killed */
+    unlink(left);
+    free(left);
     k->down_since_ns = clock_boot_ns();
     return k;
 }
@@ -252,6 +261,9 @@ struct link *link_new(struct repl *r) {
 void link_free(struct link *k) {
     if (!k) return;
     link_close(k);
+    link_copy_drop(k);
+    persist_replace_leave(k->r->persist);
+    loop_timer_free(k->check);
     loop_timer_free(k->retry);
     free(k);
 }
@@ -263,7 +275,7 @@ void link_start(struct link *k, const char *host, uint16_t port, bool pair) {
     k->port = port;
     k->pair = pair;
     k->error[0] = '\0';
-    if (k->replacing) {
+    if (k->copy == COPY_WHOLE || k->copy == COPY_TAKEN) {
         k->start_later = true;
         return;
     }
@@ -272,6 +284,7 @@ void link_start(struct link *k, const char *host, uint16_t port, bool pair) {
 
 void link_stop(struct link *k) {
     k->start_later = false;
+    link_copy_drop(k);
     link_event(k, LINK_EV_STOP);
 }
 

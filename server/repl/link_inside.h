@@ -8,6 +8,10 @@
 #include "server/repl/inside.h"
 #include "server/repl/spool.h"
 
+#define LINK_COPY_FILE "received.rdb" /* in the data directory, while a copy comes */
+
+enum link_copy { COPY_NONE, COPY_COMES, COPY_WHOLE, COPY_TAKEN }; /* link_copy.c */
+
 struct link {
     struct repl *r;
     struct link_fsm fsm;
@@ -28,11 +32,15 @@ struct link {
     char full_id[REPLLINE_ID_CHARS + 1];
     uint64_t full_offset;
     struct replline header;
+    enum link_copy copy;
+    bool beside;              /* it is loaded beside the data; else the data goes first */
+    bool loaded_beside;       /* all of it */
+    struct loop_timer *check; /* looks through it, when it is not loaded beside */
     struct spool spool;
-    int spool_db;     /* selected in the stream at full_offset */
-    bool keep_old;    /* the master does not know our line: our log is put aside */
-    bool replacing;   /* the copy is being loaded */
-    bool start_later; /* another address came meanwhile */
+    uint64_t copy_total, copy_got; /* bytes; total 0: not known */
+    int spool_db;                  /* selected in the stream at full_offset */
+    bool keep_old;                 /* the master does not know our line: our log is put aside */
+    bool start_later;              /* another address came while a whole copy was taken */
     /* streaming */
     struct cmdstream commands;
     uint64_t acked, acked_synced;
@@ -56,9 +64,14 @@ bool link_say(struct link *k, enum link_action action);
 bool link_take_line(struct link *k);
 
 /* ---- link_copy.c */
+struct loop_timer *link_copy_timer(struct link *k); /* for k->check */
 void link_copy_receive(struct link *k);
 void link_copy_load(struct link *k);
 bool link_take_copy(struct link *k);
+void link_copy_lost(struct link *k); /* the connection is: ends what still comes */
+void link_copy_drop(struct link *k); /* gives the copy up, unless it is becoming the data */
+ssize_t link_copy_read(void *arg, void *p, size_t n);
+void link_copy_read_stop(void *arg);
 
 /* ---- link_stream.c */
 void link_stream_begin(struct link *k);

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+bool link_copy_taken(const struct link *k) {
+    return k->copy == COPY_TAKEN;
+}
+
 void link_status(const struct link *k, struct repl_status *s) {
     static const enum repl_link_state shown[LINK_STATES] = {[LINK_OFF] = REPL_LINK_OFF,
                                                             [LINK_WAIT] = REPL_LINK_CONNECT,
@@ -25,8 +29,12 @@ void link_status(const struct link *k, struct repl_status *s) {
     s->master_port = k->port;
     s->link = shown[k->fsm.state];
     s->sync_in_progress = s->link == REPL_LINK_SYNC;
-    s->sync_total_bytes = k->spool.total;
-    s->sync_read_bytes = k->spool.got + buf_len(&k->spool.window);
+    s->sync_total_bytes = k->copy_total;
+    s->sync_read_bytes = k->copy_got;
+    s->copy = k->copy == COPY_NONE ? REPL_COPY_NONE
+              : k->beside          ? REPL_COPY_BESIDE
+                                   : REPL_COPY_INSTEAD;
+    s->copy_taken = k->copy == COPY_TAKEN;
     s->sync_last_io_s = k->stream ? (int64_t)((now - k->last_io_ns) / NS_PER_S) : -1;
     s->last_io_s = link_streaming(k) ? s->sync_last_io_s : -1;
     s->down_s = k->down_since_ns ? (int64_t)((now - k->down_since_ns) / NS_PER_S) + 1 : 0;

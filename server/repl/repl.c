@@ -171,7 +171,7 @@ enum repl_role repl_role(const struct repl *r) {
 
 bool repl_master(struct repl *r, char *err, size_t err_size) {
     if (r->role == REPL_MASTER) return true;
-    if (!r->whole) {
+    if (!r->whole || link_copy_taken(r->link)) {
         snprintf(err, err_size,
                  "the data here is not complete: a first copy is under way, or the log is damaged");
         return false;
@@ -259,11 +259,13 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     s->second_offset = r->line_count ? (int64_t)r->lines[0].until + 1 : -1;
     s->offset = s->read_offset = backlog_end(r->backlog);
     s->alone = r->alone;
-    s->whole = r->whole;
     s->loading = ps.loading;
     s->rejoin_tail = r->tail_writes;
     memcpy(s->rejoin_file, r->tail_file, sizeof s->rejoin_file);
     link_status(r->link, s);
+    s->half = !r->whole;
+    s->whole = r->whole && !s->copy_taken;
+    s->copies = r->copies;
     if (!is_slave(r) && r->pair && !r->pair->dead) {
         bool online = r->pair->state == FEED_ONLINE;
         s->session = online ? r->pair->conf.session : 0;

@@ -55,6 +55,9 @@ struct repl_world {
     void (*changed)(void *arg);
     /* All data is about to be dropped or was replaced by a full synchronisation. May be NULL. */
     void (*replaced)(void *arg);
+    /* Full copies: is there memory for `more` bytes beside the data, and so many as are taken already? Asked before one comes and
+     * then some times a second. NULL: always. */
+    bool (*copy_fits)(void *arg, uint64_t more, uint64_t taken);
     /* The keys of a command, for the report on a saved tail: up to max; NULL or 0: argv[1] is
      * taken. */
     size_t (*keys)(void *arg, int argc, const struct bytes *argv, struct bytes *keys, size_t max);
@@ -195,6 +198,9 @@ enum repl_link_state {
     REPL_LINK_CONNECTED
 };
 
+/* What becomes of the data while a full copy comes: it stays until that is whole, or there is no memory for both. */
+enum repl_copy { REPL_COPY_NONE, REPL_COPY_BESIDE, REPL_COPY_INSTEAD };
+
 struct repl_slave_info {
     char host[64];
     uint16_t port;
@@ -231,6 +237,10 @@ struct repl_status {
     int64_t last_io_s;                          /* -1: does not stream */
     int64_t sync_last_io_s;                     /* the same, of a connection in any state */
     int64_t down_s;                             /* 0: up, -1: never was */
+    enum repl_copy copy;
+    bool copy_taken; /* it is whole and about to become the data: this cannot be stopped */
+    bool half;       /* the data is not whole: what is here must not be shown */
+    uint64_t copies; /* taken since the start */
     char last_error[200];
     /* counters and backlog */
     int slaves;
