@@ -169,7 +169,8 @@ static struct sync_job *job_for(struct persist *p, int fd, uint64_t target) {
 
 void durable_start(struct persist *p) {
     struct durable *d = &p->sync;
-    if (d->running || d->failed || p->changing_base || p->aof.fd < 0 || d->synced >= p->aof.written) return;
+    if (d->running || d->failed || p->changing_base || p->aof.fd < 0 || d->synced >= p->aof.written)
+        return;
     d->running = true;
     d->started_ns = d->begun_dirty_ns = clock_boot_ns();
     struct sync_job *j = job_for(p, p->aof.fd, p->aof.written);

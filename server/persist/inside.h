@@ -78,8 +78,8 @@ struct persist {
 
     struct loop_timer *load_timer;
     struct commit *replacing; /* a received file is about to become the data, or is being loaded */
-    bool changing_base;       /* its file is about to be the log's base: no fsync of the old log begins */
-    struct beside *beside;    /* a copy that is loaded beside the data, or was */
+    bool changing_base; /* its file is about to be the log's base: no fsync of the old log begins */
+    struct beside *beside; /* a copy that is loaded beside the data, or was */
 
     struct persist_walk *walks; /* in order; the first one runs */
     bool walks_full;            /* its sink has no room */
