@@ -229,6 +229,12 @@ build/tsan/%.o: %.c $(HOST_READY) | build/version.h build/stamp/packages-test
 	@echo clang $< '(tsan)'
 	$(Q)$(CLANG) $(TSAN_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The whole binary under ASan and UBSan, for tests/clients/test_hostile.py (DUET_FULL=1, or when it is there).
+$(patsubst %.c,build/san/%.o,$(wildcard netcfg/*.c rootfs/*.c)): SAN_CFLAGS += -Wno-cast-qual # glibc's netlink macros
+build/san/duet: $(TSAN_SRC:%.c=build/san/%.o) $(HOST_READY)
+	@echo link $@
+	$(Q)$(CLANG) $(SAN) -o $@ $(filter %.o,$^) $(TEST_LIBS)
+
 # Client libraries of npm, pinned in tests/clients/node, and a program with Debian's hiredis.
 build/stamp/node: $(wildcard tests/clients/node/package*.json) tests/clients/node/install | build/stamp/packages-test
 	@tests/clients/node/install build/deps/node
@@ -262,7 +268,7 @@ stage-sim: $(SIM_BIN) build/stamp/packages-test
 stage-fuzz: $(FUZZ_BIN) build/stamp/packages-test
 stage-compat: build/duet build/stamp/packages-test build/stamp/debs-redis
 stage-clients: build/duet build/tsan/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis \
-	build/stamp/node build/tests/clients/hiredis
+	build/stamp/node build/tests/clients/hiredis $(if $(filter 1,$(DUET_FULL)),build/san/duet)
 stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis build/stamp/node
 stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
 

@@ -10,12 +10,20 @@
 #include "server/server.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { OUT_KEEP_BYTES = 64 * 1024 };
 
 static bool fails(char *err, size_t err_size, const struct bytes *argv, const char *why) {
     snprintf(err, err_size, "%.*s: %s", (int)(argv[0].len < 64 ? argv[0].len : 64), argv[0].p, why);
     return false;
+}
+
+/* What stands in a stream or a log: writes, and what else is told to slaves. Any other command would act on its client, of which
+ * there is none, or on this server, which is not the other side's to steer. */
+static bool belongs(const struct command *cmd) {
+    if (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) return strcmp(cmd->name, "migrate") != 0;
+    return strcmp(cmd->name, "script|load") == 0 || strcmp(cmd->name, "script|flush") == 0;
 }
 
 static bool run(int db, int argc, const struct bytes *argv, unsigned flags, char *err,
@@ -29,6 +37,7 @@ static bool run(int db, int argc, const struct bytes *argv, unsigned flags, char
     const struct command *cmd = command_resolve(argc, argv, 0, &bad_subcommand);
     if (!cmd || bad_subcommand) return fails(err, err_size, argv, "unknown command");
     if (!command_arity_fits(cmd, argc)) return fails(err, err_size, argv, "wrong word count");
+    if (!belongs(cmd)) return fails(err, err_size, argv, "no command of a stream");
     if (db < 0 || db >= store_databases(server.store))
         return fails(err, err_size, argv, "its database is above `databases`");
     struct call c = {.argc = argc,

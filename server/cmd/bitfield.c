@@ -45,8 +45,7 @@ static bool arg_field_offset(struct call *c, int i, struct field *f) {
         b.len--;
     }
     if (num_parse_i64(b.p, b.len, &v) && !__builtin_mul_overflow(v, unit, &v) && v >= 0 &&
-        (c->flags & CALL_FROM_MASTER ||
-         (uint64_t)v >> 3 < store_settings(c->store)->string_max_bytes)) {
+        (uint64_t)v >> 3 < string_most_bytes(c)) {
         f->offset = (uint64_t)v;
         return true;
     }

@@ -10,8 +10,7 @@
 static bool arg_bit_offset(struct call *c, int i, uint64_t *offset) {
     int64_t v;
     if (num_parse_i64(c->argv[i].p, c->argv[i].len, &v) && v >= 0 &&
-        (c->flags & CALL_FROM_MASTER ||
-         (uint64_t)v >> 3 < store_settings(c->store)->string_max_bytes)) {
+        (uint64_t)v >> 3 < string_most_bytes(c)) {
         *offset = (uint64_t)v;
         return true;
     }

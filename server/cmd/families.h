@@ -210,6 +210,8 @@ command_fn cmd_xtrim;
 struct bytes;
 /* Replies the string at the key, or null; false after WRONGTYPE. */
 bool reply_string_at(struct call *c, struct bytes key);
+/* The longest string that this call may make. */
+uint64_t string_most_bytes(const struct call *c);
 /* False after the error when a string of len + more bytes would be longer than allowed. */
 bool string_may_be(struct call *c, uint64_t len, uint64_t more);
 /* The hash at argv[1] (NULL: no key); false after WRONGTYPE. */

@@ -108,10 +108,16 @@ void cmd_msetnx(struct call *c) {
 
 /* ---- Growing -------------------------------------------------------------------------------- */
 
+/* A master's own setting may be larger, but nothing longer than this is read from files and streams. */
+uint64_t string_most_bytes(const struct call *c) {
+    const uint64_t from_master = 1ULL << 30;
+    uint64_t most = store_settings(c->store)->string_max_bytes;
+    return c->flags & CALL_FROM_MASTER && most < from_master ? from_master : most;
+}
+
 /* False after the error when a string of len + more bytes is longer than allowed. */
 bool string_may_be(struct call *c, uint64_t len, uint64_t more) {
-    uint64_t sum, most = store_settings(c->store)->string_max_bytes;
-    if (c->flags & CALL_FROM_MASTER) return true;
+    uint64_t sum, most = string_most_bytes(c);
     if (!__builtin_add_overflow(len, more, &sum) && sum <= most) return true;
     if (most == command_edition()->string_limit_bytes)
         reply_errorf(c, "ERR a value is longer than the %llu bytes allowed",

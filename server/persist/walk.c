@@ -271,8 +271,9 @@ static void walk_step(struct persist_walk *w, uint64_t end_ns) {
     struct persist *p = w->p;
     if (!w->running && !get_going(w, end_ns)) return;
     if (p->walks != w) return; /* the sink gave it up */
-    w->room = w->sink.room(w->sink.arg);
-    if (p->walks != w) return;
+    size_t room = w->sink.room(w->sink.arg);
+    if (p->walks != w) return; /* and here */
+    w->room = room;
     catch_up(w);
     if (w->room) walk_work(w, end_ns);
     const char *why = walk_out_failure(&w->out);

@@ -118,8 +118,8 @@ static enum replline_kind parse_status(struct replline *l) {
         return word_id(&rest, l->id) ? REPLLINE_CONTINUE : REPLLINE_BAD;
     }
     if (bytes_is(first, "FULLRESYNC")) {
-        return word_id(&rest, l->id) && word_u64(&rest, &l->offset) ? REPLLINE_FULLRESYNC
-                                                                    : REPLLINE_BAD;
+        bool whole = word_id(&rest, l->id) && word_u64(&rest, &l->offset);
+        return whole && l->offset <= REPLLINE_OFFSET_MAX ? REPLLINE_FULLRESYNC : REPLLINE_BAD;
     }
     if (!bytes_is(first, "OK")) return REPLLINE_STATUS;
     struct bytes what = word(&rest);

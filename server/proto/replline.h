@@ -14,6 +14,9 @@ struct buf;
 
 enum { REPLLINE_ID_CHARS = 40, REPLLINE_MAX_BYTES = 1024, REPLLINE_MARK_BYTES = 40 };
 
+/* No stream comes near it: what is counted on from there never overflows. */
+#define REPLLINE_OFFSET_MAX (1ULL << 62)
+
 /* Appends one request: *argc, $len ... */
 void replline_request(struct buf *out, int argc, const struct bytes *argv);
 /* The same into memory of at least replline_request_size bytes; returns the byte behind. */

@@ -140,7 +140,10 @@ static enum link_event line_event(struct link *k, const struct replline *l) {
     case REPLLINE_PONG: return LINK_EV_PONG;
     case REPLLINE_HELLO: return hello_event(k, l);
     case REPLLINE_SESSION: return session_event(k, l);
-    case REPLLINE_CONTINUE: return LINK_EV_CONTINUE;
+    case REPLLINE_CONTINUE:
+        if (k->fsm.state != LINK_PSYNC || can_continue(k->r)) return LINK_EV_CONTINUE;
+        link_complain(k, "it continues what was never begun");
+        return LINK_EV_LOST;
     case REPLLINE_FULLRESYNC: return LINK_EV_FULL;
     case REPLLINE_LENGTH:
     case REPLLINE_MARK: return LINK_EV_RDB;
