@@ -45,10 +45,14 @@ class Node(servers.Server):
         self.page[8:16] = struct.pack("<Q", deadline)
 
     def duet(self, *words):
+        return self.duet_words("DUET", *words)
+
+    def duet_words(self, *words):
+        """Any command, on the control socket."""
         s = socket.socket(socket.AF_UNIX)
         s.connect(self.control_path)
         with servers.Connection(s) as c:
-            return c.cmd("DUET", *words)
+            return c.cmd(*words)
 
     def status(self):
         flat = [x.decode() for x in self.duet("STATUS")]
