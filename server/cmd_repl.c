@@ -162,6 +162,7 @@ static void become_slave(struct call *c, int words) {
     struct client *me = c->client;
     struct buf unread = BUF_INIT, reply = BUF_INIT;
     client_unread(me, &unread);
+    repl_conf_of(&me->repl_conf, me->id, me->created_ns);
     if (repl_take(server.repl, &me->repl_conf, words, c->argv, me->conn.stream, &me->out, &unread,
                   &reply))
         client_forget_stream(me);

@@ -196,7 +196,8 @@ static void repl_options_now(struct repl_options *o) {
     const struct config *c = &server.config;
     repl_defaults(o);
     o->dir = ".";
-    o->port = (uint16_t)c->port;
+    o->port = (uint16_t)(c->announce_port ? c->announce_port : c->port);
+    o->announce_host = c->announce_ip;
     o->backlog_bytes = c->backlog_bytes;
     o->backlog_ttl_s = c->backlog_ttl_s;
     o->timeout_ms = c->repl_timeout_s * 1000;
@@ -424,6 +425,7 @@ static void register_commands(void) {
     command_table_init();
     register_connection_commands();
     register_client_commands();
+    register_client_list_commands();
     register_command_commands();
     register_server_commands();
     register_latency_commands();

@@ -120,6 +120,7 @@ void cron_set_hz(int64_t hz);
 /* registered at start: the functions of floor 4's commands */
 void register_connection_commands(void);
 void register_client_commands(void);
+void register_client_list_commands(void);
 void register_command_commands(void);
 void register_server_commands(void);
 void register_repl_commands(void);

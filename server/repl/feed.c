@@ -339,3 +339,8 @@ void repl_ask_acks(struct repl *r) {
 void repl_drop_slaves(struct repl *r, const char *reason) {
     feeds_drop(r, reason);
 }
+
+void repl_drop_slave(struct repl *r, uint64_t id, const char *reason) {
+    for (struct feed *f = r->feeds; f; f = f->next)
+        if (f->conf.client_id == id) feed_end(f, reason);
+}

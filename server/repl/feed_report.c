@@ -2,6 +2,8 @@
 #include "server/repl/inside.h"
 
 #include "server/base/clock.h"
+#include "server/base/loop.h"
+#include "server/base/stream.h"
 
 #include <string.h>
 
@@ -33,6 +35,13 @@ int repl_count_acked(struct repl *r, uint64_t offset, int *synced) {
     return n;
 }
 
+/* What it has still to be sent, as far as it may be: of the stream, or of what stands in its buffer. */
+static size_t unsent(const struct feed *f) {
+    uint64_t end = backlog_end(f->r->backlog);
+    return buf_len(&f->out) +
+           (f->state == FEED_ONLINE && f->sent < end ? (size_t)(end - f->sent) : 0);
+}
+
 size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max) {
     static const char *const states[] = {
         [FEED_SHAKE] = "wait_bgsave", [FEED_WAIT] = "wait_bgsave",
@@ -42,7 +51,14 @@ size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max
     for (const struct feed *f = r->feeds; f; f = f->next) {
         if (f->dead) continue;
         if (n < max) {
-            out[n] = (struct repl_slave_info){.port = f->conf.port,
+            out[n] = (struct repl_slave_info){.id = f->conf.client_id,
+                                              .created_ns = f->conf.created_ns,
+                                              .heard_ns = f->ack_ns,
+                                              .in_bytes = buf_len(&f->in),
+                                              .out_bytes = unsent(f),
+                                              .fd = stream_fd(f->stream),
+                                              .writing = loop_io_wanted(f->io) & LOOP_WRITE,
+                                              .port = f->conf.port,
                                               .state = states[f->state],
                                               .offset = f->acked,
                                               .synced = f->synced,

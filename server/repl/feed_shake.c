@@ -9,6 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+void repl_conf_of(struct repl_conf **conf, uint64_t id, uint64_t created_ns) {
+    if (!*conf) *conf = xcalloc(1, sizeof **conf);
+    (*conf)->client_id = id;
+    (*conf)->created_ns = created_ns;
+}
+
 void repl_conf_free(struct repl_conf *conf) {
     free(conf);
 }

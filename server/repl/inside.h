@@ -16,6 +16,7 @@ struct link;
 
 /* What a connection's REPLCONFs said. */
 struct repl_conf {
+    uint64_t client_id, created_ns;
     uint16_t port;
     char host[64]; /* ip-address, "" when not announced */
     bool eof, psync2;
@@ -69,7 +70,7 @@ struct transfer {
 
 struct repl {
     struct repl_options o;
-    char *dir, *master_user, *master_auth;
+    char *dir, *master_user, *master_auth, *announce_host;
     struct persist *persist;
     struct store *store;
     struct loop *loop;

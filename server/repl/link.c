@@ -282,6 +282,12 @@ void link_start(struct link *k, const char *host, uint16_t port, bool pair) {
     link_event(k, LINK_EV_START);
 }
 
+void repl_drop_master(struct repl *r, const char *reason) {
+    if (!r->link->stream) return;
+    link_complain(r->link, "%s", reason);
+    link_event(r->link, LINK_EV_LOST);
+}
+
 void link_stop(struct link *k) {
     k->start_later = false;
     link_copy_drop(k);

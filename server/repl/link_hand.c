@@ -18,9 +18,11 @@ static void send_auth(struct link *k) {
 }
 
 static void send_port(struct link *k) {
+    const char *host = k->r->o.announce_host;
     char port[NUM_I64_CHARS];
     port[num_format_u64(port, k->r->o.port)] = '\0';
-    replline_words(&k->out, "REPLCONF", "listening-port", port, NULL);
+    replline_words(&k->out, "REPLCONF", "listening-port", port, host ? "ip-address" : NULL, host,
+                   NULL);
 }
 
 /* Nothing is asked for when there is nothing to continue: no data yet, or not all of it. */

@@ -25,7 +25,8 @@ struct link {
     struct loop_timer *retry;
     struct buf in, out;
     uint64_t last_io_ns, down_since_ns;
-    bool was_up; /* it has streamed since this server began */
+    bool was_up;               /* it has streamed since this server began */
+    uint64_t number, since_ns; /* of this stream */
     uint64_t session;
     char error[200];
     /* of a full synchronisation */

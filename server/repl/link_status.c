@@ -1,5 +1,6 @@
 /* What INFO, ROLE and DUET STATUS show of the slave's link. */
 #include "server/base/clock.h"
+#include "server/base/stream.h"
 #include "server/repl/link_inside.h"
 
 #include <stdio.h>
@@ -40,6 +41,15 @@ void link_status(const struct link *k, struct repl_status *s) {
     s->down_s = k->down_since_ns ? (int64_t)((now - k->down_since_ns) / NS_PER_S) + 1 : 0;
     if (!k->was_up) s->down_s = -1;
     memcpy(s->last_error, k->error, sizeof s->last_error);
+    s->link_fd = -1;
+    if (k->stream && link_streaming(k)) {
+        s->link_fd = stream_fd(k->stream);
+        s->link_number = k->number;
+        s->link_since_ns = k->since_ns;
+        s->link_heard_ns = k->last_io_ns;
+        s->link_in_bytes = buf_len(&k->in);
+        s->link_out_bytes = buf_len(&k->out);
+    }
     if (!is_slave(k->r)) return;
     bool streams = link_streaming(k);
     if (streams) s->read_offset += buf_len(&k->in);

@@ -18,6 +18,8 @@ void link_stream_begin(struct link *k) {
     r->tail_saved_from = UINT64_MAX;
     k->down_since_ns = 0;
     k->was_up = true;
+    k->number++;
+    k->since_ns = clock_boot_ns();
     k->error[0] = '\0';
     k->acked = 0;
     k->ack_now = true;

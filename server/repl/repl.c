@@ -69,6 +69,9 @@ static void set_options(struct repl *r, const struct repl_options *o) {
     if (r->dir) r->o.node = node;
     free(r->master_user);
     free(r->master_auth);
+    free(r->announce_host);
+    r->announce_host = o->announce_host && o->announce_host[0] ? xstrdup(o->announce_host) : NULL;
+    r->o.announce_host = r->announce_host;
     r->master_user = o->master_user && o->master_user[0] ? xstrdup(o->master_user) : NULL;
     r->master_auth = o->master_auth && o->master_auth[0] ? xstrdup(o->master_auth) : NULL;
     r->o.master_user = r->master_user;
@@ -116,6 +119,7 @@ void repl_close(struct repl *r) {
     free(r->dir);
     free(r->master_user);
     free(r->master_auth);
+    free(r->announce_host);
     free(r);
 }
 

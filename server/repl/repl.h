@@ -64,13 +64,14 @@ struct repl_world {
 };
 
 struct repl_options {
-    const char *dir;        /* the persist directory; tails/ and received files live here; copied */
-    uint16_t port;          /* announced by REPLCONF listening-port */
-    uint64_t backlog_bytes; /* repl-backlog-size */
-    int64_t backlog_ttl_s;  /* repl-backlog-ttl, 0: for ever */
-    int64_t timeout_ms;     /* repl-timeout */
-    int64_t ping_period_ms; /* repl-ping-replica-period */
-    bool diskless;          /* repl-diskless-sync; else a copy waits for nobody */
+    const char *dir; /* the persist directory; tails/ and received files live here; copied */
+    uint16_t port;   /* announced by REPLCONF listening-port */
+    const char *announce_host; /* by REPLCONF ip-address, NULL: what the master sees; copied */
+    uint64_t backlog_bytes;    /* repl-backlog-size */
+    int64_t backlog_ttl_s;     /* repl-backlog-ttl, 0: for ever */
+    int64_t timeout_ms;        /* repl-timeout */
+    int64_t ping_period_ms;    /* repl-ping-replica-period */
+    bool diskless;             /* repl-diskless-sync; else a copy waits for nobody */
     int64_t diskless_delay_ms; /* repl-diskless-sync-delay */
     int diskless_max;          /* repl-diskless-sync-max-replicas, 0: off */
     bool delays_small;         /* repl-disable-tcp-nodelay */
@@ -156,8 +157,13 @@ void repl_conf_free(struct repl_conf *conf); /* NULL is fine */
  * (-NOMASTERLINK, -LOADING ...). */
 bool repl_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
                struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply);
-/* CLIENT KILL TYPE replica, and client-output-buffer-limit. */
+/* Before repl_take: whose connection it was, as CLIENT LIST shows it. */
+void repl_conf_of(struct repl_conf **conf, uint64_t id, uint64_t created_ns);
+/* CLIENT KILL, and client-output-buffer-limit: all of them, or the one that repl_conf_of named. */
 void repl_drop_slaves(struct repl *r, const char *reason);
+void repl_drop_slave(struct repl *r, uint64_t id, const char *reason);
+/* The same to the master: the link is begun anew. */
+void repl_drop_master(struct repl *r, const char *reason);
 int repl_slave_count(const struct repl *r);
 
 /* ---- Roles. */
@@ -202,6 +208,12 @@ enum repl_link_state {
 enum repl_copy { REPL_COPY_NONE, REPL_COPY_BESIDE, REPL_COPY_INSTEAD };
 
 struct repl_slave_info {
+    uint64_t id;                /* as repl_conf_of was told */
+    uint64_t created_ns;        /* the same */
+    uint64_t heard_ns;          /* when it last acknowledged or moved on, boot ns */
+    size_t in_bytes, out_bytes; /* read and not run; what it has still to be sent, and can be */
+    int fd;                     /* for names and options only; good until the loop's next turn */
+    bool writing;               /* its socket took no more */
     char host[64];
     uint16_t port;
     const char *state; /* "wait_bgsave", "send_bulk", "online" */
@@ -234,9 +246,13 @@ struct repl_status {
     enum repl_link_state link;
     bool sync_in_progress, loading;
     uint64_t sync_total_bytes, sync_read_bytes; /* total 0: not known ($EOF form) */
-    int64_t last_io_s;                          /* -1: does not stream */
-    int64_t sync_last_io_s;                     /* the same, of a connection in any state */
-    int64_t down_s;                             /* 0: up, -1: never was */
+    uint64_t link_number; /* of the stream from the master, counted from 1; 0: it does not stream */
+    uint64_t link_since_ns, link_heard_ns;
+    int link_fd; /* as a slave's */
+    size_t link_in_bytes, link_out_bytes;
+    int64_t last_io_s;      /* -1: does not stream */
+    int64_t sync_last_io_s; /* the same, of a connection in any state */
+    int64_t down_s;         /* 0: up, -1: never was */
     enum repl_copy copy;
     bool copy_taken; /* it is whole and about to become the data: this cannot be stopped */
     bool half;       /* the data is not whole: what is here must not be shown */
