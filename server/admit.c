@@ -168,7 +168,7 @@ static bool check_monitor(struct call *c, const struct command *cmd, uint32_t fl
 }
 
 /* The order is that of redis-server's processCommand; a node without a role comes before what a master checks. */
-bool admit(struct call *c, struct client *client, const struct request *r) {
+static bool admit_all(struct call *c, struct client *client, const struct request *r) {
     const struct command *cmd = r->cmd;
     if (!cmd || r->bad_subcommand) return refuse_unknown(c, r);
     if (cmd->flags & CMD_HIDDEN && !client->control) {
@@ -194,4 +194,11 @@ bool admit(struct call *c, struct client *client, const struct request *r) {
     if (client->restricted && !check_monitor(c, cmd, flags)) return false;
     why = edition_limits_words() ? edition_refusal(cmd, c->argc, c->argv) : NULL;
     return !why || refuse(c, cmd, why);
+}
+
+/* An importer has sent more already, which builds upon what was refused: none of it may run. */
+bool admit(struct call *c, struct client *client, const struct request *r) {
+    bool well = admit_all(c, client, r);
+    if (!well && client->importer) client->close_after_reply = true;
+    return well;
 }

@@ -55,7 +55,8 @@ void duet_rollback(struct call *c);
  *     DUET IMPORT BEGIN token info     +OK: from now on. -ERR while another import is under way, or not master. token: up to 64
  *                                      letters and digits; info: up to 600 printable characters, for STATUS
  *     DUET IMPORT JOIN token           +OK: this connection brings what the source says: its commands see expired keys, as
- *                                      those of a master do, and like a service client's they need mastership and its lease.
+ *                                      those of a master do, and like a service client's they need mastership and its
+ *                                      lease. The first one that is refused (OOM, READONLY ...) ends the connection.
  *                                      BEGIN joins, too. -ERR when that is not the import under way
  *     DUET IMPORT AT token id offset db   +OK: the data is the source's at this place; inside the MULTI of the commands that
  *                                      lead to it. id: 40 hexadecimal digits; db: the one selected there
