@@ -257,7 +257,9 @@ static const struct verb verbs[] = {
     {"clone", "SET|TIME NEW-INSTANCE --port N", 2, 2,
      "a new instance with the data of a set or a moment; --from INSTANCE", cli_clone, true},
     {"import", "FILE|-|redis://...", 0, 4,
-     "the data of another server; `hactl help import` says from what", cli_import, false},
+     "the data of another server; `hactl help import` says from what", cli_import, true},
+    {"export", "--to redis://... | status|cutover|abort|resume", 0, 2,
+     "the data into another server, and on with its changes", cli_export, true},
     {"version", "", 0, 0, "the version of this program", run_version, true},
     {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
@@ -300,6 +302,7 @@ static int run_help(struct cli *c) {
     if (v->run == cli_backup) cli_backup_help();
     if (v->run == cli_instance) cli_instance_help();
     if (v->run == cli_import) cli_import_help();
+    if (v->run == cli_export) cli_export_help();
     return CLI_OK;
 }
 

@@ -33,6 +33,7 @@ struct cli {
     bool no_backup;
     /* import and export; those that may come several times are taken from raw */
     bool replace, merge, skip_unsupported, dry_run, truncate, wait, background, insecure, rdb;
+    bool exporting; /* the verb is export */
     const char *rename_db, *keys, *instance, *db, *cacert, *rdb_version;
     char **raw; /* all words and options but --root and --peer: what crosses */
     int raw_count;
@@ -71,6 +72,11 @@ void cli_instance_help(void);
 int cli_import(struct cli *c);
 void cli_import_help(void);
 int cli_import_file(struct cli *c);
+int cli_import_live(struct cli *c);
+void cli_import_live_help(void);
+/* hactl export (cli_export.c). */
+int cli_export(struct cli *c);
+void cli_export_help(void);
 
 /* ---- the other node (cli_peer.c) ---- */
 

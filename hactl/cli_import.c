@@ -1,5 +1,6 @@
 /* hactl import: which kind, and what both share: the filter, the target, what forbids it. */
 #include "hactl/cli_import.h"
+#include "hactl/cli_import_live.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,9 +38,11 @@ void cli_import_help(void) {
            "  --truncate           an append-only file whose end is torn: without that end\n"
            "  --dry-run            says what would be done, and does nothing\n"
            "  --force              although it may not fit into the instance's memory\n");
+    cli_import_live_help();
 }
 
 int cli_import(struct cli *c) {
+    if (c->argc && (url_is(c->argv[0]) || import_is_verb(c->argv[0]))) return cli_import_live(c);
     return cli_import_file(c);
 }
 

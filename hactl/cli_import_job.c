@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -156,6 +157,7 @@ static _Noreturn void become_worker(const struct cli *c, const struct job *j) {
     setsid();
     if (fork() != 0) _exit(0);
     signal(SIGHUP, SIG_IGN);
+    setpriority(PRIO_PROCESS, 0, 0); /* the steward yields, this may not */
     int null = open("/dev/null", O_RDWR),
         log = open(path_of(j->dir, "log"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(null, 0);

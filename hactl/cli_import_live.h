@@ -88,6 +88,7 @@ struct worker {
     char text[500]; /* what is to be said about it */
     uint64_t done_bytes, all_bytes, begun_ms, told_ms, asked_ms;
     uint64_t copies, resumed; /* whole copies made; continued by PSYNC */
+    bool anew;                /* the last copy was not the first */
     char order[64];
     /* following */
     uint64_t applied, source_end, lag_ms, marked, marked_ms, skipped;

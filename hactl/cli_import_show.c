@@ -36,7 +36,8 @@ static void line_of(const struct fields *f, char *out, size_t size) {
     uint64_t all = (uint64_t)fields_number(f, 0, "all_bytes");
     int64_t percent = fields_number(f, 0, "percent"), left = fields_number(f, 0, "left_s");
     if (phase_of(f) == PHASE_FOLLOW) {
-        snprintf(out, size, "following: %s behind (%.1f s); %lld commands taken",
+        snprintf(out, size, "following%s: %s behind (%.1f s); %lld commands taken",
+                 fields_true(f, "copied_anew") ? " (copied anew)" : "",
                  size_text((uint64_t)fields_number(f, 0, "lag_bytes")),
                  (double)fields_number(f, 0, "lag_ms") / 1000,
                  (long long)fields_number(f, 0, "commands"));

@@ -46,6 +46,7 @@ static void tell(struct worker *w) {
     fields_add_number(&f, (int64_t)(w->copy.skipped + w->skipped), "skipped");
     fields_add_number(&f, (int64_t)w->copies, "copies");
     fields_add_number(&f, (int64_t)w->resumed, "resumed");
+    fields_add_true(&f, w->anew, "copied_anew");
     fields_add_number(&f, (int64_t)w->applied, "applied");
     fields_add_number(&f, (int64_t)w->source_end, "source_offset");
     fields_add_number(&f, w->phase == PHASE_FOLLOW ? (int64_t)lag : 0, "lag_bytes");
@@ -328,7 +329,7 @@ static bool keep_waiting(void *arg) {
 }
 
 static enum source_end copy_all(struct worker *w, int *db) {
-    bool again = w->job.begun;
+    bool again = w->anew = w->job.begun;
     enter(w, PHASE_RECEIVE,
           again ? "the source no longer has what is missing, or the copy was broken off: it is "
                   "copied anew"

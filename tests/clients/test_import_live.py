@@ -64,7 +64,10 @@ class Process:
 
 
 class Redis(Process):
-    def __init__(self, *options):
+    def __init__(self, *options, first=None):
+        if first:
+            super().__init__([servers.REDIS_SERVER] + first)
+            return
         super().__init__([servers.REDIS_SERVER], "--save", "", "--repl-diskless-sync-delay", "0", "--enable-debug-command", "local", *options)
 
 
@@ -350,7 +353,9 @@ def refusals():
             tap.equal(site.hactl("import", "abort").returncode, 0, "given up")
             site.control("FLUSHALL")
             site.control("SET", "own", 1)
-        with Redis("--sentinel", "--sentinel", "monitor", "m", LOCAL, "1", "1") if False else Redis("--cluster-enabled", "yes") as source:
+        with tempfile.NamedTemporaryFile(suffix=".conf") as conf, Redis(first=[conf.name, "--sentinel"]) as source:
+            refused(site, "a Sentinel", (url(source),) + more, "Sentinel")
+        with Redis("--cluster-enabled", "yes", "--cluster-port", str(servers.free_port())) as source:
             refused(site, "a node of a cluster", (url(source),) + more, "Redis Cluster")
         with Redis("--replicaof", LOCAL, "1") as source:
             refused(site, "a slave without its master", (url(source),) + more, "without a link to its own master")
