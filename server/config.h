@@ -49,6 +49,7 @@ struct config {
     int64_t tls_port, tls_session_cache_size, tls_session_cache_time_s;
     int tls_auth_clients; /* enum tls_verify */
     char *tls_cert_file, *tls_key_file, *tls_key_pass, *tls_ca_file, *tls_ca_dir;
+    char *tls_client_cert_file, *tls_client_key_file;
     char *tls_ciphers, *tls_protocols;
     bool tls_prefer_server_ciphers, tls_session_caching, tls_replication, tls_cluster;
     uint64_t query_limit_bytes, bulk_limit_bytes;
@@ -233,7 +234,7 @@ bool set_oom_values(struct config *c, int argc, char **argv, const char **err);
 void show_oom_values(const struct config *c, struct buf *out);
 typedef bool config_check(struct config *c, int argc, char **argv, const char **err);
 config_check check_dbfilename, check_appendfilename, check_appenddirname, check_tls_protocols,
-    check_tls_replication, check_pair_key, check_on_signal, check_hostname, check_proc_title;
+    check_tls_cluster, check_pair_key, check_on_signal, check_hostname, check_proc_title;
 /* A percentile without trailing zeros: "99.9". */
 void config_percentile_name(double percentile, char *out, size_t size);
 /* "12mb" as redis.conf writes it. */

@@ -121,8 +121,10 @@ const struct config_row config_rows[] = {
     BOOL("tls-session-caching", NULL, tls_session_caching, 0, "yes", E_TLS),
     INT("tls-session-cache-size", NULL, tls_session_cache_size, 0, "20480", 0, INT_MAX, E_TLS),
     INT("tls-session-cache-timeout", NULL, tls_session_cache_time_s, 0, "300", 0, INT_MAX, E_TLS),
-    {"tls-replication", NULL, C_BOOL, 0, F(tls_replication), "no", 0, 0, NULL, check_tls_replication, NULL, E_NONE, NULL},
-    {"tls-cluster", NULL, C_BOOL, 0, F(tls_cluster), "no", 0, 0, NULL, check_tls_replication, NULL, E_NONE, NULL},
+    BOOL("tls-replication", NULL, tls_replication, 0, "no", E_TLS),
+    STRING("tls-client-cert-file", NULL, tls_client_cert_file, CONFIG_UNSET, "", E_TLS),
+    STRING("tls-client-key-file", NULL, tls_client_key_file, CONFIG_UNSET, "", E_TLS),
+    {"tls-cluster", NULL, C_BOOL, 0, F(tls_cluster), "no", 0, 0, NULL, check_tls_cluster, NULL, E_NONE, NULL},
     /* general */
     STRING("dir", NULL, dir, CONFIG_PROTECTED, ".", E_DIR),
     STRING("logfile", NULL, logfile, CONFIG_FIXED, "", E_NONE),
@@ -260,8 +262,6 @@ const struct config_row config_rows[] = {
     /* Of TLS: there is no Diffie-Hellman without curves, no TLS 1.3; links go without TLS. */
     KEPT_STRING("tls-dh-params-file", NULL, CONFIG_UNSET, ""),
     KEPT_STRING("tls-ciphersuites", NULL, CONFIG_UNSET, ""),
-    KEPT_STRING("tls-client-cert-file", NULL, CONFIG_UNSET, ""),
-    KEPT_STRING("tls-client-key-file", NULL, CONFIG_UNSET, ""),
     KEPT_STRING("tls-client-key-file-pass", NULL, CONFIG_UNSET, ""),
     /* What people see of the process. */
     KEPT_BOOL("set-proc-title", NULL, CONFIG_FIXED, "yes"),

@@ -243,11 +243,11 @@ bool check_pair_key(struct config *c, int argc, char **argv, const char **err) {
     return !*argv[0] || num_from_hex(argv[0], strlen(argv[0]), key, sizeof key);
 }
 
-bool check_tls_replication(struct config *c, int argc, char **argv, const char **err) {
+bool check_tls_cluster(struct config *c, int argc, char **argv, const char **err) {
     (void)c, (void)argc;
     if (strcasecmp(argv[0], "yes") != 0) return true;
-    *err = "links between servers are not made over TLS yet; slaves that come to tls-port are "
-           "served";
+    *err =
+        "there is no cluster bus here; links to a master are made over TLS by tls-replication yes";
     return false;
 }
 

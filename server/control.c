@@ -178,6 +178,8 @@ static void duet_slave(struct call *c) {
         return;
     }
     snprintf(host, sizeof host, "%.*s", (int)c->argv[3].len, c->argv[3].p);
+    /* Both nodes have the same instances: when this one speaks TLS, so does its peer. */
+    if (server.config.tls_port) port = (uint64_t)server.config.tls_port;
     leave_mastership("slave from now on");
     pair_set_epoch(epoch);
     repl_follow(server.repl, host, (uint16_t)port, true);

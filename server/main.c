@@ -192,11 +192,16 @@ static size_t save_points(struct persist_save_point *out) {
     return (size_t)server.config.save_count;
 }
 
+static uint16_t announced_port(const struct config *c) {
+    int64_t own = c->tls_replication && c->tls_port ? c->tls_port : c->port;
+    return (uint16_t)(c->announce_port ? c->announce_port : own);
+}
+
 static void repl_options_now(struct repl_options *o) {
     const struct config *c = &server.config;
     repl_defaults(o);
     o->dir = ".";
-    o->port = (uint16_t)(c->announce_port ? c->announce_port : c->port);
+    o->port = announced_port(c);
     o->announce_host = c->announce_ip;
     o->backlog_bytes = c->backlog_bytes;
     o->backlog_ttl_s = c->backlog_ttl_s;
@@ -339,7 +344,8 @@ static void loaded(void) {
                                             .changed = on_changed,
                                             .replaced = server_replaced,
                                             .copy_fits = copy_room_fits,
-                                            .keys = keys_of};
+                                            .keys = keys_of,
+                                            .dress = tlsconf_dress};
     struct repl_options o;
     server.loading = false;
     repl_options_now(&o);

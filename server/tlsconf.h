@@ -3,15 +3,20 @@
 #define DUET_SERVER_TLSCONF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct buf;
+struct stream;
 struct tls;
 
-/* Reads certificates and keys anew. False: err is a sentence, and the context is what it was. With
- * tls-port 0 there is none, and nothing is read. */
+/* Reads certificates and keys anew. False: err is a sentence, and the contexts are what they were.
+ * With neither tls-port nor tls-replication there is none, and nothing is read. */
 bool tlsconf_load(const char **err);
 /* NULL: no TLS. Connections made before a change keep theirs. */
 struct tls *tlsconf_now(void);
+/* For repl_world.dress: the stream over a connection to a master. TLS with tls-replication, and to the
+ * pair's other node when this one has a tls-port; else plain. NULL: err is a sentence, fd is open. */
+struct stream *tlsconf_dress(void *arg, int fd, bool pair, char *err, size_t err_size);
 /* Ends handshakes that take too long; now and then. */
 void tlsconf_cron(void);
 

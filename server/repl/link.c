@@ -87,6 +87,15 @@ void link_write(struct link *k) {
 
 static void link_io(struct loop *l, void *arg, int revents);
 
+static struct stream *dress(struct link *k, int fd) {
+    const struct repl_world *w = &k->r->world;
+    char err[300];
+    if (!w->dress) return stream_plain(fd);
+    struct stream *s = w->dress(w->arg, fd, k->pair, err, sizeof err);
+    if (!s) link_complain(k, "%s", err);
+    return s;
+}
+
 static void link_connect(struct link *k) {
     struct sock_error err;
     link_close(k);
@@ -98,7 +107,12 @@ static void link_connect(struct link *k) {
         link_event(k, LINK_EV_LOST);
         return;
     }
-    k->stream = stream_plain(fd);
+    k->stream = dress(k, fd);
+    if (!k->stream) {
+        close(fd);
+        link_event(k, LINK_EV_LOST);
+        return;
+    }
     k->io = loop_io_new(k->r->loop, fd, link_io, k);
     loop_io_want(k->io, LOOP_WRITE);
 }
@@ -183,8 +197,10 @@ static void read_failed(struct link *k) {
     if (damage) k->r->damaged_blocks++;
     if (damage)
         link_complain(k, "%s; none of it was applied, the link is made anew", damage);
+    else if (trouble)
+        link_complain(k, "TLS: %s", trouble);
     else
-        link_complain(k, "%s", trouble ? trouble : "it closed the connection");
+        link_complain(k, "it closed the connection");
     link_event(k, LINK_EV_LOST);
 }
 

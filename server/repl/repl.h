@@ -61,6 +61,9 @@ struct repl_world {
     /* The keys of a command, for the report on a saved tail: up to max; NULL or 0: argv[1] is
      * taken. */
     size_t (*keys)(void *arg, int argc, const struct bytes *argv, struct bytes *keys, size_t max);
+    /* The stream over a connection to a master that is coming up (plain, TLS); pair: to the pair's other
+     * node. NULL: err is a sentence, and fd is not closed. May be NULL: plain. */
+    struct stream *(*dress)(void *arg, int fd, bool pair, char *err, size_t err_size);
 };
 
 struct repl_options {

@@ -24,9 +24,9 @@ OTHER = "7c" * 32
 class Proxy:
     """A wire: hurt(direction, bytes) -> bytes may change what passes; silent stops it without closing anything."""
 
-    def __init__(self, target, hurt=None):
-        self.target, self.hurt, self.silent, self.open = target, hurt, False, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, target, hurt=None, host="127.0.0.1", at=("127.0.0.1", 0)):
+        self.target, self.hurt, self.silent, self.open = (host, target), hurt, False, []
+        self.listener = socket.create_server(at)
         self.port = self.listener.getsockname()[1]
         self.recorded = {"up": [], "down": []}
         threading.Thread(target=self.accept, daemon=True).start()
@@ -35,7 +35,7 @@ class Proxy:
         while True:
             try:
                 near = self.listener.accept()[0]
-                far = socket.create_connection(("127.0.0.1", self.target))
+                far = socket.create_connection(self.target)
             except OSError:
                 return
             self.open += [near, far]

@@ -493,8 +493,7 @@ def reload_files():
                                  ("tls-cert-file", CA.path("ec.pem"), "is not the one that the first certificate"),
                                  ("tls-key-file", CA.path("rsa.pem"), "holds no private key"), ("tls-key-file", CA.path("locked.key"), "is encrypted"),
                                  ("tls-ciphers", "NOSUCH", "names no cipher suite here"), ("tls-ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256", "RSA key"),
-                                 ("tls-protocols", "TLSv1.3", "there is TLSv1.2 and nothing else"), ("tls-replication", "yes", "not made over TLS yet"),
-                                 ("tls-cluster", "yes", "not made over TLS yet")):
+                                 ("tls-protocols", "TLSv1.3", "there is TLSv1.2 and nothing else"), ("tls-cluster", "yes", "there is no cluster bus here")):
             before = plain.cmd("CONFIG", "GET", name)
             error = plain.error("CONFIG", "SET", name, value)
             tap.ok(error and why in error, "%s %s: %s" % (name, os.path.basename(value), why)) or tap.say(error)
