@@ -129,6 +129,8 @@ static enum persist_load finish(struct loader *l) {
         if (p->aof.parts[p->aof.part_count - 1].number >= p->aof.m.base && !aof_open_last(&p->aof))
             return load_damaged(l, 0, strerror(errno));
         durable_start(p);
+    } else if (l->at_start && !l->look_only && p->o.log_on) {
+        p->aof.written = p->sync.synced = l->pos.offset; /* a base, and nothing behind it yet */
     }
     snprintf(r->text, sizeof r->text,
              "loaded %" PRIu64 " keys and %" PRIu64 " commands in %" PRIu64

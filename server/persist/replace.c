@@ -95,7 +95,8 @@ static void beside_step(struct loop *loop, void *arg) {
     }
     enum persist_load st = loader_step(b->loader, BESIDE_STEP_US);
     if (st == PERSIST_LOADING) {
-        if (!loader_is_dry(b->loader)) loop_timer_start(b->again, 0, 0);
+        /* Memory may run short while nothing comes, too. */
+        loop_timer_start(b->again, loader_is_dry(b->loader) ? ASK_ROOM_MS * NS_PER_MS : 0, 0);
         return;
     }
     if (st == PERSIST_DAMAGED) {
