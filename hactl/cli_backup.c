@@ -113,6 +113,8 @@ static const struct {
     {"delete", "SET", 1, 1, cli_backup_delete, "on both nodes; asks first (--yes does not)"},
     {"export", "SET [FILE|-|--usb]", 1, 2, cli_backup_export,
      "writes it as a tar archive: ssh NODE backup export SET > FILE"},
+    {"export", "--rdb SET [FILE|-|--usb]", 1, 2, cli_backup_export,
+     "its data as an RDB file that Redis 7.0 loads; --rdb-version 7 or 6: Redis 3.2, 2.8"},
     {"import", "[FILE|-|--usb]", 0, 1, cli_backup_import,
      "takes such an archive in, checked whole"},
     {"schedule", "[INSTANCE daily HH:MM|every 6h|off]", 0, 3, cli_backup_schedule,

@@ -8,12 +8,14 @@
 
 #include "hactl/cli_backup.h"
 #include "hactl/set_archive.h"
+#include "hactl/set_rdb.h"
 #include "hactl/stick.h"
 #include "server/base/buf.h"
 #include "server/base/file.h"
 
 #define READ_BYTES (256 << 10)
 #define ENDING     ".tar"
+#define RDB_ENDING ".rdb"
 
 /* ---- out ---- */
 
@@ -23,12 +25,33 @@ static bool to_descriptor(void *arg, const void *bytes, size_t n) {
 
 /* The other node's copy comes through the channel, and is checked there on its way. */
 static int export_theirs(const struct cli *c, const char *id, int fd) {
-    char *words[] = {(char[]){"backup"}, (char[]){"export"}, xstrdup(id), (char[]){"-"},
-                     (char[]){"--local"}};
+    char *words[] = {(char[]){"backup"},
+                     (char[]){"export"},
+                     xstrdup(id),
+                     (char[]){"-"},
+                     (char[]){"--local"},
+                     (char[]){"--rdb"},
+                     (char[]){"--rdb-version"},
+                     xstrdup(c->rdb_version ? c->rdb_version : "")};
     const struct cli_peer_io io = {.in = -1, .out = to_descriptor, .arg = &fd};
-    int status = cli_peer_run(c, words, 5, &io);
+    int status = cli_peer_run(c, words, !c->rdb ? 5 : c->rdb_version ? 8 : 6, &io);
     free(words[2]);
+    free(words[7]);
     return status;
+}
+
+/* Of --rdb-version; 0: as the set has it, -1: none that can be written. */
+static int rdb_version(const struct cli *c) {
+    static const char *const old[] = {"6", "7"};
+    const char *word = c->rdb_version;
+    if (!word || strcmp(word, "10") == 0 || strcmp(word, "7.0") == 0) return 0;
+    for (int i = 0; i < 2; i++)
+        if (strcmp(word, old[i]) == 0) return 6 + i;
+    fprintf(stderr,
+            "hactl: --rdb-version is 10 (Redis 7.0), 7 (Redis 3.2) or 6 (Redis 2.8), not "
+            "'%s'\n",
+            word);
+    return -1;
 }
 
 static int export_ours(const struct cli *c, const struct stored_set *s, int fd) {
@@ -38,7 +61,9 @@ static int export_ours(const struct cli *c, const struct stored_set *s, int fd) 
     progress_begin(&p, c, what, "");
     p.relay = false;
     p.silent |= c->from_peer;
-    bool done = set_export(c->root, s, fd, progress_bytes, &p, why, sizeof why);
+    bool done =
+        c->rdb ? set_export_rdb(c->root, s, rdb_version(c), fd, progress_bytes, &p, why, sizeof why)
+               : set_export(c->root, s, fd, progress_bytes, &p, why, sizeof why);
     progress_end(&p);
     if (!done) fprintf(stderr, "hactl: %s: %s\n", s->set.id, why);
     return done ? CLI_OK : CLI_NO;
@@ -79,15 +104,17 @@ static int export_file(const struct cli *c, const char *id, const char *path) {
 
 int cli_backup_export(struct cli *c) {
     const char *id = c->argv[0], *to = c->argc > 1 ? c->argv[1] : NULL;
+    const char *ending = c->rdb ? RDB_ENDING : ENDING;
     struct stick stick;
     int status;
     if (!backup_id_valid(id, NULL)) {
         fprintf(stderr, "hactl: '%s' is no set's name; `hactl backup list` shows them\n", id);
         return CLI_USAGE;
     }
+    if (c->rdb && rdb_version(c) < 0) return CLI_USAGE;
     if (c->usb || c->device) {
         if (to || !stick_mount(&stick, c->device)) return to ? CLI_USAGE : CLI_NO;
-        char *path = xasprintf("%s/%s" ENDING, stick.at, id);
+        char *path = xasprintf("%s/%s%s", stick.at, id, ending);
         status = export_file(c, id, path);
         free(path);
         return stick_unmount(&stick) ? status : CLI_NO;
@@ -99,7 +126,7 @@ int cli_backup_export(struct cli *c) {
         return CLI_USAGE;
     }
     if (stream) return export_to(c, id, STDOUT_FILENO);
-    char *path = to ? xstrdup(to) : xasprintf("%s" ENDING, id);
+    char *path = to ? xstrdup(to) : xasprintf("%s%s", id, ending);
     status = export_file(c, id, path);
     free(path);
     return status;

@@ -347,4 +347,64 @@ def other_servers():
             tap.equal(differing(ours, theirs), [(9, b"expiring")] if fields else [], "all but that hash is the same")
 
 
-tap.main(rdb_of_every_kind, filters, logs, torn_logs, refusals, streams_and_packed, other_servers)
+def export():
+    """backup export --rdb: a set becomes a file that redis-server loads; in the forms of 3.2 and 2.8 too, where they hold it"""
+    name = "0-20261121T181500Z"
+    with Dir() as d, Dir() as e, redis(d) as r, Duet() as duet:
+        with r.connect() as c:
+            load(c)
+            c.cmd("SAVE")
+        duet.hactl(os.path.join(d, "dump.rdb"))
+
+        def backup(name):
+            place = os.path.join(duet.root, "data", "backup", "instance-0", name)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with duet.connect() as c:
+                c.cmd("DUET", "BACKUP", "START", name, place, "-", "operator")
+                tap.until(lambda: b"done" in c.cmd("DUET", "BACKUP", "STATUS"), 60, "the set is made")
+            return place
+
+        def hactl(*words, **more):
+            return subprocess.run([tap.DUET, "hactl", "--root", duet.root, "backup", "export", "--local", "--rdb", *words], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, timeout=120)
+
+        def loads(path, what):
+            os.makedirs(os.path.join(e, "data"), exist_ok=True)
+            os.replace(path, os.path.join(e, "data", "dump.rdb"))
+            with redis(os.path.join(e, "data")) as other:
+                same(what, duet, other)
+
+        place = backup(name)
+        path = os.path.join(e, "out.rdb")
+        p = hactl(name, path)
+        tap.ok(p.returncode == 0, "written: %s" % p.stderr.decode())
+        loads(path, "redis-server 7.0 loads it: the same data")
+        p = hactl(name, "-")
+        with open(path, "wb") as f:
+            f.write(p.stdout)
+        loads(path, "and from standard output")
+        p = hactl("--rdb-version", "7", name, path)
+        tap.ok(p.returncode == 1 and b"stream" in p.stderr and not os.path.exists(path), "streams have no old form: %s" % p.stderr.decode().strip()[-200:])
+        p = hactl("--rdb-version", "9", name, path)
+        tap.equal(p.returncode, 2, "a version that is none is refused")
+        with open(os.path.join(place, "data.rdb.zst"), "r+b") as f:
+            f.seek(5000)
+            f.write(b"damage")
+        p = hactl(name, path)
+        tap.ok(p.returncode == 1 and b"damaged" in p.stderr and not os.path.exists(path), "a damaged set is refused: %s" % p.stderr.decode().strip()[-200:])
+        with r.connect() as c:
+            c.cmd("FLUSHALL")
+            load(c, streams=False)
+            c.cmd("SAVE")
+        duet.hactl(os.path.join(d, "dump.rdb"), "--replace")
+        name = "0-20261121T181501Z"
+        backup(name)
+        for version in ("7", "6"):
+            p = hactl("--rdb-version", version, name, path)
+            tap.ok(p.returncode == 0, "version %s: %s" % (version, p.stderr.decode()))
+            with open(path, "rb") as f:
+                tap.ok(f.read(9) == b"REDIS000" + version.encode(), "says so")
+            loads(path, "its data are the same")
+
+
+tap.main(rdb_of_every_kind, filters, logs, torn_logs, refusals, streams_and_packed, other_servers, export)
