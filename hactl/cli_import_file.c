@@ -190,6 +190,7 @@ static bool send_all(struct import *m) {
     bool well = r.end == IMPORT_WHOLE && end_batch(m, m->until, 0) && target_flush(m->target.t);
     progress_end(&m->progress);
     if (well) return true;
+    import_complaints(&m->target);
     const char *why = *target_why(m->target.t) ? target_why(m->target.t)
                       : m->copy.error[0]       ? m->copy.error
                                                : r.error;

@@ -160,35 +160,49 @@ bool copy_event(struct copy *c, struct rdb_keys *k, enum rdb_keys_event ev, uint
 
 /* ---- commands ---- */
 
+static size_t key_place(int argc, const struct bytes *argv) {
+    return argc > 2 && bytes_is(argv[0], "xgroup") ? 2 : argc > 1 ? 1 : 0;
+}
+
+/* NULL, or why a command that came through the filter cannot be taken by the target (into a static place). */
+static const char *target_refuses(const struct copy *c, const struct filter_command *out) {
+    static char why[120];
+    if (c->places && c->places->count && !key_places_of(c->places, out->argv[0])) {
+        int n = (int)(out->argv[0].len < 40 ? out->argv[0].len : 40);
+        snprintf(why, sizeof why, "%.*s, which the target does not know", n, out->argv[0].p);
+        return why;
+    }
+    if (c->limits && c->limits->databases && out->db >= c->limits->databases)
+        return "for databases that the target does not have";
+    return NULL;
+}
+
 bool copy_command(struct copy *c, int db, int argc, const struct bytes *argv) {
     struct filter_command *out = &c->out;
+    const char *why = NULL;
     switch (filter_command(c->filter, c->places, db, argc, argv, out)) {
     case FILTER_DROP: c->dropped++; return true;
     case FILTER_REFUSED: return fails(c, out->why);
-    case FILTER_PASS: break;
+    case FILTER_PASS: why = target_refuses(c, out);
     }
+    if (why) return fails(c, why);
     c->commands++;
-    size_t key = out->argc > 2 && bytes_is(out->argv[0], "xgroup") ? 2 : out->argc > 1 ? 1 : 0;
     c->pieces.error[0] = 0;
-    return target_command(c->target, out->db, out->argc, out->argv, out->argv[key]) || lost(c);
+    return target_command(c->target, out->db, out->argc, out->argv,
+                          out->argv[key_place(out->argc, out->argv)]) ||
+           lost(c);
 }
 
 void copy_look_at_command(struct copy *c, struct inventory *v, int db, int argc,
                           const struct bytes *argv) {
     struct filter_command *out = &c->out;
     char what[160];
-    v->commands++;
+    const char *why = NULL;
     enum filter_verdict verdict = filter_command(c->filter, c->places, db, argc, argv, out);
-    if (verdict == FILTER_REFUSED) {
-        snprintf(what, sizeof what, "commands: %.140s", out->why);
-        inventory_refuse(v, what, argc > 1 ? argv[1] : argv[0], 0, true);
-    } else if (verdict == FILTER_PASS && c->places && !key_places_of(c->places, argv[0])) {
-        snprintf(what, sizeof what, "commands that the target does not know: %.*s",
-                 (int)(argv[0].len < 40 ? argv[0].len : 40), argv[0].p);
-        inventory_refuse(v, what, argc > 1 ? argv[1] : argv[0], 0, true);
-    } else if (verdict == FILTER_PASS && c->limits && c->limits->databases &&
-               out->db >= c->limits->databases) {
-        inventory_refuse(v, "commands for databases that the target does not have",
-                         argc > 1 ? argv[1] : argv[0], 0, true);
-    }
+    v->commands++;
+    if (verdict == FILTER_REFUSED) why = out->why;
+    if (verdict == FILTER_PASS) why = target_refuses(c, out);
+    if (!why) return;
+    snprintf(what, sizeof what, "commands: %.140s", why);
+    inventory_refuse(v, what, argv[key_place(argc, argv)], 0, true);
 }

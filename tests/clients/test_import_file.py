@@ -6,6 +6,7 @@ before anything is touched."""
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -407,4 +408,76 @@ def export():
             loads(path, "its data are the same")
 
 
-tap.main(rdb_of_every_kind, filters, logs, torn_logs, refusals, streams_and_packed, other_servers, export)
+def requests(*commands):
+    return b"".join(servers.encode(*c) for c in commands)
+
+
+def past_expiry():
+    """times to live that are over by now say what they say in a log: the data are those that redis-server loads"""
+    past, future = 1000000000000, 4102444800000
+    log = requests(["SELECT", 0], ["INCR", "k"], ["PEXPIREAT", "k", past], ["INCR", "k"], ["SET", "p", 1], ["PEXPIREAT", "p", past], ["INCR", "p"], ["PERSIST", "p"],
+                   ["SET", "q", 1, "PXAT", past], ["APPEND", "q", "2"], ["PEXPIREAT", "q", future], ["RPUSH", "l", 1], ["PEXPIREAT", "l", past], ["DEL", "l"], ["SET", "end", 1])
+    with Dir() as d, Duet() as duet:
+        path = os.path.join(d, "log")
+        with open(path, "wb") as f:
+            f.write(log)
+        status, out, err = duet.hactl(path)
+        with duet.connect() as c:
+            tap.until(lambda: c.cmd("GET", "k") is None, 20, "what is over goes")
+            got = {k: c.cmd("GET", k) for k in sorted(c.cmd("KEYS", "*"))}
+        os.mkdir(os.path.join(d, "appendonlydir"))
+        os.rename(path, os.path.join(d, "appendonlydir", "appendonly.aof.1.incr.aof"))
+        with open(os.path.join(d, "appendonlydir", "appendonly.aof.manifest"), "w") as f:
+            f.write("file appendonly.aof.1.incr.aof seq 1 type i\n")
+        with redis(d, *AOF) as r, r.connect() as c:
+            tap.until(lambda: c.cmd("GET", "k") is None, 20, "what is over goes there too")
+            tap.equal(got, {k: c.cmd("GET", k) for k in sorted(c.cmd("KEYS", "*"))}, "the keys that are left, and their values")
+
+
+def interrupted():
+    """hactl or the server killed on the way: the same line goes on, and every command counts once"""
+    count = 60000
+    log = requests(["SELECT", 2]) + b"".join(servers.encode("INCR", "n") + (requests(["MULTI"], ["RPUSH", "l", i], ["INCR", "m"], ["EXEC"]) if i % 50 == 0 else b"")
+                                             for i in range(count))
+    with Dir() as d, redis(d) as r, Duet("--appendonly", "yes") as duet:
+        with r.connect() as c:
+            load(c, dbs=(0,), big=True)
+            c.cmd("SAVE")
+        path = os.path.join(d, "whole")
+        with open(path, "wb") as out, open(os.path.join(d, "dump.rdb"), "rb") as rdb:
+            out.write(rdb.read() + log)
+        at = []
+
+        def offset():
+            with duet.connect() as c:
+                s = c.cmd("DUET", "IMPORT", "STATUS")
+            return int(dict(zip(s[::2], s[1::2]))[b"offset"])
+
+        for kill in ("hactl", "server", "hactl"):
+            p = subprocess.Popen([tap.DUET, "hactl", "--root", duet.root, "import", path, "--instance", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            before = at[-1] if at else 0
+            tap.until(lambda: p.poll() is not None or offset() > before + 500000, 60, "it is on its way", step_s=0.001)
+            if kill == "server":
+                duet.server.stop(signal.SIGKILL)
+                p.communicate(timeout=60)
+                duet.server.start()
+            else:
+                p.kill()
+                p.communicate()
+            at.append(offset())
+        tap.ok(0 < at[0] < at[1] < at[2] < len(log) + os.path.getsize(os.path.join(d, "dump.rdb")), "it was interrupted at %r of %d" % (at, os.path.getsize(path)))
+        tap.ok(duet.server.connect().error("SET", "a", 1) is not None, "clients' writes are refused meanwhile")
+        status, out, err = duet.hactl(os.path.join(d, "dump.rdb"))
+        tap.ok(status == 1 and "under way" in err, "another import is refused: %s" % err.strip()[-120:])
+        status, out, err = duet.hactl(path)
+        tap.ok(status == 0 and "goes on" in err, "the same line goes on: %s" % err)
+        with duet.connect() as c:
+            c.cmd("SELECT", 2)
+            tap.equal((c.cmd("GET", "n"), c.cmd("GET", "m"), c.cmd("LLEN", "l")), (b"%d" % count, b"%d" % (count // 50), count // 50), "every command counts once")
+            c.cmd("FLUSHDB")
+            tap.equal(c.cmd("SET", "a", 1), b"OK", "and clients may write again")
+            c.cmd("DEL", "a")
+        same("the keys in front are whole", duet, r)
+
+
+tap.main(rdb_of_every_kind, filters, logs, torn_logs, refusals, streams_and_packed, other_servers, export, past_expiry, interrupted)
