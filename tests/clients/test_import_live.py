@@ -133,7 +133,8 @@ def value_of(c, kind, key):
     if kind == b"set":
         return sorted(c.cmd("SMEMBERS", key))
     if kind == b"zset":
-        return c.cmd("ZRANGE", key, 0, -1, "WITHSCORES")
+        flat = c.cmd("ZRANGE", key, 0, -1, "WITHSCORES")
+        return list(zip(flat[::2], map(float, flat[1::2])))
     if kind == b"hash":
         flat = c.cmd("HGETALL", key)
         return sorted(zip(flat[::2], flat[1::2]))
@@ -241,9 +242,8 @@ def same(site, source, what, dbs=16):
         tap.until(lambda: contents(a, dbs) == contents(b, dbs), 10, "the same data")
     except TimeoutError:
         x, y = contents(a, dbs), contents(b, dbs)
-        for key in sorted(set(x) | set(y)):
-            if x.get(key) != y.get(key):
-                tap.say("%r: source %.200r, here %.200r" % (key, x.get(key), y.get(key)))
+        for key in [k for k in sorted(set(x) | set(y)) if x.get(k) != y.get(k)][:5]:
+            tap.say("%r: source %.200r, here %.200r" % (key, x.get(key), y.get(key)))
     return tap.equal(len(contents(b, dbs)), len(contents(a, dbs)), what + ": as many keys") and tap.ok(contents(a, dbs) == contents(b, dbs), what + ": the same data, key by key")
 
 
