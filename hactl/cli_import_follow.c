@@ -203,6 +203,7 @@ enum source_end worker_follow(struct worker *w, int db) {
     do {
         end = turn(&f, &asked_ms);
         if (!worker_turn(w, false)) break;
+        worker_share(w);
         if (end == SOURCE_OK && wants_cutover(w) && is_even(w)) {
             end = cut_over(w, f.stream.db);
             break;

@@ -1,5 +1,4 @@
 /* hactl import redis://...: see cli_import_live.h. The same verbs serve an export. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,6 +307,7 @@ int import_verb(struct cli *c) {
     const char *verb = c->argv[0];
     if (strcmp(verb, "run") == 0) return import_run(c);
     if (strcmp(verb, "tick") == 0) return cli_import_tick(c);
+    if (strcmp(verb, "adopt") == 0) return import_adopt(c);
     if (!import_which(c, &instance, dir)) return CLI_NO;
     if (strcmp(verb, "status") == 0) return import_status(c, dir, instance);
     if (strcmp(verb, "cutover") == 0) return cutover(c, dir);
@@ -318,7 +318,8 @@ int import_verb(struct cli *c) {
 }
 
 bool import_is_verb(const char *word) {
-    static const char *const verbs[] = {"status", "cutover", "abort", "resume", "run", "tick"};
+    static const char *const verbs[] = {"status", "cutover", "abort", "resume",
+                                        "run",    "tick",    "adopt"};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(word, verbs[i]) == 0) return true;
     return false;
@@ -326,22 +327,4 @@ bool import_is_verb(const char *word) {
 
 int cli_import_live(struct cli *c) {
     return url_is(c->argv[0]) ? begin(c) : import_verb(c);
-}
-
-/* What runs no more though it should (a reboot, a worker that was killed) is started again. */
-int cli_import_tick(struct cli *c) {
-    char root[SETS_PATH], dir[SETS_PATH + 300];
-    struct dirent *e;
-    if (!backup_root(c, root)) return CLI_NO;
-    snprintf(dir, sizeof dir, "%s/data/import", root);
-    DIR *d = opendir(dir);
-    while (d && (e = readdir(d))) {
-        struct job j;
-        if (!strchr(e->d_name, '-')) continue;
-        snprintf(dir, sizeof dir, "%s/data/import/%s", root, e->d_name);
-        if (job_read(&j, dir) && j.wanted && !job_runs(dir)) job_start(c, &j);
-        job_free(&j);
-    }
-    if (d) closedir(d);
-    return CLI_OK;
 }

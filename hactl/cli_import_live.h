@@ -3,6 +3,7 @@
  *     cli_import_live.c     the verbs: import, cutover, status, abort, resume
  *     cli_import_show.c     how far it is, for people and as JSON
  *     cli_import_job.c      what is known of it on this node, below ROOT/data/import/instance-N
+ *     cli_import_pair.c     the other node of a pair: it has the job, too, and goes on with it when it is master
  *     cli_import_worker.c   the process that does it: attach, receive, check, copy, follow, cut over
  *     cli_import_follow.c   the source's stream into the target
  *     cli_export.c          the same from an instance to another server
@@ -89,6 +90,8 @@ struct worker {
     uint64_t done_bytes, all_bytes, begun_ms, told_ms, asked_ms;
     uint64_t copies, resumed; /* whole copies made; continued by PSYNC */
     bool anew;                /* the last copy was not the first */
+    bool shared;              /* the other node has the job, too */
+    uint64_t shared_ms;       /* when that was tried */
     char order[64];
     /* following */
     uint64_t applied, source_end, lag_ms, marked, marked_ms, skipped;
@@ -127,8 +130,17 @@ bool import_password(const struct cli *c, struct url *u);
 bool import_job_begin(const struct cli *c, struct job *j, const struct url *other);
 /* Starts the worker and shows how far it comes; an exit status. */
 int import_job_run(const struct cli *c, const struct job *j);
-/* `hactl import tick`: the steward's. */
+/* ---- a pair (cli_import_pair.c) ---- */
+
+/* `hactl import tick`: the steward's. What is wanted, does not run, and is this node's to do is started. */
 int cli_import_tick(struct cli *c);
+/* `hactl import adopt N`: the other node's job, on standard input. */
+int import_adopt(struct cli *c);
+/* Gives the other node the job, when there is one and it has not got it. */
+void worker_share(struct worker *w);
+/* This node's instance is the slave's: the other node goes on. */
+bool worker_is_slave(const struct worker *w);
+
 /* Shows a worker's progress until `until` is reached or it ends; an exit status. */
 int import_watch(const struct cli *c, const char *dir, enum phase until, int timeout_ms);
 int import_status(const struct cli *c, const char *dir, unsigned instance);

@@ -471,6 +471,10 @@ static void work(struct worker *w) {
             enter(w, PHASE_FAILED, NULL);
             return;
         }
+        if (!w->job.export && worker_is_slave(w)) {
+            enter(w, PHASE_WAIT, "this node is the slave now: the other node goes on with it");
+            return;
+        }
         enter(w, PHASE_WAIT, NULL);
         for (uint64_t until = clock_boot_ms() + AGAIN_MS; clock_boot_ms() < until; usleep(50000))
             if (!worker_turn(w, false)) break;
@@ -485,6 +489,8 @@ int import_run(struct cli *c) {
     if (!job_dir(c, instance, c->exporting, true, dir) || (lock = job_lock(dir)) < 0) goto end;
     if (!job_read(&w->job, dir) || !prepare(w, c)) goto end;
     work(w);
+    status = CLI_OK;
+    if (w->phase == PHASE_WAIT) goto end;
     /* what is not to be gone on with needs no password */
     w->job.wanted = false;
     if (w->phase != PHASE_FAILED) w->job.begun = false;
