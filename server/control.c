@@ -101,6 +101,9 @@ static void link_fields(struct answer *f, const struct repl_status *r) {
     answer_number(f, "alone", r->alone);
     answer_number(f, "whole", r->whole);
     answer_number(f, "rejoin_tail", r->rejoin_tail);
+    answer_number(f, "apply_errors", r->apply_errors);
+    answer_number(f, "diverged", r->diverged);
+    answer_number(f, "divergences", r->divergences);
     answer_word(f, "durability", config_word("durability"));
 }
 

@@ -241,8 +241,11 @@ static void slave_lines(struct buf *out, const struct repl_status *s) {
                (long long)server.config.slave_priority, server.config.slave_read_only,
                server.config.announced);
     /* Whether the old data stays until a full copy is loaded (slave-copy-memory). */
-    buf_printf(out, "duet_slave_copy:%s\r\nduet_slave_copies:%llu\r\n", copies[s->copy],
-               (ull)s->copies);
+    buf_printf(out,
+               "duet_slave_copy:%s\r\nduet_slave_copies:%llu\r\nduet_apply_errors:%llu\r\n"
+               "duet_diverged:%d\r\nduet_divergences:%llu\r\n",
+               copies[s->copy], (ull)s->copies, (ull)s->apply_errors, s->diverged,
+               (ull)s->divergences);
 }
 
 static void section_replication(struct buf *out) {

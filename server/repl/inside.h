@@ -129,6 +129,9 @@ struct repl {
     uint64_t damaged_blocks; /* on the pair's link */
     bool open_said;          /* that the pair's link goes without a key */
     uint64_t copies;         /* taken as slave */
+    /* A command of the pair's master failed here: the data differs, and the next copy is a full one. */
+    bool diverged;
+    uint64_t divergences;
 };
 
 static inline void repl_changed(struct repl *r) {
@@ -213,6 +216,11 @@ void link_ack(struct link *k); /* before the loop sleeps: acknowledges what was 
 void link_second(struct link *k, uint64_t now_ns);
 bool link_copy_taken(const struct link *k); /* a whole copy is about to become the data */
 void link_status(const struct link *k, struct repl_status *s);
+
+/* first_copy.c: whether this directory waits for a pair's first copy, across restarts. */
+bool first_copy_due(const struct repl *r); /* it does, and there is no line here */
+void first_copy_begin(struct repl *r);     /* unless there is a line */
+void first_copy_end(struct repl *r);
 
 /* tail.c: writes of ours from `from` on that the new master does not have; false: err, nothing
  * may be dropped. */

@@ -21,6 +21,8 @@ enum {
     RETRY_MS = 1000,
     PAIR_RETRY_MS = 100,
     PAIR_TIMEOUT_MS = 5000,
+    DIVERGED_RETRY_MS = 60000,
+    WELL_MS = 600000, /* a stream that goes this long goes well */
     UNLOGGED_MAX_BYTES = 64 * 1024 * 1024,
     HELD_MAX_BYTES = 16 * 1024 * 1024
 };
@@ -119,7 +121,9 @@ static void link_connect(struct link *k) {
 
 static void link_retry(struct link *k) {
     link_close(k);
-    loop_timer_start(k->retry, (k->pair ? PAIR_RETRY_MS : RETRY_MS) * NS_PER_MS, 0);
+    uint64_t after_ms = k->pair ? PAIR_RETRY_MS : RETRY_MS;
+    if (k->r->diverged && k->full_tries > LINK_FULL_TRIES) after_ms = DIVERGED_RETRY_MS;
+    loop_timer_start(k->retry, after_ms * NS_PER_MS, 0);
     repl_changed(k->r);
 }
 
@@ -253,7 +257,10 @@ void link_second(struct link *k, uint64_t now_ns) {
         link_event(k, LINK_EV_LOST);
         return;
     }
-    if (k->fsm.state == LINK_STREAM) link_send_ack(k);
+    if (k->fsm.state == LINK_STREAM) {
+        if (now_ns - k->since_ns > WELL_MS * NS_PER_MS) k->full_tries = 0;
+        link_send_ack(k);
+    }
     if (k->fsm.state == LINK_TRANSFER) {
         buf_add(&k->out, "\n", 1);
         link_write(k);

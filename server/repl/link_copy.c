@@ -183,7 +183,9 @@ static void taken(void *arg, bool ok, const char *reason) {
         data_goes(r); /* who follows us has the old line */
         stream_restart(r, k->full_id, k->full_offset, k->spool_db);
         r->whole = true;
+        r->diverged = false;
         r->copies++;
+        first_copy_end(r);
         log_notice("replication: the copy is loaded: %s", reason);
     } else {
         r->whole = !persist_loaded(r->persist)->damaged;

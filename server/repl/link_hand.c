@@ -27,7 +27,7 @@ static void send_port(struct link *k) {
 
 /* Nothing is asked for when there is nothing to continue: no data yet, or not all of it. */
 static bool can_continue(const struct repl *r) {
-    return r->whole && r->line_known;
+    return r->whole && r->line_known && !r->diverged;
 }
 
 static void send_hello(struct link *k) {

@@ -10,6 +10,9 @@
 
 #define LINK_COPY_FILE "received.rdb" /* in the data directory, while a copy comes */
 
+/* So many full copies follow a failed command at once, then one a minute. */
+enum { LINK_FULL_TRIES = 3 };
+
 enum link_copy { COPY_NONE, COPY_COMES, COPY_WHOLE, COPY_TAKEN }; /* link_copy.c */
 
 struct link {
@@ -47,6 +50,8 @@ struct link {
     uint64_t acked, acked_synced;
     bool ack_now;
     bool held; /* the stream is read, not applied */
+    unsigned
+        full_tries; /* full copies since a command failed; forgotten when the stream has gone well for a while */
 };
 
 /* ---- link.c */

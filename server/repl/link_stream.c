@@ -29,14 +29,27 @@ void link_stream_begin(struct link *k) {
     repl_changed(r);
 }
 
+/* Any other slave goes on, as Redis's do. The pair's must hold what its master holds: it stops before the command, so that
+ * neither log nor acknowledgement has it. */
 static bool apply_one(void *arg, int db, int argc, const struct bytes *argv) {
-    struct repl *r = arg;
+    struct link *k = arg;
+    struct repl *r = k->r;
     char err[160] = "";
     if (r->world.apply(r->world.arg, db, argc, argv, err, sizeof err)) return true;
     if (r->apply_errors++ < 16)
         log_error("replication: the master's command %.*s was not applied: %s",
                   (int)(argv[0].len < 32 ? argv[0].len : 32), argv[0].p, err);
-    return true;
+    if (k->pair) r->diverged = true;
+    return !k->pair;
+}
+
+static void diverges(struct link *k) {
+    k->r->divergences++;
+    k->full_tries++;
+    link_complain(k,
+                  "a command of the stream failed here: the data differs; a full copy is taken%s",
+                  k->full_tries > LINK_FULL_TRIES ? " in a minute" : "");
+    link_event(k, LINK_EV_LOST);
 }
 
 bool link_take_stream(struct link *k) {
@@ -54,7 +67,11 @@ bool link_take_stream(struct link *k) {
         link_event(k, LINK_EV_LOST);
         return false;
     }
-    cmdstream_each(&k->commands, buf_head(&k->in), unit, apply_one, r);
+    cmdstream_each(&k->commands, buf_head(&k->in), unit, apply_one, k);
+    if (__builtin_expect(r->diverged, 0)) {
+        diverges(k);
+        return false;
+    }
     stream_pass_on(r, buf_head(&k->in), unit, k->commands.db);
     if (r->world.applied) r->world.applied(r->world.arg);
     buf_eat(&k->in, unit);

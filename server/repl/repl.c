@@ -97,6 +97,11 @@ struct repl *repl_open(const struct repl_options *o, struct persist *p, struct s
     rand_bytes(&r->sessions, sizeof r->sessions);
     r->sessions = r->sessions >> 34 << 10; /* a restarted master gives other numbers */
     stream_open(r);
+    if (first_copy_due(r)) {
+        r->whole = false;
+        log_warning("replication: the first copy of the other node's data was not complete when "
+                    "this server ended; the data here is not served");
+    }
     r->link = link_new(r);
     persist_set_pos_source(p, pos_now, r);
     r->again = loop_timer_new(loop, turn_again, r);
@@ -185,6 +190,7 @@ bool repl_master(struct repl *r, char *err, size_t err_size) {
     feeds_drop(r, "this node becomes the master; the line continues at once");
     r->role = REPL_MASTER;
     r->line_pending = true;
+    first_copy_end(r);
     stream_own_line(r);
     repl_changed(r);
     return true;
@@ -192,6 +198,7 @@ bool repl_master(struct repl *r, char *err, size_t err_size) {
 
 void repl_follow(struct repl *r, const char *host, uint16_t port, bool pair) {
     r->offer = REPL_OFFER_NONE;
+    if (pair) first_copy_begin(r);
     if (r->role != REPL_SLAVE) {
         stream_flush(r);
         feeds_drop(r, "this node follows another master now");
@@ -268,7 +275,9 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     memcpy(s->rejoin_file, r->tail_file, sizeof s->rejoin_file);
     link_status(r->link, s);
     s->half = !r->whole;
-    s->whole = r->whole && !s->copy_taken;
+    s->whole = r->whole && !s->copy_taken && !r->diverged;
+    s->diverged = r->diverged;
+    s->divergences = r->divergences;
     s->copies = r->copies;
     if (!is_slave(r) && r->pair && !r->pair->dead) {
         bool online = r->pair->state == FEED_ONLINE;

@@ -268,6 +268,9 @@ struct repl_status {
     uint64_t bytes_in, bytes_out; /* received from the master, sent to slaves */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t apply_errors;
+    bool
+        diverged; /* as the pair's slave: a command of the master failed here, a full copy is due (whole is false) */
+    uint64_t divergences;    /* since the start */
     uint64_t limit_drops;    /* slaves dropped for client-output-buffer-limit */
     uint64_t damaged_blocks; /* on the pair's link: found, not applied, sent again */
 };
