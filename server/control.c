@@ -206,6 +206,7 @@ static void duet_alone(struct call *c) {
         return;
     }
     repl_set_alone(server.repl, alone);
+    server_refresh();
     reply_ok(c);
 }
 

@@ -439,6 +439,7 @@ bool dispatch_batch(struct client *c, struct batch *b) {
         after_chunk(c);
     }
     c->executing = false;
+    if (__builtin_expect(server.holds, 0)) output_early();
     return over;
 }
 
@@ -481,6 +482,7 @@ size_t dispatch_input(struct client *c, const char *data, size_t len) {
         break;
     }
     c->executing = false;
+    if (__builtin_expect(server.holds, 0)) output_early();
     if (own.words.cap > WORDS_KEPT) resp_args_free(&own.words);
     return at;
 }

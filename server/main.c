@@ -138,6 +138,8 @@ void server_refresh(void) {
     server.plain_sailing = !scripts_nested && !server_loading() && server.role != REPL_NONE &&
                            (server.link_up || c->serve_stale) &&
                            (server.role != REPL_SLAVE || edition_slave_is_read());
+    server.holds = server.repl && pair_on() && server.role == REPL_MASTER &&
+                   c->durability != DURABILITY_ASYNC && !repl_alone(server.repl);
     server.plain_writes = server.plain_sailing && server.role == REPL_MASTER &&
                           !server.write_failure && !c->maxmemory && !c->min_slaves &&
                           !edition_limits_words() && !server.importing;

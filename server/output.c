@@ -10,6 +10,7 @@
 #include "server/io.h"
 #include "server/pair.h"
 #include "server/push.h"
+#include "server/scripts.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -332,6 +333,13 @@ static void flush_pushes(uint64_t released) {
         flush_or_put_off(c, released);
         if (n % LOOK_AT_CLOCK == 0 && clock_boot_ns() - began_ns > FOR_NS) return;
     }
+}
+
+void output_early(void) {
+    if (!repl_has_much(server.repl) || scripts_nested) return;
+    repl_send_early(server.repl);
+    output_flush();
+    io_wake();
 }
 
 void output_flush(void) {

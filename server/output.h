@@ -24,6 +24,9 @@ void output_queue(struct client *c);
  * turn, so that a message to very many does not keep others waiting. */
 void output_push(struct client *c);
 bool output_any_pushes(void);
+/* After a client's turn, while replies wait for the pair's slave (server.holds): when enough was written it goes out at once, and
+ * replies whose time has come. */
+void output_early(void);
 /* Before the loop sleeps, after repl_before_sleep. */
 void output_flush(void);
 /* The release offset grew: writes what may go now. */

@@ -70,6 +70,7 @@ struct server {
     const char
         *write_failure; /* why writes are refused (disk full, EIO, fsync), NULL: they are not */
     bool plain_sailing; /* no role, loading or stale data to complain about */
+    bool holds;         /* a pair's master whose replies wait for the slave */
     bool plain_writes;  /* nor memory limit, failure, slave, min-replicas or import */
     bool importing; /* the data is another server's until hactl says otherwise (control_import.c) */
     bool spies;     /* somebody monitors, or tracks keys */

@@ -97,6 +97,8 @@ static void feed_read(struct feed *f) {
         buf_added(&f->in, (size_t)n);
         if (f->state == FEED_BULK_END) f->ack_ns = clock_boot_ns(); /* newlines, while it loads */
         feed_parse(f);
+        if (f->state == FEED_ONLINE && n < READ_BYTES && !stream_pending(f->stream))
+            break; /* acknowledgements are small: that was all */
     }
 }
 
@@ -219,9 +221,12 @@ static void feed_io(struct loop *l, void *arg, int revents) {
     if (!f->dead && (revents & LOOP_WRITE)) feed_flush(f);
 }
 
+void feed_take_acks(struct feed *f) {
+    if (f->state == FEED_ONLINE && !f->dead) feed_read(f);
+}
+
 void repl_take_acks(struct repl *r) {
-    for (struct feed *f = r->feeds; f; f = f->next)
-        if (f->state == FEED_ONLINE && !f->dead) feed_read(f);
+    for (struct feed *f = r->feeds; f; f = f->next) feed_take_acks(f);
 }
 
 void feeds_write(struct repl *r) {

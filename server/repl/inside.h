@@ -184,6 +184,7 @@ void feed_take_psync(struct feed *f, int argc, const struct bytes *argv);
 /* Says once that the pair's link goes without a key. */
 void repl_say_open(struct repl *r);
 void feed_flush(struct feed *f); /* writes what it can and waits for readiness as needed */
+void feed_take_acks(struct feed *f);
 void feeds_write(struct repl *r);
 void feeds_reap(struct repl *r);
 void feeds_second(struct repl *r, uint64_t now_ns);

@@ -17,6 +17,7 @@
 enum {
     READ_BYTES = 256 * 1024,
     READS_A_TURN = 4,
+    PAIR_READ_BYTES = 64 * 1024,
     KEPT_BYTES = 1 << 20,
     RETRY_MS = 1000,
     PAIR_RETRY_MS = 100,
@@ -209,8 +210,11 @@ static void read_failed(struct link *k) {
 }
 
 static void link_read(struct link *k) {
-    for (int i = 0; i < READS_A_TURN && k->stream && link_may_read(k); i++) {
-        long n = stream_read(k->stream, buf_room(&k->in, READ_BYTES), READ_BYTES);
+    /* Of a pair's stream little is taken at a time: what was applied is acknowledged before more is. */
+    bool answers = k->pair && k->fsm.state == LINK_STREAM;
+    size_t most = answers ? PAIR_READ_BYTES : READ_BYTES;
+    for (int i = 0; i < (answers ? 1 : READS_A_TURN) && k->stream && link_may_read(k); i++) {
+        long n = stream_read(k->stream, buf_room(&k->in, most), most);
         if (n > 0) k->r->bytes_in += (uint64_t)n;
         if (n == STREAM_AGAIN) break;
         if (n <= 0) {

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* So much of the stream goes out before the turn ends. A few of these a turn keep both sides at work. */
+enum { EARLY_BYTES = 32 * 1024 };
+
 void repl_defaults(struct repl_options *o) {
     *o = (struct repl_options){.dir = ".",
                                .port = 6379,
@@ -156,6 +159,18 @@ void repl_before_sleep(struct repl *r) {
     stream_trim(r);
     r->released = repl_release_offset(r);
     if (r->feed_again) loop_timer_start(r->again, 0, 0);
+}
+
+bool repl_has_much(const struct repl *r) {
+    return r->write_end - r->logged >= EARLY_BYTES;
+}
+
+void repl_send_early(struct repl *r) {
+    struct feed *f = r->pair;
+    stream_flush(r);
+    if (!f || f->dead || f->state != FEED_ONLINE) return;
+    feed_flush(f);
+    feed_take_acks(f);
 }
 
 void repl_synced(struct repl *r) {

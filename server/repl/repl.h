@@ -119,6 +119,10 @@ uint64_t repl_offset(const struct repl *r); /* the stream's end */
 const char *repl_id(const struct repl *r);
 /* Writes the log, feeds slaves, sends acknowledgements. Before replies go out. */
 void repl_before_sleep(struct repl *r);
+/* The same of what clients' replies wait for, in the middle of a turn, when there is enough of it: so that the pair's slave works
+ * while this side does. Then what it has acknowledged meanwhile is read. */
+bool repl_has_much(const struct repl *r);
+void repl_send_early(struct repl *r);
 /* For persist_world.changed: an fsync ended, a write failed or healed. */
 void repl_synced(struct repl *r);
 
