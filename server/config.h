@@ -88,6 +88,7 @@ struct config {
     struct config_save_point save[CONFIG_SAVE_MAX];
     int save_count;
     int64_t rewrite_percent;
+    int64_t save_rest_us; /* for test suites: a rest behind each key of a snapshot */
     uint64_t rewrite_min_bytes;
     uint64_t log_keep_bytes; /* of the log behind its base, to go back in */
     /* replication */

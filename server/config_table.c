@@ -202,6 +202,7 @@ const struct config_row config_rows[] = {
     WORDS("oom-score-adj-values", NULL, 0, "0 200 800", set_oom_values, show_oom_values, E_OOM),
     /* Duet's own */
     ENUM("edition", NULL, edition, CONFIG_FIXED | CONFIG_HIDDEN, "open", editions, E_NONE),
+    INT("rdb-key-save-delay", NULL, save_rest_us, CONFIG_HIDDEN, "0", INT_MIN, INT_MAX, E_PERSIST),
     BYTES_ROW("log-keep-bytes", NULL, log_keep_bytes, CONFIG_HIDDEN, "1gb", 0, INT64_MAX, E_PERSIST),
     ENUM("rdb-version", NULL, rdb_version, CONFIG_HIDDEN, "10", rdb_versions, E_PERSIST),
     STRING("instance-id", NULL, instance_id, CONFIG_HIDDEN, "", E_NONE),
@@ -296,7 +297,6 @@ const struct config_row config_rows[] = {
     KEPT_BYTES("cluster-link-sendbuf-limit", NULL, 0, "0", 0, -1),
     /* For test suites: what they slow down or watch here is not there. */
     KEPT_BOOL("use-exit-on-panic", NULL, CONFIG_HIDDEN, "no"),
-    KEPT_INT("rdb-key-save-delay", NULL, CONFIG_HIDDEN, "0", INT_MIN, INT_MAX),
     KEPT_INT("key-load-delay", NULL, CONFIG_HIDDEN, "0", INT_MIN, INT_MAX),
     KEPT_INT("watchdog-period", NULL, CONFIG_HIDDEN, "0", 0, INT_MAX),
     KEPT_INT("loading-process-events-interval-bytes", NULL, CONFIG_HIDDEN, "2097152", 1024, INT_MAX),

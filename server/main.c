@@ -256,6 +256,7 @@ static bool persist_changed(const char **err) {
     persist_set_save_points(server.persist, points, save_points(points));
     persist_set_rewrite(server.persist, (unsigned)c->rewrite_percent, c->rewrite_min_bytes);
     persist_set_keep(server.persist, c->log_keep_bytes);
+    persist_set_walk_pace(server.persist, c->save_rest_us > 0 ? (uint64_t)c->save_rest_us : 0);
     if (persist_set_log_on(server.persist, c->appendonly, text, sizeof text)) return true;
     *err = text;
     return false;
@@ -371,6 +372,8 @@ static void on_load(struct loop *l, void *arg) {
     int64_t rest_us = strtoll(config_word("key-load-delay"), NULL, 10);
     persist_set_load_pace(server.persist, rest_us > 0 ? (uint64_t)rest_us : 0,
                           strtoull(config_word("loading-process-events-interval-bytes"), NULL, 10));
+    persist_set_walk_pace(
+        server.persist, server.config.save_rest_us > 0 ? (uint64_t)server.config.save_rest_us : 0);
     switch (persist_load_step(server.persist, LOAD_STEP_US)) {
     case PERSIST_LOADING: return;
     case PERSIST_LOADED: break;

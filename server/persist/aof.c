@@ -16,6 +16,7 @@
 enum {
     AOF_MARK_BYTES = 256 * 1024,
     LOOK_BYTES = 64 * 1024,
+    RAW_BYTES = 256 * 1024,    /* of a part, read at once */
     TOGETHER_BYTES = 64 * 1024 /* header and payload up to this size go out in one write */
 };
 
@@ -224,33 +225,69 @@ static bool seek(struct aof *a, int fd, struct aof_part *p, uint64_t offset, uin
     return false;
 }
 
+/* The row of blocks from *at on is read in pieces of about RAW_BYTES, so that many small blocks cost one call of the
+ * kernel; a block that is longer than a piece is read by itself. */
+struct piece {
+    char *data;
+    size_t n, used;
+    uint64_t at; /* of data in the part */
+};
+
+static bool piece_read(struct piece *x, int fd, const struct aof_part *p, uint64_t at, size_t n) {
+    if (n > p->bytes - at) n = (size_t)(p->bytes - at);
+    x->data = xrealloc(x->data, n ? n : 1);
+    *x = (struct piece){x->data, n, 0, at};
+    return n >= LOGBLOCK_HEADER_BYTES && file_pread_all(fd, x->data, n, (off_t)at);
+}
+
+/* The block at x->used, whole. NULL: the part ends here, or its bytes are not what was written. */
+static const char *piece_block(struct piece *x, int fd, const struct aof_part *p,
+                               struct logblock *b) {
+    for (int again = 0; again < 3; again++) {
+        size_t left = x->n - x->used, want = RAW_BYTES;
+        if (left >= LOGBLOCK_HEADER_BYTES) {
+            if (logblock_get(b, x->data + x->used, left) != LOGBLOCK_OK) return NULL;
+            want = LOGBLOCK_HEADER_BYTES + (size_t)b->len;
+            if (want <= left) {
+                const char *payload = x->data + x->used + LOGBLOCK_HEADER_BYTES;
+                x->used += want;
+                return logblock_payload_fits(b, payload) ? payload : NULL;
+            }
+        }
+        uint64_t at = x->at + x->used;
+        if (at >= p->bytes || !piece_read(x, fd, p, at, want > RAW_BYTES ? want : RAW_BYTES))
+            return NULL;
+    }
+    return NULL;
+}
+
 static size_t read_part(struct aof *a, size_t i, uint64_t offset, size_t max, struct buf *out,
                         struct persist_pos *block) {
     struct aof_part *p = &a->parts[i];
+    struct piece x = {0};
     struct logblock b;
     uint64_t at;
     size_t got = 0;
     int fd = read_fd(a, p);
     if (fd < 0) return 0;
     if (seek(a, fd, p, offset, &at)) {
-        for (bool first = true; got < max && header_at(fd, p, at, &b); first = false) {
-            char *room = buf_room(out, b.len ? b.len : 1);
-            if (!file_pread_all(fd, room, b.len, (off_t)(at + LOGBLOCK_HEADER_BYTES))) break;
-            if (!logblock_payload_fits(&b, room)) break;
-            size_t skip = first ? (size_t)(offset - b.offset) : 0;
-            if (first && block) {
+        const char *payload;
+        x.at = at;
+        while (got < max && (payload = piece_block(&x, fd, p, &b))) {
+            size_t skip = got ? 0 : (size_t)(offset - b.offset);
+            if (!got && block) {
                 *block = (struct persist_pos){.offset = b.offset, .db = b.db};
                 memcpy(block->id, b.id, sizeof block->id);
             }
-            if (skip) memmove(room, room + skip, b.len - skip);
-            buf_added(out, b.len - skip);
+            buf_add(out, payload + skip, b.len - skip);
             got += b.len - skip;
-            at += LOGBLOCK_HEADER_BYTES + b.len;
+            at = x.at + x.used;
         }
         a->read_part = i;
         a->read_offset = offset + got;
         a->read_at = at;
     }
+    free(x.data);
     if (fd != a->fd) close(fd);
     return got;
 }

@@ -83,6 +83,7 @@ struct persist {
 
     struct persist_walk *walks; /* in order; the first one runs */
     bool walks_full;            /* its sink has no room */
+    uint64_t walk_rest_us;      /* persist_set_walk_pace */
     uint64_t walk_longest_us;   /* the longest step of any so far */
 
     struct file_walk *saving, *rewriting;

@@ -298,6 +298,10 @@ bool persist_load_status(const struct persist *p, struct persist_load_status *s)
     return true;
 }
 
+void persist_set_walk_pace(struct persist *p, uint64_t key_rest_us) {
+    p->walk_rest_us = key_rest_us;
+}
+
 void persist_set_load_pace(struct persist *p, uint64_t key_rest_us, uint64_t step_bytes) {
     p->load_rest_us = key_rest_us;
     p->load_step_bytes = step_bytes;

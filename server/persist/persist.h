@@ -135,6 +135,8 @@ struct persist_load_status {
 bool persist_load_status(const struct persist *p, struct persist_load_status *s);
 /* For test suites: a rest behind each key, and how many bytes one step takes at most (0: as many as its time allows). */
 void persist_set_load_pace(struct persist *p, uint64_t key_rest_us, uint64_t step_bytes);
+/* The same for walks: they rest as long as that would be, in all. */
+void persist_set_walk_pace(struct persist *p, uint64_t key_rest_us);
 
 /* ---- The stream (server/repl is the only caller). */
 

@@ -51,6 +51,7 @@ struct persist_walk {
     uint64_t crc, bytes;
     int64_t total;
     uint64_t begun_ns, last_ns;
+    uint64_t rest_until_ns; /* persist_set_walk_pace */
     /* An old version has no form for some kinds: all keys are looked at before it begins. */
     int look_db;
     uint64_t look_at;
@@ -267,10 +268,16 @@ static bool is_kept_too_much(const struct persist_walk *w) {
     return store_walk_kept(s) > bound && store_memory(s) > w->memory_then + bound;
 }
 
+static bool rests(struct persist_walk *w) {
+    w->p->walks_full = w->p->walk_rest_us && clock_boot_ns() < w->rest_until_ns;
+    return w->p->walks_full;
+}
+
 static void walk_step(struct persist_walk *w, uint64_t end_ns) {
     struct persist *p = w->p;
+    uint64_t keys = w->out.keys;
     if (!w->running && !get_going(w, end_ns)) return;
-    if (p->walks != w) return; /* the sink gave it up */
+    if (p->walks != w || rests(w)) return; /* the sink gave it up, or it is made slow */
     size_t room = w->sink.room(w->sink.arg);
     if (p->walks != w) return; /* and here */
     w->room = room;
@@ -288,6 +295,7 @@ static void walk_step(struct persist_walk *w, uint64_t end_ns) {
     if (p->walks != w) return;
     p->walks_full = w->room == 0;
     w->last_ns = clock_boot_ns();
+    w->rest_until_ns = w->last_ns + (w->out.keys - keys) * p->walk_rest_us * 1000;
 }
 
 bool walks_tick(struct persist *p) {
