@@ -16,7 +16,6 @@
 enum {
     AOF_MARK_BYTES = 256 * 1024,
     LOOK_BYTES = 64 * 1024,
-    RAW_BYTES = 256 * 1024,    /* of a part, read at once */
     TOGETHER_BYTES = 64 * 1024 /* header and payload up to this size go out in one write */
 };
 
@@ -66,7 +65,7 @@ struct aof_part *aof_add_part(struct aof *a, unsigned number, uint64_t first_off
     return p;
 }
 
-static int open_part(const struct aof *a, unsigned number, int flags) {
+int aof_open_part(const struct aof *a, unsigned number, int flags) {
     char path[512];
     manifest_part_path(path, sizeof path, a->dir, number, "incr");
     return open(path, flags | O_CLOEXEC, 0640);
@@ -74,7 +73,7 @@ static int open_part(const struct aof *a, unsigned number, int flags) {
 
 bool aof_new_part(struct aof *a, uint64_t first_offset, int *old_fd) {
     *old_fd = -1;
-    int fd = open_part(a, a->next, O_RDWR | O_CREAT | O_TRUNC);
+    int fd = aof_open_part(a, a->next, O_RDWR | O_CREAT | O_TRUNC);
     if (fd < 0) return false;
     if (a->torn && file_truncate(a->fd, (off_t)a->parts[a->part_count - 1].bytes)) a->torn = false;
     *old_fd = a->fd;
@@ -91,7 +90,7 @@ bool aof_open_last(struct aof *a) {
     must(a->part_count > 0 && a->fd < 0, "there is a part, and it is not open yet");
     const struct aof_part *p = &a->parts[a->part_count - 1];
     struct stat st;
-    a->fd = open_part(a, p->number, O_RDWR);
+    a->fd = aof_open_part(a, p->number, O_RDWR);
     a->ahead = 0;
     if (a->fd < 0 || fstat(a->fd, &st) != 0) return false;
     if ((uint64_t)st.st_size == p->bytes) return true;
@@ -105,7 +104,7 @@ bool aof_give_back(struct aof *a) {
 }
 
 int aof_open_again(const struct aof *a) {
-    return open_part(a, a->parts[a->part_count - 1].number, O_WRONLY);
+    return aof_open_part(a, a->parts[a->part_count - 1].number, O_WRONLY);
 }
 
 uint64_t aof_end_of_data(const char *path, uint64_t from, uint64_t size) {
@@ -189,117 +188,6 @@ bool aof_append(struct aof *a, const struct persist_pos *at, uint64_t synced,
 
 uint64_t aof_first_offset(const struct aof *a) {
     return a->part_count ? a->parts[0].first_offset : UINT64_MAX;
-}
-
-/* The descriptor to read a part by: the last one's own, a new one for others. */
-static int read_fd(const struct aof *a, const struct aof_part *p) {
-    if (p == &a->parts[a->part_count - 1] && a->fd >= 0) return a->fd;
-    return open_part(a, p->number, O_RDONLY);
-}
-
-static bool header_at(int fd, const struct aof_part *p, uint64_t at, struct logblock *b) {
-    char raw[LOGBLOCK_HEADER_BYTES];
-    if (at + LOGBLOCK_HEADER_BYTES > p->bytes || !file_pread_all(fd, raw, sizeof raw, (off_t)at))
-        return false;
-    if (logblock_get(b, raw, sizeof raw) != LOGBLOCK_OK) return false;
-    return at + LOGBLOCK_HEADER_BYTES + b->len <= p->bytes;
-}
-
-/* Finds the block of part p that holds the offset; *at is its place. */
-static bool seek(struct aof *a, int fd, struct aof_part *p, uint64_t offset, uint64_t *at) {
-    struct logblock b;
-    *at = 0;
-    for (size_t i = p->mark_count; i-- > 0;) {
-        if (p->marks[i].offset > offset) continue;
-        *at = p->marks[i].at;
-        break;
-    }
-    if (a->read_offset && a->read_offset <= offset && p == &a->parts[a->read_part] &&
-        a->read_at > *at)
-        *at = a->read_at;
-    while (header_at(fd, p, *at, &b)) {
-        aof_mark(p, b.offset, *at);
-        if (offset < b.offset + b.len) return offset >= b.offset;
-        *at += LOGBLOCK_HEADER_BYTES + b.len;
-    }
-    return false;
-}
-
-/* The row of blocks from *at on is read in pieces of about RAW_BYTES, so that many small blocks cost one call of the
- * kernel; a block that is longer than a piece is read by itself. */
-struct piece {
-    char *data;
-    size_t n, used;
-    uint64_t at; /* of data in the part */
-};
-
-static bool piece_read(struct piece *x, int fd, const struct aof_part *p, uint64_t at, size_t n) {
-    if (n > p->bytes - at) n = (size_t)(p->bytes - at);
-    x->data = xrealloc(x->data, n ? n : 1);
-    *x = (struct piece){x->data, n, 0, at};
-    return n >= LOGBLOCK_HEADER_BYTES && file_pread_all(fd, x->data, n, (off_t)at);
-}
-
-/* The block at x->used, whole. NULL: the part ends here, or its bytes are not what was written. */
-static const char *piece_block(struct piece *x, int fd, const struct aof_part *p,
-                               struct logblock *b) {
-    for (int again = 0; again < 3; again++) {
-        size_t left = x->n - x->used, want = RAW_BYTES;
-        if (left >= LOGBLOCK_HEADER_BYTES) {
-            if (logblock_get(b, x->data + x->used, left) != LOGBLOCK_OK) return NULL;
-            want = LOGBLOCK_HEADER_BYTES + (size_t)b->len;
-            if (want <= left) {
-                const char *payload = x->data + x->used + LOGBLOCK_HEADER_BYTES;
-                x->used += want;
-                return logblock_payload_fits(b, payload) ? payload : NULL;
-            }
-        }
-        uint64_t at = x->at + x->used;
-        if (at >= p->bytes || !piece_read(x, fd, p, at, want > RAW_BYTES ? want : RAW_BYTES))
-            return NULL;
-    }
-    return NULL;
-}
-
-static size_t read_part(struct aof *a, size_t i, uint64_t offset, size_t max, struct buf *out,
-                        struct persist_pos *block) {
-    struct aof_part *p = &a->parts[i];
-    struct piece x = {0};
-    struct logblock b;
-    uint64_t at;
-    size_t got = 0;
-    int fd = read_fd(a, p);
-    if (fd < 0) return 0;
-    if (seek(a, fd, p, offset, &at)) {
-        const char *payload;
-        x.at = at;
-        while (got < max && (payload = piece_block(&x, fd, p, &b))) {
-            size_t skip = got ? 0 : (size_t)(offset - b.offset);
-            if (!got && block) {
-                *block = (struct persist_pos){.offset = b.offset, .db = b.db};
-                memcpy(block->id, b.id, sizeof block->id);
-            }
-            buf_add(out, payload + skip, b.len - skip);
-            got += b.len - skip;
-            at = x.at + x.used;
-        }
-        a->read_part = i;
-        a->read_offset = offset + got;
-        a->read_at = at;
-    }
-    free(x.data);
-    if (fd != a->fd) close(fd);
-    return got;
-}
-
-size_t aof_read(struct aof *a, uint64_t offset, size_t max, struct buf *out,
-                struct persist_pos *block) {
-    if (offset >= a->written) return 0;
-    for (size_t i = a->part_count; i-- > 0;) {
-        if (a->parts[i].first_offset > offset) continue;
-        return read_part(a, i, offset, max, out, block);
-    }
-    return 0;
 }
 
 static uint64_t bytes_of(const struct aof *a, bool live) {

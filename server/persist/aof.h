@@ -72,6 +72,12 @@ uint64_t aof_first_offset(const struct aof *a); /* UINT64_MAX: nothing is kept *
 /* As persist_read. */
 size_t aof_read(struct aof *a, uint64_t offset, size_t max, struct buf *out,
                 struct persist_pos *block);
+/* As persist_read_step (aof_read.c, like aof_read). */
+struct persist_reader;
+size_t aof_read_step(struct aof *a, struct persist_reader *r, uint64_t offset, size_t max,
+                     struct buf *out);
+/* -1 with errno. */
+int aof_open_part(const struct aof *a, unsigned number, int flags);
 /* Bytes of the increments from the base on, and of those before it. */
 uint64_t aof_live_bytes(const struct aof *a);
 uint64_t aof_kept_bytes(const struct aof *a);

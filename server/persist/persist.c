@@ -314,6 +314,12 @@ size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *
     return log_active(p) ? aof_read(&p->aof, offset, max, out, block) : 0;
 }
 
+size_t persist_read_step(struct persist *p, struct persist_reader *r, uint64_t offset, size_t max,
+                         struct buf *out) {
+    r->busy = false;
+    return log_active(p) ? aof_read_step(&p->aof, r, offset, max, out) : 0;
+}
+
 uint64_t persist_first_offset(const struct persist *p) {
     return log_active(p) ? aof_first_offset(&p->aof) : UINT64_MAX;
 }

@@ -157,6 +157,15 @@ uint64_t persist_policy_offset(const struct persist *p);
  * holds offset begins, a place between two units of the stream; it may be NULL. 0: not kept. */
 size_t persist_read(struct persist *p, uint64_t offset, size_t max, struct buf *out,
                     struct persist_pos *block);
+/* The same for who reads on and on, a bounded piece at a time whatever the block's length; r begins as zeros. 0: not
+ * kept, but with r->busy ask again: a long block is looked at for damage before any of it is handed out. */
+struct persist_reader {
+    uint64_t block; /* the long block that is being read, and how far it was looked at */
+    uint32_t done, crc;
+    bool busy;
+};
+size_t persist_read_step(struct persist *p, struct persist_reader *r, uint64_t offset, size_t max,
+                         struct buf *out);
 /* The oldest offset that persist_read serves without a gap up to the written one; UINT64_MAX: none.
  */
 uint64_t persist_first_offset(const struct persist *p);

@@ -153,7 +153,8 @@ static uint64_t feed_limit(const struct feed *f) {
 
 /* What is read comes in whole blocks, which may be more than it may have. */
 static bool write_log(struct feed *f, uint64_t end) {
-    size_t n = persist_read(f->r->persist, f->sent, LOG_READ_BYTES, &f->out, NULL);
+    size_t n = persist_read_step(f->r->persist, &f->reader, f->sent, LOG_READ_BYTES, &f->out);
+    if (n == 0 && f->reader.busy) return true;
     if (n > end - f->sent) {
         buf_take_back(&f->out, n - (size_t)(end - f->sent));
         n = (size_t)(end - f->sent);

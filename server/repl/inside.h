@@ -42,7 +42,8 @@ struct feed {
     bool psync;       /* else SYNC: no lines, never acknowledges */
     const char *dead; /* why it is to be closed; it is unlinked in feeds_reap */
     struct buf in, out;
-    uint64_t sent; /* ONLINE: stream offset behind what is sent or in out */
+    uint64_t sent;                /* ONLINE: stream offset behind what is sent or in out */
+    struct persist_reader reader; /* of the kept log */
     uint64_t acked, synced;
     bool level;                /* it had all there is, once: from then on it may lag only so far */
     uint64_t soft_ns;          /* beyond the soft limit since then; 0: it is not */

@@ -32,7 +32,7 @@ uint64_t stream_first(const struct repl *r) {
 /* ---- client-output-buffer-limit --------------------------------------------------------------- */
 
 static bool takes_stream(const struct feed *f) {
-    return !f->dead && f->state != FEED_WAIT && f->state != FEED_GIVEN;
+    return !f->dead && f->state > FEED_WAIT && f->state != FEED_GIVEN;
 }
 
 /* One that still catches up, from its copy or a time away, costs no memory where the log serves it. */

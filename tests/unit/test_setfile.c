@@ -1,4 +1,4 @@
-/* link: server/persist/persist.c server/persist/aof.c server/persist/durable.c server/persist/room.c
+/* link: server/persist/persist.c server/persist/aof.c server/persist/aof_read.c server/persist/durable.c server/persist/room.c
    server/persist/filewalk.c server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c
    server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
    server/persist/manifest.c server/persist/rewrite.c server/persist/commit.c server/persist/replace.c server/persist/save.c server/persist/value_save.c
