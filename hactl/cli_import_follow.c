@@ -26,12 +26,8 @@ struct follow {
 
 /* ---- applying ---- */
 
-static bool apply(void *arg, int db, int argc, const struct bytes *argv) {
-    struct follow *f = arg;
+static bool send(struct follow *f, int db, int argc, const struct bytes *argv) {
     struct worker *w = f->w;
-    if (cmdstream_is_mark(argc, argv)) return true; /* a Duet that takes an import itself */
-    if (!f->in_batch && !target_multi(w->target.t)) return false;
-    f->in_batch = true;
     f->count++;
     w->copy.error[0] = '\0';
     if (copy_command(&w->copy, db, argc, argv)) return true;
@@ -42,6 +38,30 @@ static bool apply(void *arg, int db, int argc, const struct bytes *argv) {
     }
     f->bad = true;
     return false;
+}
+
+/* What Duet says in words that came after Redis 3.2, in those that were there before. */
+static bool send_old(struct follow *f, int db, int argc, const struct bytes *argv) {
+    bool unlinks = bytes_is(argv[0], "unlink"), sets = bytes_is(argv[0], "hset") && argc > 4;
+    bool stamp = argc == 5 && bytes_is(argv[0], "set") && bytes_is(argv[3], "pxat");
+    bool ok = true;
+    for (int i = 1; unlinks && ok && i < argc; i++)
+        ok = send(f, db, 2, (const struct bytes[]){BYTES("DEL"), argv[i]});
+    for (int i = 2; sets && ok && i + 1 < argc; i += 2)
+        ok = send(f, db, 4, (const struct bytes[]){BYTES("HSET"), argv[1], argv[i], argv[i + 1]});
+    if (unlinks || sets) return ok;
+    if (!stamp) return send(f, db, argc, argv);
+    return send(f, db, 3, argv) &&
+           send(f, db, 3, (const struct bytes[]){BYTES("PEXPIREAT"), argv[1], argv[4]});
+}
+
+static bool apply(void *arg, int db, int argc, const struct bytes *argv) {
+    struct follow *f = arg;
+    struct worker *w = f->w;
+    if (cmdstream_is_mark(argc, argv)) return true; /* a Duet that takes an import itself */
+    if (!f->in_batch && !target_multi(w->target.t)) return false;
+    f->in_batch = true;
+    return w->old_version ? send_old(f, db, argc, argv) : send(f, db, argc, argv);
 }
 
 static bool end_batch(struct follow *f) {

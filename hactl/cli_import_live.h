@@ -5,6 +5,7 @@
  *     cli_import_job.c      what is known of it on this node, below ROOT/data/import/instance-N
  *     cli_import_pair.c     the other node of a pair: it has the job, too, and goes on with it when it is master
  *     cli_import_worker.c   the process that does it: attach, receive, check, copy, follow, cut over
+ *     cli_import_target.c   what it asks and tells its target
  *     cli_import_follow.c   the source's stream into the target
  *     cli_export.c          the same from an instance to another server
  *
@@ -87,6 +88,7 @@ struct worker {
     struct inventory inventory;
     enum phase phase;
     char text[500]; /* what is to be said about it */
+    int old_version; /* of an export's target that is older than Redis 7: 6 or 7 is its RDB version */
     uint64_t done_bytes, all_bytes, begun_ms, told_ms, asked_ms;
     uint64_t copies, resumed; /* whole copies made; continued by PSYNC */
     bool anew;                /* the last copy was not the first */
@@ -113,10 +115,20 @@ enum source_end worker_follow(struct worker *w, int db);
 bool worker_mark(struct worker *w, uint64_t offset, int db);
 /* The whole of it: MULTI, mark, EXEC, all answered. */
 bool worker_mark_now(struct worker *w, uint64_t offset, int db);
-/* What the target refused: transient or not. SOURCE_OK: nothing. */
-enum source_end worker_refusals(struct worker *w);
+/* ---- its target (cli_import_target.c); after false or an end the worker's text tells why ---- */
+
+enum source_end worker_open_target(struct worker *w);
+/* Where the data is, by its own word. False: it does not answer. */
+bool worker_place(struct worker *w, struct import_state *s);
+bool worker_begin(struct worker *w); /* clients write no more */
+bool worker_empty(struct worker *w); /* what is there goes */
 /* The import is over: DUET IMPORT END, or the export's key goes. */
 bool worker_end_target(struct worker *w, bool abort);
+/* One request; false when it is answered with an error. */
+bool worker_order(struct worker *w, int argc, const char *const *argv);
+/* What the target refused: transient or not. SOURCE_OK: nothing. */
+enum source_end worker_refusals(struct worker *w);
+enum source_end worker_target_lost(struct worker *w); /* the connection is: why */
 
 /* ---- the verbs ---- */
 

@@ -92,124 +92,6 @@ static enum source_end from_source(struct worker *w, enum source_end end) {
     return end;
 }
 
-/* ---- the target ---- */
-
-static bool contains(const char *text, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (strstr(text, list[i])) return true;
-    return false;
-}
-
-enum source_end worker_refusals(struct worker *w) {
-    static const char *const passing[] = {
-        "READONLY", "LOADING", "MASTERDOWN",    "NOREPLICAS",
-        "MISCONF",  "BUSY",    "only a master", "no longer the pair's master"};
-    const struct target_error *e;
-    size_t n = target_errors(w->target.t, &e);
-    enum source_end end = SOURCE_OK;
-    for (size_t i = 0; i < n && end == SOURCE_OK; i++) {
-        const char *what = e[i].what;
-        if (contains(what, passing, sizeof passing / sizeof *passing))
-            end = worker_say(w, SOURCE_LOST, "%s: %s", w->target.name, what);
-        else if (strstr(what, "OOM"))
-            end = worker_say(w, SOURCE_REFUSED,
-                             "the memory of %s is full: give it more (hactl instance resize), then "
-                             "`hactl import resume`",
-                             w->target.name);
-        else if (strstr(what, "import is under way"))
-            end = worker_say(w, SOURCE_REFUSED, "%s knows nothing of this import any more",
-                             w->target.name);
-        else if (w->job.skip_unsupported)
-            w->skipped += e[i].count;
-        else
-            end = worker_say(w, SOURCE_REFUSED,
-                             "%s refused what the source holds, at key \"%s\": %s (`hactl import "
-                             "resume --skip-unsupported` goes on without it)",
-                             w->target.name, e[i].key, what);
-    }
-    target_errors_forget(w->target.t);
-    return end;
-}
-
-static enum source_end target_lost(struct worker *w) {
-    enum source_end end = worker_refusals(w);
-    if (end != SOURCE_OK) return end;
-    return worker_say(w, SOURCE_LOST, "%s: %s", w->target.name, target_why(w->target.t));
-}
-
-/* One request; false with what it answered as the text. */
-static bool order(struct worker *w, int argc, const char *const *argv) {
-    struct buf text = BUF_INIT;
-    bool ok = target_ask_words(w->target.t, &text, argc, argv);
-    if (!ok)
-        worker_say(w, SOURCE_REFUSED, "%s: %s", w->target.name,
-                   buf_len(&text) ? buf_cstr(&text) : target_why(w->target.t));
-    buf_free(&text);
-    return ok;
-}
-
-bool worker_mark(struct worker *w, uint64_t offset, int db) {
-    char at[24], number[16], note[160];
-    const char *id = *w->source.id ? w->source.id : "0000000000000000000000000000000000000000";
-    int a = snprintf(at, sizeof at, "%" PRIu64, offset);
-    int b = snprintf(number, sizeof number, "%d", db < 0 ? 0 : db);
-    if (!w->target.control) {
-        int n = snprintf(note, sizeof note, "%s %s %s %s", w->job.token, id, at, number);
-        const struct bytes set[] = {BYTES("SET"), BYTES(EXPORT_KEY), {note, (size_t)n}};
-        return target_command(w->target.t, 0, 3, set, set[1]);
-    }
-    const struct bytes words[] = {
-        BYTES("DUET"),    BYTES("IMPORT"), BYTES("AT"),        {w->job.token, strlen(w->job.token)},
-        {id, strlen(id)}, {at, (size_t)a}, {number, (size_t)b}};
-    return target_command(w->target.t, 0, 7, words, words[2]);
-}
-
-bool worker_mark_now(struct worker *w, uint64_t offset, int db) {
-    return target_multi(w->target.t) && worker_mark(w, offset, db) && target_exec(w->target.t) &&
-           target_flush(w->target.t);
-}
-
-bool worker_end_target(struct worker *w, bool abort) {
-    if (!w->target.control) return order(w, 2, (const char *const[]){"DEL", EXPORT_KEY});
-    return order(w, abort ? 3 : 4,
-                 (const char *const[]){"DUET", "IMPORT", abort ? "ABORT" : "END", w->job.token});
-}
-
-/* Where the data is, by its own word. */
-static bool place(struct worker *w, struct import_state *s) {
-    struct buf text = BUF_INIT;
-    if (w->target.control) return import_state(&w->target, s);
-    memset(s, 0, sizeof *s);
-    s->known = true;
-    if (target_ask_words(w->target.t, &text, 2, (const char *const[]){"GET", EXPORT_KEY}) &&
-        sscanf(buf_cstr(&text), "%71s %47s %" SCNu64 " %d", s->token, s->id, &s->offset, &s->db) ==
-            4)
-        snprintf(s->state, sizeof s->state, strcmp(s->id, "copy") ? "follow" : "copy");
-    buf_free(&text);
-    return !*target_why(w->target.t);
-}
-
-static bool begin(struct worker *w) {
-    char note[100];
-    snprintf(note, sizeof note, "%s copy 0 0", w->job.token);
-    bool ok =
-        w->target.control
-            ? order(w, 5,
-                    (const char *const[]){"DUET", "IMPORT", "BEGIN", w->job.token, w->job.info})
-            : order(w, 3, (const char *const[]){"SET", EXPORT_KEY, note});
-    if (!ok) return false;
-    w->job.begun = true;
-    return job_write(&w->job);
-}
-
-/* What is there goes, once the new is known to be good. */
-static bool empty(struct worker *w) {
-    char note[100];
-    snprintf(note, sizeof note, "%s copy 0 0", w->job.token);
-    if (!order(w, 1, (const char *const[]){"FLUSHALL"})) return false;
-    return w->target.control || order(w, 3, (const char *const[]){"SET", EXPORT_KEY, note});
-}
-
 /* ---- the copy ---- */
 
 struct pass {
@@ -256,7 +138,7 @@ static enum source_end read_copy(struct worker *w, struct pass *p) {
     if (p->end != SOURCE_OK) return from_source(w, p->end);
     if (p->stop) return worker_say(w, SOURCE_REFUSED, "it was given up");
     if (r.end == IMPORT_WHOLE) return SOURCE_OK;
-    if (!p->look && *target_why(w->target.t)) return target_lost(w);
+    if (!p->look && *target_why(w->target.t)) return worker_target_lost(w);
     return worker_say(w, SOURCE_REFUSED,
                       "the source's copy is damaged, or of a form that is not known: %s",
                       r.end == IMPORT_STOPPED ? w->copy.error : r.error);
@@ -297,6 +179,7 @@ static enum source_end check(struct worker *w, int *db) {
     copy_free(&w->copy);
     copy_init(&w->copy, &w->filter, &w->target.limits);
     w->copy.places = w->filter.patterns ? &w->target.places : NULL;
+    w->copy.dump_version = w->old_version;
     w->target.limits.memory_goes = w->job.replace || (w->job.begun && !w->job.merge);
     enum source_end end = read_copy(w, &p);
     *db = p.stream_db;
@@ -310,10 +193,10 @@ static enum source_end send_copy(struct worker *w, int db) {
     uint64_t offset = w->source.offset;
     enum source_end end = read_copy(w, &p);
     if (end != SOURCE_OK) return end;
-    if (!target_flush(w->target.t)) return target_lost(w);
+    if (!target_flush(w->target.t)) return worker_target_lost(w);
     end = worker_refusals(w);
     if (end != SOURCE_OK) return end;
-    if (!worker_mark_now(w, offset, db)) return target_lost(w);
+    if (!worker_mark_now(w, offset, db)) return worker_target_lost(w);
     w->copies++;
     char path[JOB_PATH + 20];
     snprintf(path, sizeof path, "%s/source.rdb", w->job.dir);
@@ -337,19 +220,12 @@ static enum source_end copy_all(struct worker *w, int *db) {
     enum source_end end = from_source(w, source_receive(&w->source));
     if (end == SOURCE_OK) end = check(w, db);
     if (end != SOURCE_OK) return end;
-    if (!w->job.begun && !begin(w)) return SOURCE_REFUSED;
-    if ((w->job.replace || (again && !w->job.merge)) && !empty(w)) return SOURCE_LOST;
+    if (!w->job.begun && !worker_begin(w)) return SOURCE_REFUSED;
+    if ((w->job.replace || (again && !w->job.merge)) && !worker_empty(w)) return SOURCE_LOST;
     return send_copy(w, *db);
 }
 
 /* ---- one attempt ---- */
-
-static enum source_end open_target(struct worker *w) {
-    import_target_close(&w->target);
-    if (import_target_open(&w->cli, &w->target)) return SOURCE_OK;
-    return worker_say(w, SOURCE_LOST,
-                      "the target cannot be written to now (it is down, or no master here)");
-}
 
 static bool is_mine(const struct worker *w, const struct import_state *s) {
     return strcmp(s->token, w->job.token) == 0;
@@ -372,7 +248,7 @@ static enum source_end agree(struct worker *w, const struct import_state *s) {
                           "checked, with --merge they stay",
                           w->target.name, w->target.keys);
     if (*s->token && w->target.control &&
-        !order(w, 4, (const char *const[]){"DUET", "IMPORT", "JOIN", w->job.token}))
+        !worker_order(w, 4, (const char *const[]){"DUET", "IMPORT", "JOIN", w->job.token}))
         return SOURCE_LOST;
     return SOURCE_OK;
 }
@@ -397,17 +273,18 @@ static enum source_end look_at_facts(struct worker *w) {
 static enum source_end attempt(struct worker *w) {
     struct import_state s;
     bool copy = false;
-    const struct source_options o = {
-        .url = w->job.source,
-        .tls = {*w->job.cacert ? w->job.cacert : NULL, w->job.insecure},
-        .dir = w->job.dir,
-        .pause = keep_waiting,
-        .arg = w};
+    struct source_options o = {.url = w->job.source,
+                               .tls = {*w->job.cacert ? w->job.cacert : NULL, w->job.insecure},
+                               .dir = w->job.dir,
+                               .pause = keep_waiting,
+                               .arg = w};
     enter(w, PHASE_CONNECT, "connecting");
-    enum source_end end = open_target(w);
+    enum source_end end = worker_open_target(w);
     if (end != SOURCE_OK) return end;
-    if (!place(w, &s)) return worker_say(w, SOURCE_LOST, "%s does not answer", w->target.name);
+    if (!worker_place(w, &s))
+        return worker_say(w, SOURCE_LOST, "%s does not answer", w->target.name);
     if ((end = agree(w, &s)) != SOURCE_OK) return end;
+    o.rdb_version = w->old_version;
     w->job.begun = *s.token != '\0';
     source_init(&w->source, &o);
     end = from_source(w, source_ask(&w->source));
@@ -426,7 +303,7 @@ static enum source_end attempt(struct worker *w) {
 
 static void give_up(struct worker *w) {
     char text[400] = "given up before the target was touched";
-    if (w->job.begun && (open_target(w) != SOURCE_OK || !worker_end_target(w, true))) {
+    if (w->job.begun && (worker_open_target(w) != SOURCE_OK || !worker_end_target(w, true))) {
         enter(w, PHASE_FAILED, NULL);
         return;
     }

@@ -134,11 +134,13 @@ static enum source_end greet(struct source *s) {
         end = source_refusal(s, "PING", l.text);
     eat(s, &l);
     if (end != SOURCE_OK) return end;
-    if (s->o.no_psync2) {
-        if (!exchange(s, &l, "REPLCONF", "capa", "eof", NULL, NULL)) return lost(s);
-    } else if (!exchange(s, &l, "REPLCONF", "capa", "eof", "capa", "psync2")) {
-        return lost(s);
+    if (s->o.rdb_version) {
+        char form[24];
+        snprintf(form, sizeof form, "rdb-version-%d", s->o.rdb_version);
+        if (!exchange(s, &l, "REPLCONF", "capa", form, NULL, NULL)) return lost(s);
+        eat(s, &l);
     }
+    if (!exchange(s, &l, "REPLCONF", "capa", "eof", "capa", "psync2")) return lost(s);
     eat(s, &l); /* 2.8 does not know capabilities: an error is fine */
     return SOURCE_OK;
 }

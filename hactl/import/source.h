@@ -13,7 +13,7 @@ struct source_options {
     struct url url;
     struct dial_tls tls;
     const char *dir; /* for source.rdb and what waits */
-    bool no_psync2;  /* the RDB's version: our own server sends older ones its older forms */
+    int rdb_version; /* 6 or 7: of a Duet, in which form it sends its data; 0: the present one */
     /* Called now and then while something takes long. False: stop. */
     bool (*pause)(void *arg);
     void *arg;

@@ -31,6 +31,9 @@ static void conf_option(struct repl_conf *c, struct bytes name, struct bytes val
     if (bytes_is(name, "rdb-only")) c->rdb_only = bytes_is(value, "1");
     if (bytes_is(name, "capa") && bytes_is(value, "eof")) c->eof = true;
     if (bytes_is(name, "capa") && bytes_is(value, "psync2")) c->psync2 = true;
+    /* hactl export, for a target that is older than it */
+    if (bytes_is(name, "capa") && bytes_is(value, "rdb-version-7")) c->rdb_version = 7;
+    if (bytes_is(name, "capa") && bytes_is(value, "rdb-version-6")) c->rdb_version = 6;
 }
 
 void repl_conf(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,

@@ -18,7 +18,8 @@ struct link;
 struct repl_conf {
     uint64_t client_id, created_ns;
     uint16_t port;
-    char host[64]; /* ip-address, "" when not announced */
+    char host[64];   /* ip-address, "" when not announced */
+    int rdb_version; /* that it asks for; 0: does not */
     bool eof, psync2;
     bool rdb_only; /* it wants the copy and no stream */
     bool pair;

@@ -269,7 +269,9 @@ static struct transfer *transfer_new(struct repl *r, bool spooled, int version) 
 
 void transfer_join(struct repl *r, struct feed *f) {
     struct transfer *t = r->transfers;
-    int version = f->conf.psync2 ? 0 : r->o.old_rdb_version;
+    int version = f->conf.rdb_version ? f->conf.rdb_version
+                  : f->conf.psync2    ? 0
+                                      : r->o.old_rdb_version;
     f->state = FEED_WAIT;
     while (t && (t->begun || t->spooled == f->conf.eof || t->rdb_version != version)) t = t->next;
     if (!t) t = transfer_new(r, !f->conf.eof, version);

@@ -11,6 +11,7 @@ import threading
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), p) for p in ("..", "../compat")]
 import certs
+import old_rdb as reader
 import payloads
 import replload
 import servers
@@ -230,6 +231,92 @@ def tls():
             tap.equal(site.hactl("import", "cutover").returncode, 0, "followed and cut over")
 
 
-tests = [redis_28, redis_30, redis_26, broken, valkey, tls]
+class OldTarget:
+    """A server of Redis 2.8's time that is filled: keeps what it was told."""
+
+    def __init__(self):
+        self.told, self.port = [], servers.free_port()
+        self.listener = socket.create_server((LOCAL, self.port))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.client, args=(s,), daemon=True).start()
+
+    def client(self, s):
+        c, queued = servers.Connection(s, 60), None
+        try:
+            while True:
+                words = c.read()
+                name = words[0].upper()
+                reply = b"+OK\r\n"
+                if name == b"INFO":
+                    text = b"redis_version:2.8.24\r\nused_memory:1000\r\n"
+                    reply = b"$%d\r\n%s\r\n" % (len(text), text)
+                elif name in (b"CONFIG", b"COMMAND", b"ROLE"):
+                    reply = b"*0\r\n"
+                elif name == b"GET":
+                    reply = b"$-1\r\n"
+                elif name == b"EXEC":
+                    reply = b"*%d\r\n" % queued + b"+OK\r\n" * queued
+                    queued = None
+                if name == b"MULTI":
+                    queued = 0
+                elif queued is not None:
+                    queued += 1
+                    reply = b"+QUEUED\r\n"
+                self.told.append(words)
+                s.sendall(reply)
+        except (servers.Closed, OSError, ValueError):
+            s.close()
+
+    def names(self):
+        return [w[0].upper() for w in self.told]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.listener.close()
+
+
+def export_old():
+    """an export to a server of Redis 2.8's time: values in its forms, changes in its words"""
+    with OldTarget() as target, Site() as site:
+        v = site.connect()
+        v.cmd("RPUSH", "list", *range(10))
+        v.cmd("RPUSH", "long", *range(2000))
+        v.cmd("HSET", "hash", "f", "v")
+        v.cmd("ZADD", "zset", 1, "m")
+        v.cmd("SADD", "set", "a", "b")
+        v.cmd("SET", "str", "x")
+        p = site.hactl("export", "--to", url(target))
+        if not tap.equal(p.returncode, 0, "it begins, copies and follows"):
+            tap.say(p.stderr)
+            return
+        sound = {}
+        for words in target.told:
+            if words[0].upper() == b"RESTORE":
+                body = words[3]
+                r = reader.Reader(body[1:-10], 6)
+                r.value(body[0])
+                sound[words[1]] = r.at == len(r.data) and struct.unpack("<H", body[-10:-8])[0] == 6
+        tap.equal(sound, {k: True for k in (b"list", b"long", b"hash", b"zset", b"set", b"str")}, "each value is of a form that it knows")
+        v.cmd("SET", "t", 1, "PX", 5000000)
+        v.cmd("HSET", "hash", "a", 1, "b", 2)
+        v.cmd("UNLINK", "str", "set")
+        tap.until(lambda: [b"DEL", b"set"] in target.told, 20, "the last change")
+        said = [w for w in target.told[-30:] if w[0] in (b"SET", b"PEXPIREAT", b"HSET", b"DEL", b"UNLINK") and b"duet:export" not in w]
+        tap.equal([w[:2] if w[0] == b"PEXPIREAT" else w for w in said],
+                  [[b"SET", b"t", b"1"], [b"PEXPIREAT", b"t"], [b"HSET", b"hash", b"a", b"1"], [b"HSET", b"hash", b"b", b"2"], [b"DEL", b"str"], [b"DEL", b"set"]],
+                  "each change is said in words that it knows")
+        site.hactl("export", "abort")
+
+
+tests = [export_old, redis_28, redis_30, redis_26, broken, valkey, tls]
 if __name__ == "__main__":
     tap.main(*([t for t in tests if t.__name__ in sys.argv[1:]] or tests))
