@@ -113,10 +113,16 @@ class Site(Process):
         except (OSError, TypeError):
             return 0
 
+    def kill_worker(self, kind="instance"):
+        """Its process, if there is one; gone when this returns."""
+        pid = self.worker(kind)
+        if pid > 1:
+            os.kill(pid, signal.SIGKILL)
+            tap.until(lambda: not self.worker(kind), 10)
+
     def close(self):
         for kind in ("instance", "export"):
-            if self.worker(kind):
-                os.kill(self.worker(kind), signal.SIGKILL)
+            self.kill_worker(kind)
         super().close()
         shutil.rmtree(self.root, ignore_errors=True)
 
@@ -394,8 +400,7 @@ def copied_anew():
         c = source.connect()
         c.cmd("SET", "gone", 1)
         tap.equal(site.hactl("import", url(source)).returncode, 0, "it follows")
-        os.kill(site.worker(), signal.SIGKILL)
-        tap.until(lambda: not site.worker(), 10)
+        site.kill_worker()
         c.cmd("DEL", "gone")
         for i in range(100):
             c.cmd("SET", "k%d" % i, "x" * 1000)
@@ -422,14 +427,13 @@ def chaos():
                 done[what] += 1
                 if what in ("server", "both"):
                     site.kill()
-                if what in ("worker", "both") and site.worker():
-                    os.kill(site.worker(), signal.SIGKILL)
+                if what in ("worker", "both"):
+                    site.kill_worker()
                 if what == "link":
                     source.connect().cmd("CLIENT", "KILL", "TYPE", "replica")
                 if what in ("server", "both"):
                     site.start()
                 if what in ("worker", "both"):
-                    tap.until(lambda: not site.worker(), 10)
                     p = site.hactl("import", "resume", "--background")
                     if p.returncode:
                         tap.say(p.stderr)
@@ -485,8 +489,8 @@ def export():
         for i in range(500):
             v.cmd("INCR", "n")
             if i in (100, 300):
-                os.kill(site.worker("export"), signal.SIGKILL)
-                tap.until(lambda: not site.worker("export"), 10)
+                tap.until(lambda: site.worker("export"), 10)
+                site.kill_worker("export")
                 site.hactl("export", "resume", "--background")
         tap.until(lambda: site.status("export").get("phase") == "follow", 30)
         p = site.hactl("export", "cutover", "--wait", "--timeout", "30000")
