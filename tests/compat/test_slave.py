@@ -115,4 +115,5 @@ def test_paused():
     both("paused", paused)
 
 
-tap.main(test_before_the_first_copy, test_writable, test_paused)
+if __name__ == "__main__":  # test_slave_reads.py takes what it shares from here
+    tap.main(test_before_the_first_copy, test_writable, test_paused)
