@@ -18,6 +18,7 @@ enum {
     READ_BYTES = 256 * 1024,
     READS_A_TURN = 4,
     PAIR_READ_BYTES = 64 * 1024,
+    COPY_READS_A_TURN = 2, /* each is also written to a file */
     KEPT_BYTES = 1 << 20,
     RETRY_MS = 1000,
     PAIR_RETRY_MS = 100,
@@ -211,9 +212,10 @@ static void read_failed(struct link *k) {
 
 static void link_read(struct link *k) {
     /* Of a pair's stream little is taken at a time: what was applied is acknowledged before more is. */
-    bool answers = k->pair && k->fsm.state == LINK_STREAM;
+    bool answers = k->pair && k->fsm.state == LINK_STREAM, copy = k->fsm.state == LINK_TRANSFER;
     size_t most = answers ? PAIR_READ_BYTES : READ_BYTES;
-    for (int i = 0; i < (answers ? 1 : READS_A_TURN) && k->stream && link_may_read(k); i++) {
+    int reads = answers ? 1 : copy ? COPY_READS_A_TURN : READS_A_TURN;
+    for (int i = 0; i < reads && k->stream && link_may_read(k); i++) {
         long n = stream_read(k->stream, buf_room(&k->in, most), most);
         if (n > 0) k->r->bytes_in += (uint64_t)n;
         if (n == STREAM_AGAIN) break;
