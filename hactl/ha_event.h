@@ -41,6 +41,7 @@ struct ha_server {
     bool loading;
     bool empty;           /* no keys and offset 0: nothing was ever written */
     int64_t fsync_age_ns; /* how long an fsync has been due */
+    uint64_t stalls;      /* a slave's: connections to its master in a row that fell silent */
 };
 enum ha_server_role { HA_SERVER_NONE = 0, HA_SERVER_SLAVE, HA_SERVER_MASTER };
 
@@ -142,7 +143,8 @@ enum ha_alarm {
     HA_ALARM_CONFIG,       /* the two nodes are configured differently */
     HA_ALARM_MAINTENANCE,  /* maintenance is on, here or at the peer */
     HA_ALARM_BENCHED,
-    HA_ALARM_PATH, /* a path that used to work is down */
+    HA_ALARM_PATH,  /* a path that used to work is down */
+    HA_ALARM_STALL, /* heartbeats pass a path and replication does not */
     HA_ALARMS
 };
 

@@ -301,7 +301,8 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     f->sync = HA_SYNC_LOST;
     f->route = HA_PATHS;
     f->next_beat = f->next_probe = now;
-    for (int p = 0; p < HA_PATHS; p++) f->path_at[p] = f->path_since[p] = HA_NEVER;
+    for (int p = 0; p < HA_PATHS; p++)
+        f->path_at[p] = f->path_since[p] = f->stall_until[p] = HA_NEVER;
     for (int i = 0; i < HA_SENT; i++) f->sent_at[i] = HA_NEVER;
     f->queue_head = f->queue_len = 0;
     find_blocks(f);

@@ -123,6 +123,8 @@ struct ha_fsm {
     uint32_t role_tell; /* the steering command (role, path) in flight; 0 none */
     int64_t role_told_at;
     enum ha_path route;             /* the path that the slave's server was told */
+    int64_t stall_until[HA_PATHS];  /* replication stays off this path, whose heartbeats pass */
+    uint8_t stall_times[HA_PATHS];  /* in a row */
     uint64_t inst_has, inst_counts; /* the node's instances; only handed on to the peer */
     int64_t differ_since;           /* the peer is configured otherwise since; HA_NEVER: alike */
     uint8_t block[HA_STATES + 1];   /* where each state's rows begin in the table (ha_fsm.c) */

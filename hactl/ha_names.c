@@ -62,6 +62,7 @@ static const char *const alarm_names[HA_ALARMS] = {
     [HA_ALARM_MAINTENANCE] = "maintenance",
     [HA_ALARM_BENCHED] = "benched",
     [HA_ALARM_PATH] = "path-down",
+    [HA_ALARM_STALL] = "link-stalls",
 };
 
 static const char *const command_names[] = {

@@ -2,6 +2,13 @@
  * grant (rule 2). */
 #include "hactl/ha_core.h"
 
+/* Small packets may pass a path that big ones do not, or not a connection's: so many connections in a row that fell
+ * silent make replication leave it, for a minute, then for twice as long each time. */
+#define STALLS_LEAVE  2
+#define STALL_OFF_MS  60000
+#define STALL_DOUBLES 6
+#define STALL_NEWS_MS                                                                              \
+    5000 /* what the server says sooner after it was told a path is about the one before */
 #define BACK_TO_CABLE_BEATS                                                                        \
     20 /* the crossover must have been good for so long before replication moves back */
 
@@ -101,10 +108,35 @@ static bool path_good(const struct ha_fsm *f, enum ha_path p, int64_t now) {
     return (ha_paths_both_ways(f, now) & 1u << p) != 0;
 }
 
+bool ha_path_stalls(const struct ha_fsm *f, enum ha_path p, int64_t now) {
+    return now < f->stall_until[p];
+}
+
+static void hear_stalls(struct ha_fsm *f, int64_t now) {
+    const struct ha_server *s = &f->server;
+    enum ha_path p = f->route;
+    if (p >= HA_PATHS || s->role != HA_SERVER_SLAVE || within(now, f->role_told_at, STALL_NEWS_MS))
+        return;
+    if (s->stalls >= STALLS_LEAVE && !ha_path_stalls(f, p, now)) {
+        f->stall_until[p] = now + (ms(STALL_OFF_MS) << f->stall_times[p]);
+        if (f->stall_times[p] < STALL_DOUBLES) f->stall_times[p]++;
+        ha_log(
+            f,
+            "replication over the %s path fell silent %llu times in a row, though heartbeats pass",
+            ha_path_name(p), (unsigned long long)s->stalls);
+    }
+    if (s->session != 0 && s->stalls == 0 && !within(now, f->role_told_at, STALL_OFF_MS))
+        f->stall_times[p] = 0;
+}
+
 static enum ha_path best_route(const struct ha_fsm *f, int64_t now) {
     int64_t settled = BACK_TO_CABLE_BEATS * ms(f->setup.timing.beat_ms);
     bool cable = path_good(f, HA_PATH_CROSSOVER, now);
     bool service = path_good(f, HA_PATH_SERVICE, now);
+    bool cable_stalls = ha_path_stalls(f, HA_PATH_CROSSOVER, now);
+    bool service_stalls = ha_path_stalls(f, HA_PATH_SERVICE, now);
+    if (cable && service && cable_stalls != service_stalls)
+        return cable_stalls ? HA_PATH_SERVICE : HA_PATH_CROSSOVER;
     if (cable && service && f->route == HA_PATH_SERVICE)
         cable = now - f->path_since[HA_PATH_CROSSOVER] >= settled;
     if (cable) return HA_PATH_CROSSOVER;
@@ -125,6 +157,7 @@ static bool has_master(const struct ha_fsm *f, int64_t now) {
 static void steer_slave(struct ha_fsm *f, int64_t now) {
     const struct ha_server *s = &f->server;
     if (!has_master(f, now) || f->disk.was_master || f->next.was_master) return;
+    hear_stalls(f, now);
     enum ha_path route = best_route(f, now);
     if (s->role == HA_SERVER_SLAVE && s->epoch == f->peer.epoch && route == f->route) return;
     struct ha_action *a = ha_tell(f, HA_TELL_SLAVE);

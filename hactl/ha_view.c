@@ -89,6 +89,19 @@ static bool configured_otherwise(struct ha_fsm *f, int64_t now) {
     return differ && !within(now, f->differ_since, DIFFER_MS);
 }
 
+/* Which path carries heartbeats and no replication; "" none. */
+static const char *path_stalls(const struct ha_fsm *f, int64_t now) {
+    if (f->state != HA_SLAVE) return "";
+    if (ha_path_stalls(f, HA_PATH_CROSSOVER, now))
+        return "replication over the crossover fell silent though its heartbeats pass: check both "
+               "ports' MTU and error counters; "
+               "meanwhile it takes the service network";
+    if (ha_path_stalls(f, HA_PATH_SERVICE, now))
+        return "replication over the service network fell silent though its heartbeats pass: check "
+               "the MTU along it, and filters";
+    return "";
+}
+
 static void alarm_pair(struct ha_fsm *f, int64_t now) {
     bool serves = f->state == HA_MASTER;
     ha_alarm(f, HA_ALARM_SOLO, serves && !f->in_sync,
@@ -99,6 +112,9 @@ static void alarm_pair(struct ha_fsm *f, int64_t now) {
              why[0] ? why : "the slave can take over by itself");
     const char *path = path_down(f, now);
     ha_alarm(f, HA_ALARM_PATH, path[0] != 0, path[0] ? path : "the paths that used to work do");
+    const char *stalls = path_stalls(f, now);
+    ha_alarm(f, HA_ALARM_STALL, stalls[0] != 0,
+             stalls[0] ? stalls : "no path carries heartbeats alone");
     /* Not while a handover is on its way. */
     bool suspended =
         f->state == HA_SUSPENDED && !within(now, f->suspended_at, f->setup.timing.path_ms);

@@ -42,6 +42,7 @@ void instance_set_fold(struct ha_server *all, const struct ha_server *one, int c
     all->whole = all->whole && one->whole;
     all->loading = all->loading || one->loading;
     all->empty = all->empty && one->empty;
+    if (one->stalls > all->stalls) all->stalls = one->stalls;
     if (one->fsync_age_ns > all->fsync_age_ns) all->fsync_age_ns = one->fsync_age_ns;
 }
 

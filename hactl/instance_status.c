@@ -35,6 +35,7 @@ static const struct field fields[] = {
     {"fsync_age_ms", AGE_MS, AT(server.fsync_age_ns)},
     {"fsync_failed", NUMBER, AT(fsync_failed)},
     {"log_stuck", NUMBER, AT(log_stuck)},
+    {"link_stalls", NUMBER, AT(server.stalls)},
     {"rejoin_tail", NUMBER, AT(rejoin_tail)},
     {"clients", NUMBER, AT(clients)},
     {"keys", NUMBER, AT(keys)},

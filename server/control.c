@@ -104,6 +104,7 @@ static void link_fields(struct answer *f, const struct repl_status *r) {
     answer_number(f, "apply_errors", r->apply_errors);
     answer_number(f, "diverged", r->diverged);
     answer_number(f, "divergences", r->divergences);
+    answer_number(f, "link_stalls", r->stalls);
     answer_word(f, "durability", config_word("durability"));
 }
 

@@ -19,6 +19,7 @@ enum {
     SPANS = 16,
     LOG_READ_BYTES = 256 * 1024,
     READ_BYTES = 16 * 1024,
+    PAIR_TIMEOUT_MS = 10000,
     FILE_READ_BYTES = 256 * 1024,
     IN_MAX_BYTES = 64 * 1024,
     TURN_NS = 500 * 1000 /* of one slave, before others have theirs */
@@ -316,14 +317,17 @@ static void sign_of_life(struct feed *f) {
 }
 
 void feeds_second(struct repl *r, uint64_t now_ns) {
-    uint64_t timeout_ns = (uint64_t)r->o.timeout_ms * NS_PER_MS;
     bool online = false;
     for (struct feed *f = r->feeds; f; f = f->next) {
+        bool pair = f->conf.pair && f->state == FEED_ONLINE; /* which speaks every second */
+        uint64_t timeout_ns = (pair ? PAIR_TIMEOUT_MS : (uint64_t)r->o.timeout_ms) * NS_PER_MS;
         bool silent = now_ns > f->ack_ns && now_ns - f->ack_ns > timeout_ns;
         if (f->state == FEED_ONLINE) {
             online = online || !f->conf.pair;
             if (f->conf.pair) sign_of_life(f);
-            if (f->psync && silent) feed_end(f, "it acknowledged nothing for repl-timeout");
+            if (f->psync && silent)
+                feed_end(f, pair ? "nothing was heard from it for 10 s"
+                                 : "it acknowledged nothing for repl-timeout");
         } else if ((f->state == FEED_WAIT || transfer_is_made(f)) && !f->dead) {
             buf_add(&f->out, "\n", 1); /* keeps its patience while the walk is queued */
             feed_flush(f);

@@ -24,7 +24,8 @@ enum {
     PAIR_RETRY_MS = 100,
     PAIR_TIMEOUT_MS = 5000,
     DIVERGED_RETRY_MS = 60000,
-    WELL_MS = 600000, /* a stream that goes this long goes well */
+    WELL_MS = 600000,   /* a stream that goes this long goes well */
+    HEALTHY_MS = 15000, /* a link that streamed for so long is no longer one that stalls */
     UNLOGGED_MAX_BYTES = 64 * 1024 * 1024,
     HELD_MAX_BYTES = 16 * 1024 * 1024
 };
@@ -260,11 +261,13 @@ void link_second(struct link *k, uint64_t now_ns) {
         k->last_io_ns = now_ns; /* it is we who do not listen */
     if (now_ns - k->last_io_ns > limit_ms * NS_PER_MS) {
         link_complain(k, "nothing was heard for %llu ms", (unsigned long long)limit_ms);
+        k->stalls++;
         link_event(k, LINK_EV_LOST);
         return;
     }
     if (k->fsm.state == LINK_STREAM) {
         if (now_ns - k->since_ns > WELL_MS * NS_PER_MS) k->full_tries = 0;
+        if (now_ns - k->since_ns > HEALTHY_MS * NS_PER_MS) k->stalls = 0;
         link_send_ack(k);
     }
     if (k->fsm.state == LINK_TRANSFER) {
@@ -304,6 +307,7 @@ void link_start(struct link *k, const char *host, uint16_t port, bool pair) {
     k->port = port;
     k->pair = pair;
     k->error[0] = '\0';
+    k->stalls = 0;
     if (k->copy == COPY_WHOLE || k->copy == COPY_TAKEN) {
         k->start_later = true;
         return;

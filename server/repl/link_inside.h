@@ -28,6 +28,7 @@ struct link {
     struct loop_timer *retry;
     struct buf in, out;
     uint64_t last_io_ns, down_since_ns;
+    unsigned stalls;           /* connections to this address in a row that fell silent */
     bool was_up;               /* it has streamed since this server began */
     uint64_t number, since_ns; /* of this stream */
     uint64_t session;

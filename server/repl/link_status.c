@@ -51,6 +51,7 @@ void link_status(const struct link *k, struct repl_status *s) {
         s->link_out_bytes = buf_len(&k->out);
     }
     if (!is_slave(k->r)) return;
+    s->stalls = k->stalls;
     bool streams = link_streaming(k);
     if (streams) s->read_offset += buf_len(&k->in);
     s->session = streams && k->pair ? k->session : 0;

@@ -239,6 +239,7 @@ struct repl_status {
     uint64_t read_offset;  /* as slave: offset, and what was read but is not applied yet */
     int64_t second_offset; /* -1: none */
     /* the pair */
+    unsigned stalls;  /* as slave: connections to the master in a row that fell silent */
     uint64_t session; /* the pair link's number, the same on both sides; 0: none */
     uint64_t acked; /* offset that the pair's slave acknowledged; as slave: that we acknowledged */
     uint64_t acked_synced;
