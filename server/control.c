@@ -256,6 +256,7 @@ static const struct verb verbs[] = {
     {"none", 2, duet_none},     {"alone", 3, duet_alone},        {"fsync", 2, duet_fsync},
     {"pause", 3, duet_pause},   {"resume", 2, duet_resume},      {"backup", -3, duet_backup},
     {"log", -3, duet_log},      {"rollback", -3, duet_rollback}, {"import", -3, duet_import},
+    {"digest", 3, duet_digest},
 };
 
 void control_duet(struct call *c) {
@@ -272,5 +273,5 @@ void control_duet(struct call *c) {
         return;
     }
     reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE, RESUME, "
-                   "BACKUP, LOG, ROLLBACK or IMPORT");
+                   "BACKUP, LOG, ROLLBACK, IMPORT or DIGEST");
 }

@@ -1,5 +1,5 @@
 /* What the files of the control socket share: control.c (roles and status), control_backup.c (backup sets, the log's times),
- * control_rollback.c, control_import.c. */
+ * control_rollback.c, control_import.c, control_digest.c. */
 #ifndef DUET_SERVER_CONTROL_H
 #define DUET_SERVER_CONTROL_H
 
@@ -46,6 +46,21 @@ void answer_send(struct answer *f, struct buf *out);
 void duet_backup(struct call *c);
 void duet_log(struct call *c);
 void duet_rollback(struct call *c);
+
+/* control_digest.c. Do master and slaves hold the same? A mark in the stream says where all of them take a fingerprint of their
+ * data (proto/rdb_digest.h), by a snapshot's walk between commands; slaves send theirs along with an acknowledgement.
+ *
+ *     DUET DIGEST START     +OK id: begun, or waiting behind another walk. -ERR when one is under way, or not master
+ *     DUET DIGEST STATUS    state none|waiting|running|done|failed, id (of the last one; the same on all nodes), offset (of the
+ *                           stream, where it was taken), instant_us, took_ms, keys, digest, reason ("" unless it failed), dbs, and
+ *                           for each database I from 0 that has keys: db.I.number, db.I.keys, db.I.digest; slaves, and for
+ *                           each J from 0: slave.J.host, slave.J.port, slave.J.result same|differs|failed|waiting,
+ *                           slave.J.keys, slave.J.digest ("-": none yet, or failed)
+ *
+ * A slave where another walk runs at that moment has failed: ask again later. Nothing is changed by any of it. */
+void duet_digest(struct call *c);
+/* The master's mark, in a slave's stream. */
+void control_digest_mark(struct bytes text);
 
 /* control_import.c. The instance takes another server's data (hactl import). From BEGIN to END or ABORT service clients'
  * writes are refused, nothing expires by itself (that is for the source to say), and the import's place in the source's

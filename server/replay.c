@@ -31,7 +31,9 @@ static bool run(int db, int argc, const struct bytes *argv, unsigned flags, char
     static struct buf out;
     bool bad_subcommand = false;
     if (__builtin_expect(argc == 5 && cmdstream_is_mark(argc, argv), 0)) {
-        control_import_mark(argv[4]);
+        if (bytes_is(argv[2], CMDSTREAM_MARK)) control_import_mark(argv[4]);
+        if (bytes_is(argv[2], CMDSTREAM_DIGEST) && flags & CALL_ON_SLAVE)
+            control_digest_mark(argv[4]);
         return true;
     }
     const struct command *cmd = command_resolve(argc, argv, 0, &bad_subcommand);

@@ -193,7 +193,8 @@ enum persist_walk_kind {
     PERSIST_WALK_SAVE,
     PERSIST_WALK_REWRITE,
     PERSIST_WALK_SLAVE,
-    PERSIST_WALK_BACKUP
+    PERSIST_WALK_BACKUP,
+    PERSIST_WALK_DIGEST
 };
 /* A walk whose bytes (a whole RDB file of the instant of the start) go to a sink. */
 struct persist_sink {
@@ -217,6 +218,8 @@ struct persist_sink {
 struct persist_walk;
 /* Queued behind a walk that runs. */
 struct persist_walk *persist_walk_start(struct persist *p, const struct persist_sink *sink);
+/* Begins it at once, unless another one is before it: false then, or when it was given up (and is gone). */
+bool persist_walk_begin(struct persist_walk *w);
 /* Gives it up without calling end. */
 void persist_walk_cancel(struct persist_walk *w);
 /* The stream's place now, for walks: server/repl sets it. */

@@ -367,11 +367,18 @@ void walks_give_up_sockets(struct persist *p) {
     }
 }
 
+bool persist_walk_begin(struct persist_walk *w) {
+    struct persist *p = w->p;
+    if (p->walks == w && !w->running) get_going(w, UINT64_MAX);
+    return p->walks == w && w->running;
+}
+
 const char *persist_walk_kind_name(enum persist_walk_kind kind) {
     static const char *const names[] = {[PERSIST_WALK_SAVE] = "save",
                                         [PERSIST_WALK_REWRITE] = "rewrite",
                                         [PERSIST_WALK_SLAVE] = "slave",
-                                        [PERSIST_WALK_BACKUP] = "backup"};
+                                        [PERSIST_WALK_BACKUP] = "backup",
+                                        [PERSIST_WALK_DIGEST] = "digest"};
     return names[kind];
 }
 

@@ -58,7 +58,8 @@ enum cmdstream_state cmdstream_find(struct cmdstream *c, const char *data, size_
 static const char *const control[] = {"multi", "exec", "ping", "discard"};
 
 bool cmdstream_is_mark(int argc, const struct bytes *argv) {
-    return argc == 5 && bytes_is(argv[0], "replconf") && bytes_is(argv[2], CMDSTREAM_MARK);
+    return argc == 5 && bytes_is(argv[0], "replconf") &&
+           (bytes_is(argv[2], CMDSTREAM_MARK) || bytes_is(argv[2], CMDSTREAM_DIGEST));
 }
 
 static bool is_control(struct cmdstream *c, int argc, const struct bytes *argv) {

@@ -9,7 +9,8 @@
 
 #include "server/proto/resp.h"
 
-#define CMDSTREAM_MARK "duet-import"
+#define CMDSTREAM_MARK   "duet-import"
+#define CMDSTREAM_DIGEST "duet-digest" /* master and slave take a fingerprint of their data here */
 bool cmdstream_is_mark(int argc, const struct bytes *argv);
 
 struct cmdstream {

@@ -12,6 +12,7 @@
 #include "server/base/stream_block.h"
 #include "server/proto/resp.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,9 @@ static void feed_request(struct feed *f, const struct resp_args *a) {
     if (!num_parse_u64(a->v[2].p, a->v[2].len, &offset)) return;
     bool has = a->count >= 5 && bytes_is(a->v[3], "fack") &&
                num_parse_u64(a->v[4].p, a->v[4].len, &synced);
+    const struct bytes *last = &a->v[a->count - 1];
+    if (a->count >= 5 && bytes_is(last[-1], "duet-digest") && last->len <= REPL_DIGEST_CHARS)
+        snprintf(f->digest, sizeof f->digest, "%.*s", (int)last->len, last->p);
     note_ack(f, offset, has, synced);
 }
 

@@ -65,6 +65,7 @@ size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max
                                               .lag_s = lag_s(f),
                                               .pair = f == r->pair};
             memcpy(out[n].host, f->conf.host, sizeof out[n].host);
+            memcpy(out[n].digest, f->digest, sizeof out[n].digest);
         }
         n++;
     }

@@ -46,11 +46,12 @@ struct feed {
     uint64_t sent;                /* ONLINE: stream offset behind what is sent or in out */
     struct persist_reader reader; /* of the kept log */
     uint64_t acked, synced;
-    bool level;                /* it had all there is, once: from then on it may lag only so far */
-    uint64_t soft_ns;          /* beyond the soft limit since then; 0: it is not */
-    uint64_t ack_ns;           /* of the last acknowledgement */
-    struct transfer *transfer; /* while WAIT or BULK */
-    uint64_t copy_at;          /* of its row, what is sent or in out */
+    bool level;       /* it had all there is, once: from then on it may lag only so far */
+    uint64_t soft_ns; /* beyond the soft limit since then; 0: it is not */
+    uint64_t ack_ns;  /* of the last acknowledgement */
+    char digest[REPL_DIGEST_CHARS + 1]; /* what it told of its data */
+    struct transfer *transfer;          /* while WAIT or BULK */
+    uint64_t copy_at;                   /* of its row, what is sent or in out */
 };
 
 /* A full synchronisation: one walk for all slaves that came before it began (transfer.c). */
@@ -82,6 +83,7 @@ struct repl {
     /* the stream */
     enum repl_role role;
     char id[PERSIST_ID_CHARS + 1];
+    char digest[REPL_DIGEST_CHARS + 1]; /* as slave, still to be told */
     struct persist_line lines[PERSIST_LINES_MAX];
     size_t line_count;
     bool heard;  /* somebody may ask for what is written: there is, was or may have been a slave */

@@ -89,10 +89,13 @@ void link_send_ack(struct link *k) {
     k->ack_now = false;
     offset[num_format_u64(offset, k->acked)] = '\0';
     synced[num_format_u64(synced, k->acked_synced)] = '\0';
+    /* Other masters, too, read an ACK's first words only. */
+    const char *more = r->digest[0] ? "DUET-DIGEST" : NULL;
     if (k->pair)
-        replline_words(&k->out, "REPLCONF", "ACK", offset, "FACK", synced, NULL);
+        replline_words(&k->out, "REPLCONF", "ACK", offset, "FACK", synced, more, r->digest, NULL);
     else
-        replline_words(&k->out, "REPLCONF", "ACK", offset, NULL);
+        replline_words(&k->out, "REPLCONF", "ACK", offset, more, r->digest, NULL);
+    r->digest[0] = '\0';
     link_write(k);
 }
 

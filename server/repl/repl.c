@@ -321,3 +321,7 @@ void repl_status(const struct repl *r, struct repl_status *s) {
 uint64_t repl_backlog_memory(const struct repl *r) {
     return r->backlog ? backlog_memory(r->backlog) : 0;
 }
+
+void repl_tell_digest(struct repl *r, const char *text) {
+    snprintf(r->digest, sizeof r->digest, "%s", text);
+}

@@ -214,6 +214,10 @@ enum repl_link_state {
 /* What becomes of the data while a full copy comes: it stays until that is whole, or there is no memory for both. */
 enum repl_copy { REPL_COPY_NONE, REPL_COPY_BESIDE, REPL_COPY_INSTEAD };
 
+enum { REPL_DIGEST_CHARS = 95 };
+/* Goes to the master with the next acknowledgement (server/control_digest.c): words, at most REPL_DIGEST_CHARS. */
+void repl_tell_digest(struct repl *r, const char *text);
+
 struct repl_slave_info {
     uint64_t id;                /* as repl_conf_of was told */
     uint64_t created_ns;        /* the same */
@@ -223,9 +227,10 @@ struct repl_slave_info {
     bool writing;               /* its socket took no more */
     char host[64];
     uint16_t port;
-    const char *state; /* "wait_bgsave", "send_bulk", "online" */
-    uint64_t offset;   /* acknowledged */
-    uint64_t synced;   /* fsynced, as far as it says */
+    const char *state;                  /* "wait_bgsave", "send_bulk", "online" */
+    char digest[REPL_DIGEST_CHARS + 1]; /* as it told last, "" */
+    uint64_t offset;                    /* acknowledged */
+    uint64_t synced;                    /* fsynced, as far as it says */
     int64_t lag_s;
     bool pair;
 };

@@ -96,6 +96,7 @@ STREAM = [["SUBSCRIBE", "c"], ["PSUBSCRIBE", "*"], ["UNSUBSCRIBE"], ["SHUTDOWN",
           ["EVAL", "error('x')", "0"], ["EVAL", "return redis.call('multi')", "0"], ["EVALSHA", "0" * 40, "0"], ["EVAL", "while redis.call('incr','loop') < 2000 do end", "0"], ["FUNCTION", "LOAD", "x"],
           ["SELECT", "99999"], ["SELECT", "-1"], ["SELECT"], ["SELECT", "x"], ["SWAPDB", "0", "99"], ["MOVE", "a", "99"], ["PUBLISH", "c", "m"], ["SPUBLISH", "c", "m"], ["LATENCY", "RESET"], ["MEMORY", "PURGE"],
           ["MODULE", "LOAD", "/x"], ["OBJECT", "FREQ", "a"], ["PING"], ["PING", "x"], ["", "x"], ["\x00\xff"], ["SET"], ["SET", "a"], ["SETRANGE", "a", "536870911", "x"], ["SETRANGE", "a", "-1", "x"],
+          ["REPLCONF", "capa", "duet-digest", "capa", "5 5"], ["REPLCONF", "capa", "duet-digest", "capa", "x" * 3000], ["REPLCONF", "capa", "duet-import", "capa", "x" * 5000], ["REPLCONF", "capa", "duet-import", "capa", ""],
           ["INCRBYFLOAT", "a", "nan"], ["RESTORE", "r", "0", "garbage"], ["RESTORE", "r", "-1", ""], ["SPOP", "t", "-1"], ["LPUSH", "s1", "wrong type"], ["XADD", "x", "0-0", "f", "v"], ["XSETID", "x", "0"],
           ["XCLAIM", "x", "g", "c", "0", "1-1", "LASTID", "9-9", "JUSTID"], ["XGROUP", "CREATE", "x", "g", "$", "ENTRIESREAD", "-5"], ["ASKING"], ["READONLY"], ["CLUSTER", "RESET"], ["SLOWLOG", "RESET"],
           ["LOLWUT"], ["TIME"], ["KEYS", "*"], ["SCAN", "0"], ["GET", "s1"], ["DUMP", "h"], ["SORT", "t", "STORE", "u"], ["PFDEBUG", "GETREG", "p"], ["BITFIELD", "a", "SET", "u8", "#99999999999", "1"], ["SET", "k", "v", "PX", "-1"]]
@@ -292,7 +293,7 @@ def words_of_slave(rng, replid, offset):
                        lambda: [b"REPLCONF", b"ip-address", rng.randbytes(rng.choice((1, 20, 45, 63, 64, 5000)))], lambda: [b"REPLCONF", b"capa", rng.choice([b"eof", b"psync2", b"", b"x" * 9999])] * 3,
                        lambda: [b"REPLCONF"], lambda: [b"REPLCONF", b"GETACK", b"*"], lambda: [b"REPLCONF", b"rdb-only", num()], lambda: [b"REPLCONF", b"rdb-filter-only", b"x"],
                        lambda: [b"REPLCONF", b"duet-pair", rng.choice([b"a", b"b", b"c", b""]), name(), num()], lambda: [b"REPLCONF", b"duet-hello", b"1", b"b", ID], lambda: [b"REPLCONF", b"duet-pair"],
-                       lambda: [b"REPLCONF", b"duet-x", num()], lambda: [b"MULTI"], lambda: [b"EXEC"], lambda: [b"PING"], lambda: [b"SUBSCRIBE", b"c"], lambda: [b"MONITOR"], lambda: [b"CLIENT", b"REPLY", b"OFF"],
+                       lambda: [b"REPLCONF", b"duet-x", num()], lambda: [b"REPLCONF", b"ACK", num(), b"DUET-DIGEST", rng.randbytes(rng.choice((0, 20, 95, 96, 4000)))], lambda: [b"MULTI"], lambda: [b"EXEC"], lambda: [b"PING"], lambda: [b"SUBSCRIBE", b"c"], lambda: [b"MONITOR"], lambda: [b"CLIENT", b"REPLY", b"OFF"],
                        lambda: [b"EVAL", b"return redis.call('psync','?','-1')", b"0"], lambda: [b"SET", b"x", b"y"], lambda: [b"BLPOP", b"none", b"0"], lambda: [b"HELLO", b"3"], lambda: [b"WAIT", b"1", b"1"],
                        lambda: [b"REPLICAOF", b"NO", b"ONE"], lambda: [b"FAILOVER", b"ABORT"]])()
 
