@@ -333,6 +333,7 @@ static int import_path(const struct cli *c, const char *path) {
     m.target.limits.memory_goes = c->replace;
     copy_init(&m.copy, &m.filter, &m.target.limits);
     m.copy.places = &m.target.places;
+    m.copy.plain_sets = m.target.control;
     m.copy.now_ms = clock_wall_us() / 1000;
     inventory_init(&m.inventory);
     if (!import_files_open(&m.files, path, dir))

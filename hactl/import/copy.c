@@ -13,6 +13,7 @@ void copy_init(struct copy *c, const struct filter *f, const struct inventory_ta
 void copy_free(struct copy *c) {
     pieces_free(&c->pieces);
     buf_free(&c->value);
+    buf_free(&c->text);
     filter_command_free(&c->out);
     free(c->refused);
     c->refused = NULL;
@@ -126,6 +127,20 @@ static bool expire(struct copy *c, const struct rdb_keys *k) {
     return k->expire_ms < 0 || target_command(c->target, c->to, 3, words, k->key);
 }
 
+/* False: it is no such string, or more is to be kept of it. */
+static bool as_set(struct copy *c, const struct rdb_keys *k, bool *sent) {
+    char ms[24];
+    struct bytes words[5] = {BYTES("SET"), k->key, {"", 0}, BYTES("PXAT"), {ms, 0}};
+    if (k->type != RDB_STRING || !c->plain_sets || k->idle_s > 0 || k->freq >= 0 ||
+        !rdb_string_of((struct bytes){buf_head(&c->value), buf_len(&c->value)}, &c->text,
+                       &words[2]))
+        return false;
+    if (k->expire_ms >= 0)
+        words[4].len = (size_t)snprintf(ms, sizeof ms, "%lld", (long long)k->expire_ms);
+    *sent = target_command(c->target, c->to, k->expire_ms >= 0 ? 5 : 3, words, k->key);
+    return true;
+}
+
 static bool key_ends(struct copy *c, const struct rdb_keys *k) {
     if (c->to < 0) return true;
     if (c->piecewise) {
@@ -144,8 +159,10 @@ static bool key_ends(struct copy *c, const struct rdb_keys *k) {
                                      .idle_s = k->idle_s,
                                      .freq = k->freq,
                                      .dump_version = c->dump_version};
+    bool sent;
     c->keys++;
-    return target_restore(c->target, &r) || lost(c);
+    if (!as_set(c, k, &sent)) sent = target_restore(c->target, &r);
+    return sent || lost(c);
 }
 
 bool copy_event(struct copy *c, struct rdb_keys *k, enum rdb_keys_event ev, uint64_t at) {

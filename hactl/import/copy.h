@@ -19,13 +19,15 @@ struct copy {
     struct target *target;
     int64_t now_ms;   /* what expired before is left out */
     int dump_version; /* of RESTORE's payloads; 0: what Duet takes */
+    bool
+        plain_sets; /* strings by SET (with PXAT: of Redis 6.2), which costs the target half as much */
     /* counts */
     uint64_t keys, in_pieces, skipped, expired, left_out, commands, dropped;
     char error[400]; /* after false: why; the connection's words when that is lost */
     /* inside */
     struct inventory *inventory; /* of copy_look */
     struct pieces pieces;
-    struct buf value;
+    struct buf value, text;
     int to; /* the open key's database; -1: it is not taken */
     bool piecewise, look;
     uint64_t *refused; /* records of big keys that cannot be taken, in order */

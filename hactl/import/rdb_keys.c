@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "server/proto/crc64.h"
+#include "server/proto/lzf.h"
+#include "server/proto/rdb_codes.h"
 
 void rdb_keys_init(struct rdb_keys *k) {
     memset(k, 0, sizeof *k);
@@ -115,6 +117,43 @@ void rdb_dump_footer(char footer[RDB_DUMP_FOOTER], int type, struct bytes value,
     footer[1] = (char)(rdb_version >> 8);
     uint64_t sum = crc64(crc64(crc64(0, &head, 1), value.p, value.len), footer, 2);
     memcpy(footer + 2, &sum, sizeof sum);
+}
+
+static bool integer_of(struct bytes v, unsigned form, struct buf *scratch, struct bytes *out) {
+    int8_t b = 0;
+    int16_t w = 0;
+    int32_t d = 0;
+    char *digits = buf_room(scratch, 24);
+    if (v.len != 1 + ((size_t)1 << form)) return false;
+    if (form == RDB_ENC_INT8) memcpy(&b, v.p + 1, sizeof b);
+    if (form == RDB_ENC_INT16) memcpy(&w, v.p + 1, sizeof w);
+    if (form == RDB_ENC_INT32) memcpy(&d, v.p + 1, sizeof d);
+    *out = (struct bytes){digits, (size_t)snprintf(digits, 24, "%d", b + w + d)};
+    return true;
+}
+
+static bool unpacked(struct bytes v, struct buf *scratch, struct bytes *out) {
+    uint64_t packed, plain;
+    bool encoded;
+    size_t head = rdb_skip_length(v.p + 1, v.len - 1, &packed, &encoded) + 1;
+    size_t more = rdb_skip_length(v.p + head, v.len - head, &plain, &encoded);
+    head += more;
+    if (!more || packed != v.len - head || plain > lzf_expansion_max(packed)) return false;
+    char *to = buf_room(scratch, plain + 1);
+    *out = (struct bytes){to, plain};
+    return lzf_decompress(v.p + head, packed, to, plain) == plain;
+}
+
+bool rdb_string_of(struct bytes v, struct buf *scratch, struct bytes *out) {
+    uint64_t n;
+    bool encoded;
+    size_t head = rdb_skip_length(v.p, v.len, &n, &encoded);
+    if (!head) return false;
+    buf_clear(scratch);
+    if (encoded && n == RDB_ENC_LZF) return unpacked(v, scratch, out);
+    if (encoded) return n <= RDB_ENC_INT32 && integer_of(v, (unsigned)n, scratch, out);
+    *out = (struct bytes){v.p + head, v.len - head};
+    return n == out->len;
 }
 
 int rdb_type_since(int type) {

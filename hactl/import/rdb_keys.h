@@ -59,6 +59,9 @@ enum { RDB_DUMP_FOOTER = 10 };
 /* The type byte in front of a value and the footer behind it, as RESTORE wants them: the payload is head, value, footer.
  * rdb_version: what the receiver knows at least (RDB_VERSION, or an older one). */
 void rdb_dump_footer(char footer[RDB_DUMP_FOOTER], int type, struct bytes value, int rdb_version);
+/* The string that a whole value of RDB_STRING is; scratch backs it when it does not stand in the value as it is. False: the
+ * value is not sound. */
+bool rdb_string_of(struct bytes value, struct buf *scratch, struct bytes *out);
 /* The oldest version whose readers know values of this type. */
 int rdb_type_since(int type);
 /* False: Duet cannot hold it. */

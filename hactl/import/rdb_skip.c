@@ -61,7 +61,7 @@ bool rdb_skip_begin(struct rdb_skip *s, int type, int rdb_version) {
 
 /* ---- bytes: each returns how many it takes, 0 when there are too few ---- */
 
-static size_t length_at(const char *p, size_t n, uint64_t *v, bool *encoded) {
+size_t rdb_skip_length(const char *p, size_t n, uint64_t *v, bool *encoded) {
     unsigned first = n ? (unsigned char)*p : 0;
     size_t size = first >> 6 == RDB_LEN_14 ? 2
                   : first == RDB_LEN_32    ? 5
@@ -81,7 +81,7 @@ static size_t length_at(const char *p, size_t n, uint64_t *v, bool *encoded) {
 /* A length that no encoding may stand for. */
 static size_t plain_length(struct rdb_skip *s, const char *p, size_t n, uint64_t *v) {
     bool encoded;
-    size_t size = length_at(p, n, v, &encoded);
+    size_t size = rdb_skip_length(p, n, v, &encoded);
     if (size && (encoded || ((unsigned char)*p >> 6 == 2 && size == 1)))
         s->bad = "a count that is none";
     return s->bad ? 0 : size;
@@ -97,7 +97,7 @@ static size_t compressed_head(struct rdb_skip *s, const char *p, size_t n, uint6
 static size_t string_head(struct rdb_skip *s, const char *p, size_t n) {
     uint64_t v, plain;
     bool encoded;
-    size_t size = length_at(p, n, &v, &encoded);
+    size_t size = rdb_skip_length(p, n, &v, &encoded);
     if (!size) return 0;
     s->left = plain = v;
     if (encoded && v == RDB_ENC_LZF) {

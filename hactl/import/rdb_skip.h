@@ -36,4 +36,7 @@ bool rdb_skip_begin(struct rdb_skip *s, int type, int rdb_version);
  * behind the value's end) is presented again. */
 size_t rdb_skip_feed(struct rdb_skip *s, const char *p, size_t n);
 
+/* The length at p, or the number of an encoding: its bytes, 0: there are too few. */
+size_t rdb_skip_length(const char *p, size_t n, uint64_t *v, bool *encoded);
+
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "hactl/import/answer.h"
@@ -213,6 +214,10 @@ struct target *target_open(const struct target_options *o, char *why, size_t why
     }
     struct target *t = xcalloc(1, sizeof *t);
     t->fd = fd;
+    /* A local socket holds 208 KB by itself: each of the two would wait for the other all the time. */
+    const int room = WINDOW_BYTES;
+    if (o->unix_path && setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     t->window = o->window_bytes ? o->window_bytes : WINDOW_BYTES;
     t->timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
     if (log_in(t, o, why, why_size)) return t;
@@ -311,7 +316,8 @@ bool target_restore(struct target *t, const struct target_restore *r) {
     size_t from = buf_len(&t->out);
     int n = snprintf(ttl, sizeof ttl, "%lld", (long long)(r->expire_ms < 0 ? 0 : r->expire_ms));
     rdb_dump_footer(footer, r->type, r->value, dump_version(r));
-    put_head(&t->out, '*', idle || freq ? 8 : 6);
+    const bool timed = r->expire_ms >= 0;
+    put_head(&t->out, '*', 5 + timed + 2 * (idle || freq));
     put_word(&t->out, BYTES("RESTORE"));
     put_word(&t->out, r->key);
     put_word(&t->out, (struct bytes){ttl, (size_t)n});
@@ -321,7 +327,7 @@ bool target_restore(struct target *t, const struct target_restore *r) {
     buf_add(&t->out, footer, sizeof footer);
     buf_add(&t->out, "\r\n", 2);
     put_word(&t->out, BYTES("REPLACE"));
-    put_word(&t->out, BYTES("ABSTTL"));
+    if (timed) put_word(&t->out, BYTES("ABSTTL"));
     if (idle || freq) {
         n = snprintf(use, sizeof use, "%d", idle ? r->idle_s : r->freq);
         put_word(&t->out, idle ? BYTES("IDLETIME") : BYTES("FREQ"));

@@ -278,6 +278,35 @@ static void inventory(const struct buf *f) {
     rdb_keys_free(&k);
 }
 
+static bool reads_back(struct bytes s, bool compress, struct buf *scratch) {
+    struct buf v = BUF_INIT;
+    struct bytes out;
+    rdb_put_string(&v, s, compress);
+    bool well = rdb_string_of((struct bytes){buf_head(&v), buf_len(&v)}, scratch, &out) &&
+                bytes_equal(out, s);
+    for (size_t n = 0; n < buf_len(&v); n++) /* cut: refused, and nothing behind it is read */
+        well &= !rdb_string_of((struct bytes){buf_head(&v), n}, scratch, &out);
+    buf_free(&v);
+    return well;
+}
+
+static void whole_strings(void) {
+    static const char *const texts[] = {"",           "hello",      "0",     "-1",
+                                        "127",        "-129",       "32768", "-2147483648",
+                                        "2147483647", "2147483648", "007"};
+    int good = 0, n = (int)(sizeof texts / sizeof *texts);
+    struct buf scratch = BUF_INIT;
+    char many[20000];
+    memset(many, 'x', sizeof many);
+    for (int i = 0; i < n; i++)
+        good += reads_back((struct bytes){texts[i], strlen(texts[i])}, true, &scratch);
+    is_int(good, n, "strings and integers are read without the reader");
+    ok(reads_back((struct bytes){many, sizeof many}, false, &scratch), "long ones too");
+    ok(reads_back((struct bytes){many, sizeof many}, true, &scratch), "and compressed ones");
+    ok(reads_back((struct bytes){many, 100}, true, &scratch), "of any length");
+    buf_free(&scratch);
+}
+
 int main(void) {
     struct buf f = file();
     in_pieces(&f);
@@ -285,6 +314,7 @@ int main(void) {
     cut_and_damaged(&f);
     footer();
     inventory(&f);
+    whole_strings();
     buf_free(&f);
     for (int i = 0; i < value_count; i++) buf_free(&values[i]);
     return done();
