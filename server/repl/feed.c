@@ -206,6 +206,16 @@ static bool has_more(struct feed *f) {
     return false;
 }
 
+/* The pair's slave fsyncs what it acknowledges while this node's level asks for it, whatever its own is. */
+static void tell_level(struct feed *f) {
+    bool disk = f->r->o.durability == REPL_DISK;
+    if (!f->conf.pair || f->told_disk == disk || f->state != FEED_ONLINE) return;
+    if (f->dead || f->sent != f->r->logged || buf_len(&f->out)) return; /* not between commands */
+    buf_add(&f->out, (char[]){disk ? ASIDE_DISK : ASIDE_MEMORY}, 1);
+    f->told_disk = disk;
+    write_out(f);
+}
+
 void feed_flush(struct feed *f) {
     uint64_t until = 0;
     bool open = !f->dead && write_out(f);
@@ -216,6 +226,7 @@ void feed_flush(struct feed *f) {
         else
             open = f->state == FEED_BULK ? write_copy(f) : write_stream(f);
     }
+    tell_level(f);
     if (!f->dead) loop_io_want(f->io, stream_watch(f->stream, LOOP_READ | (open ? 0 : LOOP_WRITE)));
 }
 

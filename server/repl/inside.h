@@ -40,6 +40,7 @@ struct feed {
     struct stream *stream;
     struct loop_io *io;
     enum feed_state state;
+    bool told_disk;   /* the pair's slave knows that it is to fsync what it acknowledges */
     bool psync;       /* else SYNC: no lines, never acknowledges */
     const char *dead; /* why it is to be closed; it is unlinked in feeds_reap */
     struct buf in, out;
@@ -122,6 +123,7 @@ struct repl {
 
     /* following */
     struct link *link;
+    bool master_disk;      /* the pair's master is at durability disk: told beside the stream */
     enum repl_offer offer; /* the mastership, to whom we follow */
     bool whole;
     uint64_t tail_writes;
@@ -144,6 +146,11 @@ static inline void repl_changed(struct repl *r) {
 static inline bool is_slave(const struct repl *r) {
     return r->role == REPL_SLAVE;
 }
+
+/* repl.c: whether each write is fsynced at once, after something that says so has changed. */
+void repl_settle_eager(struct repl *r);
+/* Beside the pair's stream, between two commands: the master lives; fsync what is acknowledged; do not. */
+enum { ASIDE_LIVES = '\n', ASIDE_DISK = 'F', ASIDE_MEMORY = 'f' };
 
 /* stream.c */
 void stream_open(struct repl *r);

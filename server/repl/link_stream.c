@@ -23,6 +23,8 @@ void link_stream_begin(struct link *k) {
     k->error[0] = '\0';
     k->acked = 0;
     k->ack_now = true;
+    r->master_disk = false; /* until it is told */
+    repl_settle_eager(r);
     log_notice("replication: streaming from %s:%u at offset %llu", k->host, k->port,
                (unsigned long long)backlog_end(r->backlog));
     link_ack(k);
@@ -52,13 +54,24 @@ static void diverges(struct link *k) {
     link_event(k, LINK_EV_LOST);
 }
 
+/* What the pair's master says beside its stream; false: it is none of that. */
+static bool take_aside(struct link *k) {
+    struct repl *r = k->r;
+    char said = buf_head(&k->in)[0];
+    bool level = k->pair && (said == ASIDE_DISK || said == ASIDE_MEMORY);
+    if (said != ASIDE_LIVES && !level) return false;
+    buf_eat(&k->in, 1);
+    if (level) {
+        r->master_disk = said == ASIDE_DISK;
+        repl_settle_eager(r);
+    }
+    return true;
+}
+
 bool link_take_stream(struct link *k) {
     struct repl *r = k->r;
     size_t unit;
-    if (buf_head(&k->in)[0] == '\n') { /* the pair's master lives; no part of the stream */
-        buf_eat(&k->in, 1);
-        return true;
-    }
+    if (take_aside(k)) return true;
     enum cmdstream_state st =
         cmdstream_find(&k->commands, buf_head(&k->in), buf_len(&k->in), &unit);
     if (st == CMDSTREAM_MORE) return false;

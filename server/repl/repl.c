@@ -66,6 +66,11 @@ static void turn_again(struct loop *l, void *arg) {
     (void)arg; /* before_sleep does the rest */
 }
 
+void repl_settle_eager(struct repl *r) {
+    bool disk = r->o.durability == REPL_DISK || (is_slave(r) && r->master_disk);
+    persist_set_eager(r->persist, r->o.node && disk);
+}
+
 static void set_options(struct repl *r, const struct repl_options *o) {
     char node = r->o.node;
     r->o = *o;
@@ -79,7 +84,7 @@ static void set_options(struct repl *r, const struct repl_options *o) {
     r->master_auth = o->master_auth && o->master_auth[0] ? xstrdup(o->master_auth) : NULL;
     r->o.master_user = r->master_user;
     r->o.master_auth = r->master_auth;
-    if (r->persist) persist_set_eager(r->persist, r->o.node && r->o.durability == REPL_DISK);
+    if (r->persist) repl_settle_eager(r);
 }
 
 struct repl *repl_open(const struct repl_options *o, struct persist *p, struct store *store,

@@ -216,6 +216,41 @@ def disk():
         tap.equal([c.read() for _ in range(200)], [b"OK"] * 200, "and 200 in one go")
 
 
+def levels():
+    """the level is changed at the master under load; its slave follows, whatever its own says"""
+    off = ("--appendfsync", "no", "--durability")
+    with Node("a", *off, "pair") as a, Node("b", *off, "async") as b:
+        a.lead(1, alone=True)
+        b.follow(1, a)
+        tap.until(lambda: together(a, b), 20)
+        a.duet("ALONE", "0")
+        stop, counts = threading.Event(), [0] * 4
+
+        def client(i):
+            with a.connect(30) as c:
+                while not stop.is_set():
+                    c.send_raw(b"".join(servers.encode("SET", "l%d:%d" % (i, j), counts[i]) for j in range(5)))
+                    counts[i] += sum(c.read() == b"OK" for _ in range(5))
+
+        threads = [threading.Thread(target=client, args=(i,)) for i in range(4)]
+        for t in threads:
+            t.start()
+        try:
+            for level in ("disk", "pair", "disk", "async", "disk", "pair"):
+                a.duet_words("CONFIG", "SET", "durability", level)
+                was = list(counts)
+                went_on = tap.until(lambda: all(n > w + 20 for n, w in zip(counts, was)), 20, "all clients go on at " + level)
+                tap.ok(went_on, "at %s, from one moment to the next, all clients go on" % level)
+            a.duet_words("CONFIG", "SET", "durability", "disk")
+            b.follow(1, a, "127.0.0.2")
+            was = list(counts)
+            tap.ok(tap.until(lambda: all(n > w + 20 for n, w in zip(counts, was)), 20), "a slave that comes again is told of disk")
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
+
+
 def damaged():
     """a slave with a damaged log takes the data from its peer, and what it had is kept"""
     with Node("a") as a, Node("b") as b:
@@ -275,4 +310,4 @@ def memory_only():
 
 
 if __name__ == "__main__":  # test_backup_sets.py takes Node from here
-    tap.main(link, promotion, tail, disk, damaged, memory_only)
+    tap.main(link, promotion, tail, disk, levels, damaged, memory_only)
