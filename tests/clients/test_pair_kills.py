@@ -25,8 +25,10 @@ MOMENTS = ["load", "another path", "full copy", "slave restarted", "slave stoppe
 class Pair:
     """Who leads, who follows, and what had would know."""
 
+    NODE = Node
+
     def __init__(self, level, *options):
-        self.nodes = [Node(letter, "--durability", level, "--repl-diskless-sync-delay", "0", *options) for letter in "ab"]
+        self.nodes = [self.NODE(letter, "--durability", level, "--repl-diskless-sync-delay", "0", *options) for letter in "ab"]
         self.epoch, self.in_sync, self.path = 1, False, 0
         self.stats = {"promoted": 0, "restarted": 0, "tails": 0, "full": 0}
         self.m.lead(1, alone=True)
