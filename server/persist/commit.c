@@ -105,7 +105,7 @@ int commit_work(void *arg) {
     if (c->keep_dir && !keep_log(c))
         log_error("persistence: the log could not be moved to %s: %m", c->keep_dir);
     /* The base's name is on the disk before the manifest that says it. */
-    if (!file_sync_dir(c->p->log_dir)) return errno;
+    if (!file_sync_dir(c->p->log_dir) || (c->begun && !file_sync_dir(c->p->dir))) return errno;
     if (!manifest_write(c->p->log_dir, &c->m)) {
         error = errno;
         drop_unnamed(c);

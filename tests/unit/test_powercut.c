@@ -13,7 +13,7 @@
 #include "tests/unit/disk_model.h"
 #include "tests/unit/persist_rig.h"
 
-enum { KEYS = 40, HISTORY = 4000, LIVES = 3, CUTS = 50, COMMANDS = 60 };
+enum { KEYS = 40, HISTORY = 6000, LIVES = 3, CUTS = 50, COMMANDS = 60 };
 
 /* What was done so far: the value of a key from this offset of the stream on. */
 static struct done {
@@ -22,6 +22,7 @@ static struct done {
     unsigned value; /* 0: deleted */
 } history[HISTORY];
 static int happened;
+static int wrong, cuts, torn, steps, copies;
 
 static unsigned chance;
 static unsigned dice(unsigned sides) {
@@ -90,10 +91,117 @@ static void turn(struct rig *g) {
     disk_note(persist_synced_offset(g->persist));
 }
 
+static void fresh(const char *dir) {
+    char *log = xasprintf("%s/log", dir);
+    rig_remove(dir);
+    file_make_dirs(log, 0750);
+    free(log);
+}
+
+/* ---- A master's full copy that is ahead of what is here ----------------------------------------- */
+
+static struct persist_pos copy_pos;
+static int copy_fd;
+static bool copy_loaded, copy_done;
+
+static ssize_t copy_read(void *arg, void *to, size_t n) {
+    (void)arg;
+    return read(copy_fd, to, n < 5000 ? n : 5000);
+}
+static void copy_stop(void *arg) {
+    (void)arg;
+}
+static bool copy_fits(void *arg, size_t bytes) {
+    (void)arg;
+    return bytes < 1 << 30;
+}
+static void copy_ended(void *arg, enum persist_beside_end end, const char *why) {
+    (void)arg;
+    (void)why;
+    copy_loaded = end == PERSIST_BESIDE_LOADED;
+}
+static void copy_taken(void *arg, bool ok, const char *why) {
+    struct rig *g = arg;
+    if (!ok) fprintf(stderr, "# the copy was not taken: %s\n", why);
+    if (!ok) abort();
+    copy_done = true;
+    g->pos = copy_pos;
+}
+
+/* What the master did meanwhile stands behind our offset. */
+static void master_goes_on(uint64_t offset, unsigned now[KEYS]) {
+    for (int i = 0; i < happened; i++) now[history[i].key] = history[i].value;
+    for (unsigned i = 1 + dice(8); i; i--) {
+        static unsigned last = 1u << 30;
+        int k = (int)dice(KEYS);
+        if (happened == HISTORY) abort();
+        now[k] = dice(6) ? ++last : 0;
+        offset += 1 + dice(50);
+        history[happened++] = (struct done){offset, k, now[k]};
+    }
+    copy_pos = (struct persist_pos){.offset = offset, .db = 0};
+    memset(copy_pos.id, (int)("bcdef"[dice(5)]), PERSIST_ID_CHARS);
+}
+
+/* An RDB file of these values. */
+static void master_saves(const unsigned now[KEYS], const char *path) {
+    struct rig m;
+    char *dir = rig_path("master"), *made = xasprintf("%s/dump.rdb", dir);
+    struct buf value = BUF_INIT, bytes = BUF_INIT;
+    memset(&m, 0, sizeof m);
+    persist_defaults(&m.o);
+    m.o.log_on = false;
+    fresh(dir);
+    if (rig_open(&m, dir) != PERSIST_LOADED) abort();
+    for (int k = 0; k < KEYS; k++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", k);
+        if (!now[k]) continue;
+        value_text(&value, now[k]);
+        store_put_string(m.store, 0, (struct bytes){key, strlen(key)},
+                         (struct bytes){buf_head(&value), buf_len(&value)}, NO_EXPIRY);
+    }
+    if (!persist_save(m.persist, true, m.err, sizeof m.err)) abort();
+    rig_close(&m);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    if (fd < 0 || !file_read_all(made, &bytes, 1 << 30) ||
+        !file_write_all(fd, buf_head(&bytes), buf_len(&bytes)))
+        abort();
+    close(fd);
+    buf_free(&value);
+    buf_free(&bytes);
+    free(made);
+    free(dir);
+}
+
+static void take_copy(struct rig *g) {
+    unsigned now[KEYS] = {0};
+    char *path = xasprintf("%s/received.rdb", g->o.dir);
+    struct persist_status s;
+    rig_until(g, (turn(g), persist_status(g->persist, &s), !s.rewriting));
+    master_goes_on(g->pos.offset, now);
+    master_saves(now, path);
+    copy_loaded = copy_done = false;
+    if (dice(2)) {
+        copy_fd = open(path, O_RDONLY);
+        persist_beside(g->persist, &(struct persist_copy){NULL, copy_read, copy_stop, copy_fits,
+                                                          copy_ended, 0});
+        rig_until(g, (turn(g), copy_loaded));
+        close(copy_fd);
+    }
+    if (!persist_replace(g->persist, path, &copy_pos, false, copy_taken, g, g->err,
+                         sizeof g->err))
+        abort();
+    rig_until(g, (turn(g), copy_done));
+    copies++;
+    free(path);
+}
+
 /* Writes, rewrites and the rest of a life, as the dice say. */
 static void live(struct rig *g) {
     bool scheduled;
-    unsigned rewrite_at = dice(COMMANDS), lines_at = dice(COMMANDS * 3);
+    unsigned rewrite_at = dice(COMMANDS), lines_at = dice(COMMANDS * 3),
+             copy_at = dice(COMMANDS * 2);
     for (unsigned i = 0; i < COMMANDS; i++) {
         one_command(g);
         if (dice(3)) turn(g);
@@ -101,6 +209,7 @@ static void live(struct rig *g) {
             persist_set_fsync(g->persist, g->o.fsync);
         if (i == rewrite_at || i == rewrite_at + 25)
             persist_rewrite(g->persist, &scheduled, g->err, sizeof g->err);
+        if (i == copy_at) take_copy(g);
         if (i == lines_at) {
             struct persist_line line = {.until = g->pos.offset};
             memset(line.id, 'd', PERSIST_ID_CHARS);
@@ -128,8 +237,6 @@ static struct disk_style random_style(void) {
                                .seed = dice(1u << 30)};
 }
 
-static int wrong, cuts, torn, steps;
-
 /* The life before ended at this step: what does the next one find? */
 static bool look(struct rig *g, const char *dir, size_t at, const struct disk_style *style,
                  const char *what) {
@@ -153,13 +260,6 @@ static bool look(struct rig *g, const char *dir, size_t at, const struct disk_st
             stderr, "# %s, step %zu of %zu, names %d %% (in order: %d), sectors of %u: %d %%: %s\n",
             what, at, disk.count, style->names, style->in_order, style->sector, style->writes, why);
     return false;
-}
-
-static void fresh(const char *dir) {
-    char *log = xasprintf("%s/log", dir);
-    rig_remove(dir);
-    file_make_dirs(log, 0750);
-    free(log);
 }
 
 /* One directory's lives; each is cut in many ways, and the next one goes on from one of them. */
@@ -225,5 +325,6 @@ int main(void) {
         ok(wrong == 0, "appendfsync %s: nor after a kill at each of %d steps, rewrites among them",
            names[policy], cuts);
     }
+    ok(copies > 0, "%d full copies of a master were taken on the way", copies);
     return done();
 }
