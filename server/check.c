@@ -26,6 +26,7 @@ static const char usage[] =
     "PATH is   an RDB file (dump.rdb, a base of a log; of Redis 2.8 to 7.2 too)\n"
     "          a log: its directory, one increment of it, or the data directory above it\n"
     "          a backup set's directory, or the archive of one\n"
+    "          an append-only file or append directory of Redis, which `hactl import` takes\n"
     "\n"
     "  --json        one object: items, each with path, kind, sound and what was found; sound\n"
     "  --quick       structure and checksums only\n"
@@ -98,7 +99,7 @@ static void check_path(struct report *r, const struct check_options *o, const ch
         check_log(r, o, path);
     else if (dir && setfile_is_dir(path))
         check_set(r, o, path);
-    else if (dir && check_data(r, o, path))
+    else if (dir && (check_data(r, o, path) || check_append_dir(r, o, path)))
         return;
     else if (dir)
         check_fail("%s: there is no log, no RDB file and no backup set in it", path);
@@ -106,10 +107,12 @@ static void check_path(struct report *r, const struct check_options *o, const ch
         check_set(r, o, path);
     else if (begins_with(path, "DLB\x81", 4) || ends_with(path, ".incr"))
         check_increment(r, path);
+    else if (!o->salvage && check_is_aof(path))
+        check_aof(r, o, path);
     else if (begins_with(path, "REDIS", 5) || ends_with(path, ".rdb") || ends_with(path, ".base"))
         check_rdb(r, o, path);
     else
-        check_fail("%s: this is no RDB file, no log and no backup set", path);
+        check_fail("%s: this is no RDB file, no log, no append-only file and no backup set", path);
 }
 
 static void take_option(struct check_options *o, const char *word) {

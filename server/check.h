@@ -1,5 +1,5 @@
 /* What the files of `duet check` share: check.c (what is what), check_report.c (text and JSON), check_rdb.c (RDB files
- * and backup sets), check_log.c (logs), check_repair.c. It reads with the server's own code (server/persist), runs alone,
+ * and backup sets), check_aof.c (Redis's append-only files), check_log.c (logs), check_repair.c. It reads with the server's own code (server/persist), runs alone,
  * and needs no server. */
 #ifndef DUET_SERVER_CHECK_H
 #define DUET_SERVER_CHECK_H
@@ -46,6 +46,13 @@ bool check_scan_rdb(struct rdbscan *s, const char *path, int out_fd, bool deep);
 void check_report_rdb(struct report *r, const struct rdbscan *s);
 void check_rdb(struct report *r, const struct check_options *o, const char *path);
 void check_set(struct report *r, const struct check_options *o, const char *path);
+
+/* ---- check_aof.c: append-only files of Redis, which Duet does not write itself but imports. */
+/* An append-only file, or an RDB file with commands behind it. */
+bool check_is_aof(const char *path);
+void check_aof(struct report *r, const struct check_options *o, const char *path);
+/* An append directory of Redis 7.0. False: there is no manifest of one. */
+bool check_append_dir(struct report *r, const struct check_options *o, const char *dir);
 
 /* ---- check_log.c */
 struct check_place {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hactl/import/append_dir.h"
+#include "server/proto/append_dir.h"
 #include "server/base/file.h"
 #include "server/base/zframe.h"
 

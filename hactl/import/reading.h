@@ -2,7 +2,7 @@
 #ifndef HACTL_IMPORT_READING_H
 #define HACTL_IMPORT_READING_H
 
-#include "hactl/import/aofile.h"
+#include "server/proto/aofile.h"
 #include "hactl/import/files.h"
 #include "hactl/import/rdb_keys.h"
 

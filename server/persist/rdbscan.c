@@ -162,6 +162,7 @@ enum rdbscan_state rdbscan_feed(struct rdbscan *s, const void *p, size_t n) {
         if (ev == RDB_MORE) break;
         if (ev != RDB_END) continue;
         s->state = RDBSCAN_END;
+        s->end = s->reader.total;
         if (buf_len(&s->in))
             return bad(s, s->reader.total, "bytes stand behind the end of the data");
         break;

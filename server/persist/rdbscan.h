@@ -22,6 +22,7 @@ struct rdbscan {
     enum rdbscan_state state;
     int version;
     uint64_t bytes; /* that were looked at */
+    uint64_t end;   /* byte behind the file's own end, once it was there; 0: not yet */
     uint64_t keys, expiring, databases, skipped_sections;
     uint64_t kind_keys[KIND_COUNT], kind_bytes[KIND_COUNT];
     struct rdbscan_key biggest;

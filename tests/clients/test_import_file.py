@@ -70,6 +70,12 @@ class Duet:
             return sum(int(x.split(b"keys=")[1].split(b",")[0]) for x in c.cmd("INFO", "keyspace").split(b"\r\n") if b"keys=" in x)
 
 
+def check(path):
+    """duet check: (exit status, items)"""
+    p = subprocess.run([tap.DUET, "check", "--json", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    return p.returncode, json.loads(p.stdout)["items"] if p.stdout else p.stderr
+
+
 def pipe(c, commands):
     """Sends all, reads all answers; the first error is raised."""
     commands = list(commands)
@@ -214,6 +220,10 @@ def logs():
                 for name in [base] + sorted(f for f in os.listdir(folder) if ".incr." in f and f.endswith("2.incr.aof")):
                     with open(os.path.join(folder, name), "rb") as f:
                         out.write(f.read())
+            status, items = check(folder)
+            tap.ok(status == 0 and [x["kind"] for x in items] == ["append-only file"] * 2 and all(x["sound"] for x in items), "duet check reads the directory")
+            status, items = check(whole)
+            tap.ok(status == 0 and items[0]["commands"] > 1 and ("rdb_keys" in items[0]) == (preamble == "yes"), "and the file: %r" % items)
             status, report, err = duet.json(whole, "--replace")
             tap.ok(status == 0, "as one file (%s): %s" % ("RDB and commands" if preamble == "yes" else "commands", err))
             same("its data are the same", duet, r)
@@ -241,6 +251,8 @@ def torn_logs():
             status, out, err = duet.hactl(folder, "--replace")
             tap.ok(status == 1 and "%d bytes" % (cut - end) in err and "--truncate" in err, "cut at byte %d: %s" % (cut, err.strip()))
             tap.ok(duet.digest() == before, "the instance is as it was")
+            status, items = check(folder)
+            tap.ok(status == 1 and items[-1]["damage_at"] == end and items[-1]["behind_it_bytes"] == cut - end, "duet check says the same")
         status, report, err = duet.json(folder, "--replace", "--truncate")
         with duet.connect() as c:
             tap.equal((status, c.cmd("KEYS", "*"), c.cmd("GET", "a")), (0, [b"a"], b"2"), "with --truncate it is what stands before the torn transaction")

@@ -1,5 +1,5 @@
 /* link: hactl/import/rdb_keys.c hactl/import/rdb_skip.c hactl/import/pieces.c hactl/import/pieces_stream.c
-   hactl/import/rdb_old.c hactl/import/aofile.c hactl/import/append_dir.c hactl/import/inventory.c
+   hactl/import/rdb_old.c server/proto/aofile.c server/proto/append_dir.c hactl/import/inventory.c
    hactl/import/inventory_report.c server/proto/rdb_write.c server/proto/rdb_read.c server/proto/rdb_read_stream.c
    server/proto/rdb_read_other.c server/proto/resp_parse.c server/proto/crc64.c server/proto/lzf.c server/proto/listpack.c
    server/proto/intset.c server/proto/ziplist.c server/proto/zipmap.c server/base/buf.c server/base/conf.c server/base/num.c
@@ -7,8 +7,8 @@
 /* Files that are imported, as somebody hostile would write them: no crash, no read behind the end; the same keys in one piece
  * as in many; what the plain reader takes as a key of its kinds is taken as one here, with the same bytes. The first byte says how
  * big the pieces are, and what the file is taken for. */
-#include "hactl/import/aofile.h"
-#include "hactl/import/append_dir.h"
+#include "server/proto/aofile.h"
+#include "server/proto/append_dir.h"
 #include "hactl/import/inventory.h"
 #include "hactl/import/pieces.h"
 #include "hactl/import/rdb_keys.h"

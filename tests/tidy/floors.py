@@ -7,7 +7,7 @@ FLOORS = [
     (r"server/base/", 0),
     (r"build/version\.h", 0),
     (r"server/proto/", 1),
-    (r"hactl/(heartbeat|channel\.|ustar|timetable|import/(rdb_keys|rdb_skip|answer|key_places|aofile|pieces|pieces_inside|rdb_old|append_dir)\.)", 1),
+    (r"hactl/(heartbeat|channel\.|ustar|timetable|import/(rdb_keys|rdb_skip|answer|key_places|pieces|pieces_inside|rdb_old)\.)", 1),
     (r"server/store/", 2),
     (r"server/repl/(backlog|link_fsm)", 2),
     (r"hactl/ha_", 2),

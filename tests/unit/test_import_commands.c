@@ -1,9 +1,9 @@
-/* link: hactl/import/aofile.c hactl/import/append_dir.c hactl/import/filter.c hactl/import/filter_command.c
+/* link: server/proto/aofile.c server/proto/append_dir.c hactl/import/filter.c hactl/import/filter_command.c
    hactl/import/key_places.c hactl/import/answer.c server/proto/resp_parse.c server/base/buf.c server/base/conf.c
    server/base/glob.c server/base/num.c server/base/log.c server/base/clock.c server/base/file.c */
 /* Commands of append-only files: units, torn ends at every byte, damage; manifests; and the filter, rule by rule. */
-#include "hactl/import/aofile.h"
-#include "hactl/import/append_dir.h"
+#include "server/proto/aofile.h"
+#include "server/proto/append_dir.h"
 #include "hactl/import/filter.h"
 #include "server/base/buf.h"
 #include "tests/unit/tap.h"

@@ -1,4 +1,4 @@
-#include "hactl/import/aofile.h"
+#include "server/proto/aofile.h"
 
 #include <stdio.h>
 #include <string.h>

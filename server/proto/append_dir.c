@@ -1,4 +1,4 @@
-#include "hactl/import/append_dir.h"
+#include "server/proto/append_dir.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Append-only files of Redis, the part that is commands: units, each a single command or MULTI with all up to its EXEC, as
  * Redis loads them. Pure: bytes in, commands out; the caller presents the same first byte again until a unit was taken. */
-#ifndef HACTL_IMPORT_AOFILE_H
-#define HACTL_IMPORT_AOFILE_H
+#ifndef DUET_PROTO_AOFILE_H
+#define DUET_PROTO_AOFILE_H
 
 #include "server/base/bytes.h"
 #include "server/proto/resp.h"

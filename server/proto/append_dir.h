@@ -1,6 +1,6 @@
 /* The manifest of an append directory of Redis 7.0: which files there are, in which order. Pure. */
-#ifndef HACTL_IMPORT_APPEND_DIR_H
-#define HACTL_IMPORT_APPEND_DIR_H
+#ifndef DUET_PROTO_APPEND_DIR_H
+#define DUET_PROTO_APPEND_DIR_H
 
 #include <stdbool.h>
 #include <stddef.h>
