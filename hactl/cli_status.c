@@ -144,6 +144,10 @@ static void instances(const struct fields *f, struct buf *out) {
                    (long long)fields_number(f, 0, "instances.%d.keys", i),
                    (long long)fields_number(f, 0, "instances.%d.clients", i),
                    fields_true(f, "instances.%d.loading", i) ? ", LOADING" : "");
+        if (fields_number(f, -1, "instances.%d.lag_bytes", i) >= 0)
+            buf_printf(out, "    its slave is %lld bytes, %.1f s behind\n",
+                       (long long)fields_number(f, 0, "instances.%d.lag_bytes", i),
+                       (double)fields_number(f, 0, "instances.%d.lag_ms", i) / 1000);
         if (*waits) buf_printf(out, "    NOT in sync with the others: %s\n", waits);
     }
 }

@@ -144,6 +144,14 @@ static void report_vip(const struct had *h, const struct ha_view *v, struct buf 
     text(out, "gateway.trouble", guard_trouble(h->guard));
 }
 
+/* How far, and for how long, the pair's slave is behind this instance. */
+static void report_lag(int i, const struct instance_status *s, struct buf *out) {
+    uint64_t acked = s->server.acked, end = s->server.offset;
+    number(out, name_of("instances.%d.lag_bytes", i), end > acked ? (int64_t)(end - acked) : 0);
+    number(out, name_of("instances.%d.lag_ms", i), s->slave_lag_ns / HA_MS);
+    number(out, name_of("instances.%d.slaves", i), (int64_t)s->slaves);
+}
+
 static void report_instances(const struct had *h, struct buf *out) {
     for (int i = 0; i < instance_set_count(h->servers); i++) {
         static const char *const roles[] = {"none", "slave", "master"};
@@ -170,6 +178,7 @@ static void report_instances(const struct had *h, struct buf *out) {
         number(out, name_of("instances.%d.session", i), (int64_t)s->server.session);
         number(out, name_of("instances.%d.rejoin_tail", i), (int64_t)s->rejoin_tail);
         number(out, name_of("instances.%d.clients", i), (int64_t)s->clients);
+        if (s->server.role == HA_SERVER_MASTER && s->server.session) report_lag(i, s, out);
         number(out, name_of("instances.%d.keys", i), (int64_t)s->keys);
     }
 }

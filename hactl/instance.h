@@ -32,6 +32,8 @@ struct instance_status {
     uint64_t fsync_failed, log_stuck; /* not 0: the log is broken */
     uint64_t rejoin_tail;             /* writes put aside when it rejoined */
     uint64_t clients, keys;
+    uint64_t slaves;      /* a master's: all of them */
+    int64_t slave_lag_ns; /* the pair's lacks something for so long */
 };
 
 /* Pure: reads one whole reply. False when it is not an answer to DUET STATUS; fields that it does

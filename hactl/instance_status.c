@@ -37,6 +37,8 @@ static const struct field fields[] = {
     {"log_stuck", NUMBER, AT(log_stuck)},
     {"link_stalls", NUMBER, AT(server.stalls)},
     {"rejoin_tail", NUMBER, AT(rejoin_tail)},
+    {"slaves", NUMBER, AT(slaves)},
+    {"slave_lag_ms", AGE_MS, AT(slave_lag_ns)},
     {"clients", NUMBER, AT(clients)},
     {"keys", NUMBER, AT(keys)},
 };

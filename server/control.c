@@ -108,6 +108,18 @@ static void link_fields(struct answer *f, const struct repl_status *r) {
     answer_word(f, "durability", config_word("durability"));
 }
 
+/* The pair's slave: how late it is; and how many slaves there are. */
+static void slave_fields(struct answer *f) {
+    enum { MOST = 64 };
+    struct repl_slave_info all[MOST];
+    size_t n = server.repl && server.role == REPL_MASTER ? repl_slaves(server.repl, all, MOST) : 0;
+    uint64_t behind_ms = 0;
+    for (size_t i = 0; i < n && i < MOST; i++)
+        if (all[i].pair) behind_ms = all[i].behind_ms;
+    answer_number(f, "slaves", n);
+    answer_number(f, "slave_lag_ms", behind_ms);
+}
+
 static void duet_status(struct call *c) {
     struct repl_status r = {.whole = true};
     struct persist_status p = {0};
@@ -116,6 +128,7 @@ static void duet_status(struct call *c) {
     if (server.repl) repl_status(server.repl, &r);
     if (server.persist) persist_status(server.persist, &p);
     link_fields(&f, &r);
+    slave_fields(&f);
     answer_number(&f, "held", output_held_count());
     answer_number(&f, "held_bytes", output_all_held_bytes());
     answer_number(&f, "held_oldest_ms", oldest && now > oldest ? (now - oldest) / NS_PER_MS : 0);

@@ -333,6 +333,7 @@ static void sign_of_life(struct feed *f) {
 
 void feeds_second(struct repl *r, uint64_t now_ns) {
     bool online = false;
+    feeds_note_end(r, now_ns);
     for (struct feed *f = r->feeds; f; f = f->next) {
         bool pair = f->conf.pair && f->state == FEED_ONLINE; /* which speaks every second */
         uint64_t timeout_ns = (pair ? PAIR_TIMEOUT_MS : (uint64_t)r->o.timeout_ms) * NS_PER_MS;

@@ -17,6 +17,25 @@ static int64_t lag_s(const struct feed *f) {
     return (int64_t)((clock_boot_ns() - f->ack_ns) / NS_PER_S);
 }
 
+void feeds_note_end(struct repl *r, uint64_t now_ns) {
+    unsigned at = r->ends_at++ % REPL_ENDS;
+    r->ends[at].offset = backlog_end(r->backlog);
+    r->ends[at].ns = now_ns;
+}
+
+/* Since when at least it lacks something, to a second or so; 0: it does not, or not for that long. */
+static uint64_t behind_ns(const struct feed *f) {
+    const struct repl *r = f->r;
+    uint64_t now = clock_boot_ns(), found = 0;
+    if (f->state != FEED_ONLINE || f->acked >= backlog_end(r->backlog)) return 0;
+    for (unsigned i = 1; i <= REPL_ENDS && i <= r->ends_at; i++) {
+        unsigned at = (r->ends_at - i) % REPL_ENDS;
+        if (r->ends[at].offset <= f->acked) break;
+        found = r->ends[at].ns;
+    }
+    return found && now > found ? now - found : 0;
+}
+
 int repl_good_slaves(const struct repl *r) {
     int n = 0;
     for (const struct feed *f = r->feeds; f; f = f->next)
@@ -54,6 +73,7 @@ size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max
             out[n] = (struct repl_slave_info){.id = f->conf.client_id,
                                               .created_ns = f->conf.created_ns,
                                               .heard_ns = f->ack_ns,
+                                              .behind_ms = behind_ns(f) / NS_PER_MS,
                                               .in_bytes = buf_len(&f->in),
                                               .out_bytes = unsent(f),
                                               .fd = stream_fd(f->stream),

@@ -72,6 +72,8 @@ struct transfer {
     uint64_t looked_ns, others_ns; /* when it was looked, since when another walk waits */
 };
 
+enum { REPL_ENDS = 128 };
+
 struct repl {
     struct repl_options o;
     char *dir, *master_user, *master_auth, *announce_host;
@@ -119,6 +121,10 @@ struct repl {
     uint64_t released;                /* what floor 4 was last told */
     bool alone;
     uint64_t last_ping_ns, last_slave_ns;
+    struct {
+        uint64_t offset, ns;
+    } ends[REPL_ENDS]; /* where the stream ended, each second, a ring: how late slaves are */
+    unsigned ends_at;
     bool feed_again; /* some slave has more than one turn took */
 
     /* following */
@@ -200,6 +206,9 @@ void feeds_write(struct repl *r);
 void feeds_reap(struct repl *r);
 void feeds_second(struct repl *r, uint64_t now_ns);
 void feeds_drop(struct repl *r, const char *why);
+
+/* feed_report.c: the stream's end of this second. */
+void feeds_note_end(struct repl *r, uint64_t now_ns);
 
 /* transfer.c */
 void transfer_join(struct repl *r,

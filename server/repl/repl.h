@@ -231,7 +231,8 @@ struct repl_slave_info {
     char digest[REPL_DIGEST_CHARS + 1]; /* as it told last, "" */
     uint64_t offset;                    /* acknowledged */
     uint64_t synced;                    /* fsynced, as far as it says */
-    int64_t lag_s;
+    uint64_t behind_ms; /* it has lacked something of the stream for so long, to a second */
+    int64_t lag_s;      /* since it was last heard, as INFO says it */
     bool pair;
 };
 /* Fills at most max; returns how many there are. */

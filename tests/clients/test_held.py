@@ -367,6 +367,17 @@ def levels():
         tap.equal([c.read() for _ in range(3)], [1, 2, 3], "in their order when they may go")
 
 
+def lag():
+    """how late the slave is"""
+    with Held(level="async") as h:
+        n = h.node
+        tap.equal((n.status()["slaves"], n.status()["slave_lag_ms"]), ("1", "0"), "a slave that has everything is not late")
+        n.control("SET", "k", "v")
+        tap.ok(tap.until(lambda: int(n.status()["slave_lag_ms"]) >= 1500, 10), "one that acknowledges nothing is later every second")
+        h.acknowledge()
+        tap.ok(tap.until(lambda: n.status()["slave_lag_ms"] == "0", 10), "until it does")
+
+
 def bounded():
     """how much may be held"""
     with Held() as h:
@@ -401,4 +412,4 @@ def bounded():
 
 
 if __name__ == "__main__":
-    tap.main(replies, transactions, scripts, wakes, pushes, muted, others, levels, bounded)
+    tap.main(replies, transactions, scripts, wakes, pushes, muted, others, levels, lag, bounded)
