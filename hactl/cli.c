@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "build/version.h"
+#include "hactl/import/url.h"
 #include "server/base/buf.h"
 #include "server/base/num.h"
 
@@ -371,9 +372,20 @@ static bool stays_here(const struct option *o) {
            o->at == offsetof(struct cli, from_peer);
 }
 
+/* The words of a process are for everybody to read: an address with a password in it moves to where they are not. */
+static void hide_passwords(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (!url_is(argv[i])) continue;
+        char *own = xstrdup(argv[i]);
+        url_hide_password(argv[i]);
+        argv[i] = own;
+    }
+}
+
 /* Takes options out of argv, wherever they stand; the rest is verb and words. */
 static int read_words(struct cli *c, int argc, char **argv, char **words, int *count) {
     *count = 0;
+    hide_passwords(argc, argv);
     for (int i = 1; i < argc; i++) {
         char *w = argv[i];
         const struct option *o = option_named(w);

@@ -63,7 +63,6 @@ static bool look_first(const struct cli *c, const struct job *j) {
 static bool take_target(struct cli *c, struct job *j, struct url *to) {
     char why[300];
     bool good = url_read(to, c->to, why, sizeof why);
-    import_hide(c);
     if (!good) fprintf(stderr, "hactl: %s\n", why);
     if (good && (to->tls || *to->user || to->db >= 0)) {
         fprintf(stderr, "hactl: an export goes to redis://[:password@]host:port, without TLS, user "

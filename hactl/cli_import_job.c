@@ -157,6 +157,7 @@ static _Noreturn void become_worker(const struct cli *c, const struct job *j) {
     setsid();
     if (fork() != 0) _exit(0);
     signal(SIGHUP, SIG_IGN);
+    unsetenv(IMPORT_PASSWORD_VARIABLE);
     setpriority(PRIO_PROCESS, 0, 0); /* the steward yields, this may not */
     int null = open("/dev/null", O_RDWR),
         log = open(path_of(j->dir, "log"), O_WRONLY | O_CREAT | O_TRUNC, 0600);

@@ -13,8 +13,7 @@
 #include "server/base/rand.h"
 
 enum { CUT_MS = 10000, STOP_MS = 30000, TOKEN_CHARS = 16 };
-#define LAG_LIMIT_BYTES   (1 << 20) /* more than that is not cut over in a moment */
-#define PASSWORD_VARIABLE "DUET_IMPORT_PASSWORD"
+#define LAG_LIMIT_BYTES (1 << 20) /* more than that is not cut over in a moment */
 
 void cli_import_live_help(void) {
     printf(
@@ -26,7 +25,7 @@ void cli_import_live_help(void) {
         "clients read the instance\n"
         "and cannot write. The process that does it goes on when this one ends; it goes on after "
         "a restart, too.\n"
-        "Better than in the address, the password stands in the variable " PASSWORD_VARIABLE
+        "Better than in the address, the password stands in the variable " IMPORT_PASSWORD_VARIABLE
         ", or is asked for with\n"
         "--password -. Until the end it is kept in ROOT/data/import, in a file for root alone.\n\n"
         "  import status [--json]   how far it is: percent, rate, time left; then the lag in bytes "
@@ -44,11 +43,6 @@ void cli_import_live_help(void) {
 
 /* ---- passwords ---- */
 
-void import_hide(struct cli *c) {
-    for (int i = 0; i < c->argc; i++) url_hide_password(c->argv[i]);
-    for (int i = 0; i < c->raw_count; i++) url_hide_password(c->raw[i]);
-}
-
 static bool ask_password(char *out, size_t size) {
     struct termios shown, hidden;
     bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
@@ -64,7 +58,7 @@ static bool ask_password(char *out, size_t size) {
 }
 
 bool import_password(const struct cli *c, struct url *u) {
-    const char *given = getenv(PASSWORD_VARIABLE);
+    const char *given = getenv(IMPORT_PASSWORD_VARIABLE);
     if (*u->password) return true;
     if (given && *given) {
         snprintf(u->password, sizeof u->password, "%s", given);
@@ -175,7 +169,6 @@ static int begin(struct cli *c) {
     char why[300];
     int status = CLI_NO;
     bool good = url_read(&j.source, c->argv[0], why, sizeof why);
-    import_hide(c);
     if (!good || (c->replace && c->merge)) {
         fprintf(stderr, "hactl: %s\n", good ? "--replace and --merge exclude one another" : why);
         return CLI_USAGE;
@@ -202,7 +195,9 @@ bool import_which(const struct cli *c, unsigned *instance, char dir[JOB_PATH]) {
 static int cutover(const struct cli *c, const char *dir) {
     struct fields f;
     bool there = job_progress(dir, &f);
-    bool follows = there && strcmp(fields_text(&f, "", "phase"), "follow") == 0 && job_runs(dir);
+    const char *phase = fields_text(&f, "", "phase");
+    bool follows = there && job_runs(dir) &&
+                   (strcmp(phase, "follow") == 0 || (strcmp(phase, "wait") == 0 && c->force));
     int64_t lag = fields_number(&f, 0, "lag_bytes");
     if (!follows)
         fprintf(stderr, "hactl: there is nothing to cut over: %s\n",

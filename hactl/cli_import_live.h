@@ -22,7 +22,8 @@
 
 enum { JOB_WORDS = 64, JOB_PATH = 600 };
 /* The key of a target that is no Duet, in which an export's place lives as long as it runs. */
-#define EXPORT_KEY "duet:export"
+#define EXPORT_KEY               "duet:export"
+#define IMPORT_PASSWORD_VARIABLE "DUET_IMPORT_PASSWORD"
 
 struct job {
     char dir[JOB_PATH];
@@ -156,7 +157,4 @@ bool worker_is_slave(const struct worker *w);
 /* Shows a worker's progress until `until` is reached or it ends; an exit status. */
 int import_watch(const struct cli *c, const char *dir, enum phase until, int timeout_ms);
 int import_status(const struct cli *c, const char *dir, unsigned instance);
-/* Overwrites what the words of this process tell. */
-void import_hide(struct cli *c);
-
 #endif

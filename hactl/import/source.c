@@ -16,7 +16,8 @@ enum {
     ACK_EACH_MS = 1000,
     SILENT_MS = 60000,             /* a master says something every ten seconds */
     QUEUE_MEMORY_BYTES = 16 << 20, /* more than that goes to the file */
-    REFILL_BYTES = 4 << 20
+    REFILL_BYTES = 4 << 20,
+    ROOM_EACH_BYTES = 16 << 20 /* the disk's room is looked at */
 };
 
 void source_init(struct source *s, const struct source_options *o) {
@@ -204,6 +205,11 @@ static bool spill(struct source *s) {
         unlink(path);
     }
     size_t n = buf_len(&s->link.in);
+    if (s->spill_end / ROOM_EACH_BYTES != (s->spill_end + n) / ROOM_EACH_BYTES &&
+        !source_has_room(s)) {
+        errno = ENOSPC;
+        return false;
+    }
     if (!file_pwrite_all(s->spill, buf_head(&s->link.in), n, (off_t)s->spill_end)) return false;
     s->spill_end += n;
     return true;

@@ -23,6 +23,10 @@ static uint64_t disk_free(const char *dir) {
     return statvfs(dir, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
 }
 
+bool source_has_room(const struct source *s) {
+    return disk_free(s->o.dir) >= DISK_SPARE_BYTES;
+}
+
 /* Before a byte of it is taken: is there room for `bytes` more? */
 static bool fits(struct source *s, uint64_t bytes) {
     uint64_t there = disk_free(s->o.dir);
@@ -111,7 +115,8 @@ enum source_end source_receive(struct source *s) {
     if (end != SOURCE_OK) return end;
     s->rdb_total = head.kind == REPLLINE_LENGTH ? head.number : 0;
     /* without a length: an RDB is seldom bigger than half of the memory that it comes from */
-    if (!fits(s, s->rdb_total ? s->rdb_total : s->facts.used_memory / 2)) return SOURCE_REFUSED;
+    uint64_t bytes = s->rdb_total ? s->rdb_total : s->facts.used_memory / 2;
+    if (!fits(s, 2 * bytes)) return SOURCE_REFUSED; /* and the instance's log takes it, too */
     snprintf(path, sizeof path, "%s/source.rdb", s->o.dir);
     c.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (c.fd < 0) return source_say(s, SOURCE_REFUSED, "%s: %s", path, strerror(errno));

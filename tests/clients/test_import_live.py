@@ -472,6 +472,23 @@ def source_restarts():
             same(site, source, "after it", 6)
 
 
+def source_gone():
+    """a source that does not come back: what is here is made to be enough by order"""
+    with Redis() as source, Site() as site:
+        source.connect().cmd("SET", "a", 1)
+        tap.equal(site.hactl("import", url(source)).returncode, 0, "it follows")
+        source.connect().cmd("SET", "b", 1)
+        tap.until(lambda: site.connect().cmd("GET", "b"), 10)
+        source.kill()
+        tap.until(lambda: site.status().get("phase") == "wait", 20, "it waits")
+        p = site.hactl("import", "cutover")
+        tap.ok(p.returncode == 1 and "nothing to cut over" in p.stderr, "it is not cut over just so")
+        p = site.hactl("import", "cutover", "--force")
+        if not tap.ok(p.returncode == 0 and "without the source" in p.stdout, "with --force it is"):
+            tap.say(p.stdout + p.stderr)
+        tap.equal(site.connect().cmd("INCR", "b"), 2, "clients write")
+
+
 def export():
     """the way back: an instance's data into a running Redis, followed, cut over"""
     rng = random.Random(tap.seed())
@@ -500,7 +517,7 @@ def export():
         tap.ok(a == b, "the target has the same data, and no trace of the export")
 
 
-tests = [plain, options, refusals, hidden, big_key, copied_anew, chaos, source_restarts, export]
+tests = [plain, options, refusals, hidden, big_key, copied_anew, chaos, source_restarts, source_gone, export]
 if __name__ == "__main__":
     wanted = [t for t in tests if t.__name__ in sys.argv[1:]] or tests
     tap.main(*wanted)
