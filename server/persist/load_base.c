@@ -18,7 +18,10 @@ enum {
 
 static void take_aux(struct loader *l, struct bytes name, struct bytes value) {
     char text[24];
-    if (bytes_is(name, PERSIST_NOTE_AUX)) store_set_note(l->p->store, value);
+    if (bytes_is(name, PERSIST_NOTE_AUX) && value.len <= STORE_NOTE_CHARS) {
+        if (value.len) memcpy(l->note, value.p, value.len);
+        l->note[value.len] = '\0';
+    }
     if (value.len >= sizeof text && !bytes_is(name, "repl-id")) return;
     if (bytes_is(name, "repl-id") && value.len == PERSIST_ID_CHARS) {
         memcpy(l->pos.id, value.p, value.len);
@@ -72,7 +75,6 @@ static bool make_room(const struct loader *l, const struct load_item *i) {
 static bool take_event(struct loader *l, const struct load_item *i) {
     enum rdb_event ev = (enum rdb_event)i->event;
     switch (ev) {
-    case RDB_START: store_set_note(l->p->store, (struct bytes){"", 0}); break;
     case RDB_AUX: take_aux(l, i->a, i->b); return true;
     case RDB_SELECT: return select_db(l, i->number);
     case RDB_SKIP:
@@ -101,7 +103,9 @@ static enum persist_load take_item(struct loader *l, struct load_item *i) {
     switch ((enum load_what)i->what) {
     case LOAD_STRING: well = take_string(l, i); break;
     case LOAD_EVENT: well = take_event(l, i); break;
-    case LOAD_END: return PERSIST_LOADED;
+    case LOAD_END:
+        store_set_note(l->p->store, (struct bytes){l->note, strlen(l->note)});
+        return PERSIST_LOADED;
     case LOAD_BAD:
         snprintf(l->error, sizeof l->error, "%s", i->a.p);
         well = false;

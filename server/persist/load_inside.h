@@ -8,6 +8,7 @@
 #include "server/persist/load_ahead.h"
 #include "server/persist/value.h"
 #include "server/proto/cmdstream.h"
+#include "server/store/store.h"
 
 enum load_stage { STAGE_BASE, STAGE_INCR, STAGE_DONE };
 
@@ -63,6 +64,7 @@ struct loader {
     int64_t start_s;
     uint64_t rest_until_ns; /* persist_set_load_pace */
     char error[160];
+    char note[STORE_NOTE_CHARS + 1]; /* the base's; the store's once all of the base is there */
 };
 
 /* ---- load.c */

@@ -472,6 +472,55 @@ def source_restarts():
             same(site, source, "after it", 6)
 
 
+def place():
+    """the place in the source's stream lives with the data: in the log, in snapshots, at slaves of either make"""
+    with Site() as site, Site() as slave, Redis() as redis:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(site.socket)
+        c = servers.Connection(s)
+        c.cmd("DUET", "IMPORT", "BEGIN", "tok", "redis://there")
+
+        def at(offset):
+            c.cmd("MULTI")
+            c.cmd("SET", "a", offset)
+            c.cmd("DUET", "IMPORT", "AT", "tok", "ab" * 20, offset, 3)
+            return c.cmd("EXEC")
+
+        tap.equal(at(100), [b"OK", b"OK"], "a mark inside of a transaction")
+        want = {"state": "follow", "token": "tok", "id": "ab" * 20, "offset": "100", "db": "3", "info": "redis://there"}
+        here = lambda where: {k: v for k, v in where.place().items() if k in want}  # noqa: E731
+        tap.equal(here(site), want, "it is told")
+        for who in (slave, redis):
+            who.connect().cmd("REPLICAOF", LOCAL, site.port)
+        tap.until(lambda: slave.connect().cmd("GET", "a") == b"100" and redis.connect().cmd("GET", "a") == b"100", 20)
+        tap.equal(here(slave), want, "a slave has it with its copy")
+        at(200)
+        tap.until(lambda: slave.connect().cmd("GET", "a") == b"200" and redis.connect().cmd("GET", "a") == b"200", 20)
+        want["offset"] = "200"
+        tap.equal(here(slave), want, "and by the stream; redis-server, as a slave, reads over it")
+        slave.connect().cmd("REPLICAOF", "NO", "ONE")
+        tap.ok("hactl import" in str(slave.connect().error("SET", "x", 1)), "a slave that was promoted does not take writes before the import's end")
+        site.kill()
+        site.start()
+        tap.equal(here(site), want, "the log has it")
+        site.control("BGREWRITEAOF")
+        tap.until(lambda: b"aof_rewrite_in_progress:0" in site.control("INFO", "persistence") and b"aof_rewrite_scheduled:0" in site.control("INFO", "persistence"), 20)
+        site.kill()
+        site.start()
+        tap.equal(here(site), want, "and the log's base")
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(site.socket)
+        c = servers.Connection(s)
+        c.cmd("SET", "short", 1, "PX", 1)
+        time.sleep(0.3)
+        tap.equal((site.connect().cmd("GET", "short"), c.cmd("DBSIZE")), (None, 2), "what has expired is hidden, but not deleted: that is the source's to say")
+        tap.equal((c.cmd("DUET", "IMPORT", "JOIN", "tok"), c.cmd("INCR", "short")), (b"OK", 2), "and whoever brings what the source says still sees it")
+        tap.ok("another" in str(c.error("DUET", "IMPORT", "JOIN", "no")) and "under way" in str(c.error("DUET", "IMPORT", "BEGIN", "no", "x")), "another one is refused")
+        tap.equal(c.cmd("DUET", "IMPORT", "END", "tok"), b"OK", "the end")
+        tap.until(lambda: site.connect().cmd("DBSIZE") == 1, 10)
+        tap.equal((site.connect().cmd("SET", "b", 1), site.place()["state"]), (b"OK", "none"), "from then on the data is the instance's own: it expires, and clients write")
+
+
 def source_gone():
     """a source that does not come back: what is here is made to be enough by order"""
     with Redis() as source, Site() as site:
@@ -517,7 +566,7 @@ def export():
         tap.ok(a == b, "the target has the same data, and no trace of the export")
 
 
-tests = [plain, options, refusals, hidden, big_key, copied_anew, chaos, source_restarts, source_gone, export]
+tests = [place, plain, options, refusals, hidden, big_key, copied_anew, chaos, source_restarts, source_gone, export]
 if __name__ == "__main__":
     wanted = [t for t in tests if t.__name__ in sys.argv[1:]] or tests
     tap.main(*wanted)

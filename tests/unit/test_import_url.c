@@ -1,4 +1,4 @@
-/* link: hactl/import/url.c server/base/num.c server/base/decimal.c server/base/log.c server/base/buf.c server/base/alloc.c */
+/* link: hactl/import/url.c server/base/num.c server/base/decimal.c */
 #include "hactl/import/url.h"
 #include "tests/unit/tap.h"
 
