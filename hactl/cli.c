@@ -257,6 +257,8 @@ static const struct verb verbs[] = {
      "the data as it was; says what is lost, asks first", cli_rollback, true},
     {"clone", "SET|TIME NEW-INSTANCE --port N", 2, 2,
      "a new instance with the data of a set or a moment; --from INSTANCE", cli_clone, true},
+    {"compare", "[INSTANCE] [--force]", 0, 1,
+     "does the slave hold the same data; --force: else it copies anew", cli_compare, true},
     {"import", "FILE|-|redis://...", 0, 4,
      "the data of another server; `hactl help import` says from what", cli_import, true},
     {"export", "--to redis://... | status|cutover|abort|resume", 0, 2,

@@ -59,6 +59,7 @@ void cli_answer_free(struct cli_answer *a);
 int cli_backup(struct cli *c);
 int cli_rollback(struct cli *c);
 int cli_clone(struct cli *c);
+int cli_compare(struct cli *c);
 void cli_backup_help(void);
 /* The operator types the sentence, or gave it with --confirm. */
 bool cli_confirmed(const struct cli *c, const char *sentence);

@@ -57,6 +57,8 @@ void duet_rollback(struct call *c);
  *                           each J from 0: slave.J.host, slave.J.port, slave.J.result same|differs|failed|waiting,
  *                           slave.J.keys, slave.J.digest ("-": none yet, or failed)
  *
+ *     DUET DIGEST RESYNC    +OK: slaves copy anew, since one differs. -ERR when none does, by the last fingerprint
+ *
  * A slave where another walk runs at that moment has failed: ask again later. Nothing is changed by any of it. */
 void duet_digest(struct call *c);
 /* The master's mark, in a slave's stream. */

@@ -150,20 +150,27 @@ static void answer_dbs(struct answer *f) {
     }
 }
 
-static void answer_slave(struct answer *f, size_t i, const struct repl_slave_info *s) {
+/* What a slave told of this fingerprint; digest and keys stay as they are when it told nothing. */
+static const char *result_of(const struct repl_slave_info *s, char *digest, char *keys) {
     uint64_t id = 0;
+    char its_digest[RDB_DIGEST_CHARS + 1], its_keys[21];
+    bool told =
+        sscanf(s->digest, "%" SCNu64 " %32s %20s", &id, its_digest, its_keys) == 3 && id == now.id;
+    if (!told || now.state != DONE) return "waiting";
+    strcpy(digest, its_digest);
+    strcpy(keys, its_keys);
+    return strcmp(digest, "-") == 0 ? "failed" : strcmp(digest, now.text) == 0 ? "same" : "differs";
+}
+
+static void answer_slave(struct answer *f, size_t i, const struct repl_slave_info *s) {
     char digest[RDB_DIGEST_CHARS + 1] = "-", keys[24] = "0", port[8];
-    bool told = sscanf(s->digest, "%" SCNu64 " %32s %20s", &id, digest, keys) == 3 && id == now.id;
-    const char *result = !told || now.state != DONE      ? "waiting"
-                         : strcmp(digest, "-") == 0      ? "failed"
-                         : strcmp(digest, now.text) == 0 ? "same"
-                                                         : "differs";
+    const char *result = result_of(s, digest, keys);
     snprintf(port, sizeof port, "%u", s->port);
     answer_indexed(f, "slave", i, "host", s->host);
     answer_indexed(f, "slave", i, "port", port);
     answer_indexed(f, "slave", i, "result", result);
-    answer_indexed(f, "slave", i, "keys", told ? keys : "0");
-    answer_indexed(f, "slave", i, "digest", told ? digest : "-");
+    answer_indexed(f, "slave", i, "keys", keys);
+    answer_indexed(f, "slave", i, "digest", digest);
 }
 
 static void status(struct call *c) {
@@ -186,16 +193,36 @@ static void status(struct call *c) {
     answer_send(&f, c->out);
 }
 
+/* Nobody can go on from a line that was never theirs. */
+static void resync(struct call *c) {
+    static struct repl_slave_info slaves[SLAVES_MAX];
+    char digest[RDB_DIGEST_CHARS + 1], keys[24];
+    size_t n = repl_slaves(server.repl, slaves, SLAVES_MAX);
+    bool any = false;
+    for (size_t i = 0; i < n && i < SLAVES_MAX; i++)
+        any = any || strcmp(result_of(&slaves[i], digest, keys), "differs") == 0;
+    if (!any) {
+        reply_error(c, "ERR no slave's data is known to differ");
+        return;
+    }
+    log_warning("a slave's data differs from this master's: slaves copy it anew");
+    repl_change_id(server.repl);
+    repl_drop_slaves(server.repl, "its data differs from this master's");
+    reply_ok(c);
+}
+
 void duet_digest(struct call *c) {
     char text[40];
     if (!server.repl) {
         reply_error(c, "LOADING the log is still being read; ask again");
     } else if (bytes_is(c->argv[2], "status")) {
         status(c);
-    } else if (!bytes_is(c->argv[2], "start")) {
-        reply_error(c, "ERR DUET DIGEST takes START or STATUS");
+    } else if (!bytes_is(c->argv[2], "start") && !bytes_is(c->argv[2], "resync")) {
+        reply_error(c, "ERR DUET DIGEST takes START, STATUS or RESYNC");
     } else if (server.role != REPL_MASTER) {
-        reply_error(c, "ERR only a master begins a comparison");
+        reply_error(c, "ERR only a master compares");
+    } else if (bytes_is(c->argv[2], "resync")) {
+        resync(c);
     } else if (now.walk) {
         reply_error(c, "ERR a fingerprint is being taken already");
     } else {

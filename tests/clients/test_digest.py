@@ -72,6 +72,15 @@ def compared(master):
     return tap.until(ended, LIMIT_S, "the comparison has ended")
 
 
+def resync(master):
+    """None, or why not."""
+    try:
+        master.duet("DIGEST", "RESYNC")
+    except servers.Error as e:
+        return str(e)
+    return None
+
+
 def fill(c):
     c.cmd("SET", "string", "value")
     c.cmd("SET", "long", "v" * 200_000)
@@ -130,6 +139,12 @@ def test_changes():
         m.cmd("FLUSHALL")
         fill(m)
         tap.equal(compared(master)[1], ["same"], "and after all that nothing differs when nothing does")
+        tap.ok(resync(master).startswith("ERR no slave"), "nobody copies anew then")
+        s.cmd("DEL", "other")
+        compared(master)
+        tap.equal(resync(master), None, "when one differs it can be told to")
+        tap.until(lambda: level(m, s) and s.cmd("EXISTS", "other"), LIMIT_S, "it has copied anew")
+        tap.equal(compared(master)[1], ["same"], "and is the same again")
 
 
 def test_load():

@@ -72,6 +72,25 @@ def what_it_refuses():
     tap.equal((pair.settled(m).name, m.status()["node"]["epoch"]), (m.name, epoch), "nothing changed")
 
 
+def compare():
+    """compare finds what differs on the slave, and has it copied anew"""
+    m = pair.settled()
+    m.client().mset({"compared:%d" % i: i for i in range(1000)})
+    p = m.hactl("compare", check=False)
+    tap.ok(p.returncode == 0 and "the slave holds the same 1" in p.stdout, "the same: " + p.stdout.strip() + p.stderr.strip())
+    behind = m.other.control()
+    for words in (("CONFIG", "SET", "replica-read-only", "no"), ("DEL", "compared:700"), ("CONFIG", "SET", "replica-read-only", "yes")):
+        behind.execute_command(*words)
+    found = m.hactl("compare", "0", "--json", check=False)
+    tap.equal((found.returncode, json.loads(found.stdout)["instances"][0]["result"]), (1, "differs"), "a key that is gone behind replication's back is found")
+    p = m.hactl("compare", "--force", check=False)
+    tap.ok(p.returncode == 1 and "copies it anew" in p.stdout, "--force: " + p.stdout.strip())
+    tap.until(lambda: pair.is_settled() and m.hactl("compare", check=False).returncode == 0, pairlab.SETTLE_S, "the same again")
+    tap.ok(pair.is_settled() is m, "and the roles are as they were")
+    p = m.other.hactl("compare", check=False)
+    tap.ok(p.returncode == 1 and "the master compares" in p.stderr, "the slave says who compares")
+
+
 def without_had():
     """a had that cannot be reached is named, with the remedy"""
     p = subprocess.run([tap.DUET, "hactl", "--root", os.path.join(pair.work, "none"), "status"], capture_output=True, text=True)
@@ -112,7 +131,7 @@ def had_itself():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(status_tells_all_on_one_screen, reports_are_json_too, maintenance, what_it_refuses, had_itself, without_had)
+        pairlab.run(status_tells_all_on_one_screen, reports_are_json_too, maintenance, what_it_refuses, compare, had_itself, without_had)
     sys.exit(tap.done())
 
 
