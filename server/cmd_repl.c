@@ -33,8 +33,8 @@ static void set_master(const char *host, int64_t port) {
 
 static void no_one(struct call *c) {
     char err[200];
-    set_master("", 0);
     if (server.role == REPL_MASTER || repl_master(server.repl, err, sizeof err)) {
+        set_master("", 0);
         server_refresh();
         reply_ok(c);
         return;

@@ -122,9 +122,11 @@ static void link_connect(struct link *k) {
     loop_io_want(k->io, LOOP_WRITE);
 }
 
+/* A link that stood is tried again at once: most often its master is well, and only has another line. */
 static void link_retry(struct link *k) {
+    bool stood = !k->down_since_ns && clock_boot_ns() - k->since_ns > NS_PER_S;
     link_close(k);
-    uint64_t after_ms = k->pair ? PAIR_RETRY_MS : RETRY_MS;
+    uint64_t after_ms = stood ? 0 : k->pair ? PAIR_RETRY_MS : RETRY_MS;
     if (k->r->diverged && k->full_tries > LINK_FULL_TRIES) after_ms = DIVERGED_RETRY_MS;
     loop_timer_start(k->retry, after_ms * NS_PER_MS, 0);
     repl_changed(k->r);
