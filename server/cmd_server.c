@@ -48,6 +48,7 @@ static void config_resetstat(struct call *c) {
     io_collect_stats(); /* what threads have not told yet is forgotten too */
     struct repl_status r = {0};
     if (server.repl) repl_status(server.repl, &r);
+    if (server.repl) repl_reset_counts(server.repl);
     server.stats = (struct server_stats){.repl_in_before = r.bytes_in,
                                          .repl_out_before = r.bytes_out,
                                          .buried_before = store_buried(server.store)};

@@ -323,6 +323,10 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     s->damaged_blocks = r->damaged_blocks;
 }
 
+void repl_reset_counts(struct repl *r) {
+    r->sync_full = r->sync_partial_ok = r->sync_partial_err = 0;
+}
+
 uint64_t repl_backlog_memory(const struct repl *r) {
     return r->backlog ? backlog_memory(r->backlog) : 0;
 }

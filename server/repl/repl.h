@@ -286,6 +286,8 @@ struct repl_status {
     uint64_t damaged_blocks; /* on the pair's link: found, not applied, sent again */
 };
 void repl_status(const struct repl *r, struct repl_status *s);
+/* CONFIG RESETSTAT: sync_full and its like begin at 0 again. */
+void repl_reset_counts(struct repl *r);
 /* Bytes of the stream that are kept in memory: the backlog, and what slaves have still to get. O(1). */
 uint64_t repl_backlog_memory(const struct repl *r);
 
