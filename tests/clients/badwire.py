@@ -12,6 +12,7 @@ class Wire:
         self.to_port, self.pieces, self.rng = to_port, pieces, random.Random(seed)
         self.open, self.connections = True, 0
         self.cut_after = None  # bytes from the far side, counted from here; then everything is cut
+        self.plan = []  # cut_after for each connection to come; those behind its end are not cut
         self.lock, self.ends = threading.Lock(), []
         self.listener = socket.create_server((listen, 0), family=socket.AF_INET6 if ":" in listen else socket.AF_INET)
         self.port = self.listener.getsockname()[1]
@@ -31,6 +32,8 @@ class Wire:
                     far = socket.create_connection(("127.0.0.1", self.to_port))
                     self.ends += [near, far]
                     self.connections += 1
+                    if self.plan:
+                        self.cut_after = self.plan.pop(0)
             except OSError:
                 near.close()
                 continue

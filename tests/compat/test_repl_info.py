@@ -43,7 +43,7 @@ def view(server, known=()):
         if field == "master_replid" and value != ID:
             value = "an id"
         return value
-    found = [(f, plain(f, v)) for f, v in info(server).items()]
+    found = [(f, plain(f, v)) for f, v in info(server).items() if not f.startswith("duet_")]
     role = ask(server, "ROLE")[0]
     text = repr(role)
     for t, name in known:
