@@ -189,8 +189,7 @@ static void take_copy(struct rig *g) {
         rig_until(g, (turn(g), copy_loaded));
         close(copy_fd);
     }
-    if (!persist_replace(g->persist, path, &copy_pos, false, copy_taken, g, g->err,
-                         sizeof g->err))
+    if (!persist_replace(g->persist, path, &copy_pos, false, copy_taken, g, g->err, sizeof g->err))
         abort();
     rig_until(g, (turn(g), copy_done));
     copies++;
