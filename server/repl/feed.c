@@ -271,7 +271,7 @@ struct feed *feed_new(struct repl *r, struct repl_conf *conf, struct stream *s, 
         uint16_t port;
         sock_peer_host(stream_fd(s), f->conf.host, sizeof f->conf.host, &port);
     }
-    if (r->o.delays_small) sock_set_delay(stream_fd(s));
+    if (r->o.delays_small && !f->conf.pair) sock_set_delay(stream_fd(s));
     f->io = loop_io_new(r->loop, stream_fd(s), feed_io, f);
     loop_io_want(f->io, LOOP_READ);
     f->next = r->feeds;
