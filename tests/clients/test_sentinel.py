@@ -12,6 +12,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import redis
+import redis.sentinel
 import replload
 import servers
 import tap
@@ -123,6 +125,10 @@ def fails_over(what, commands, *lines):
         sentinel = stack.enter_context(Sentinel("plain", master.port, *lines))
         tap.until(lambda: sentinel.sees(master, slaves), LIMIT_S, "all are seen")
         tap.ok(True, "%s: a sentinel finds the slaves, and sees all in their roles" % what)
+        # An application that asks the sentinel where to go.
+        site = redis.sentinel.Sentinel([("127.0.0.1", sentinel.port)], socket_timeout=5)
+        writer, reader = site.master_for("plain"), site.slave_for("plain")
+        writer.set("who", "redis-py")
         with master.connect() as c:
             for i in range(200):
                 c.cmd("SET", "k%d" % i, i)
@@ -136,6 +142,11 @@ def fails_over(what, commands, *lines):
         tap.equal([field(s, "master_port") for s in rest], [str(new.port)] * len(rest), "%s: the master is killed: a slave is promoted, the others follow it" % what)
         tap.equal((field(new, "role"), new.follows(), [s.follows() for s in rest]), ("master", None, [new.port] * len(rest)), "%s: and have it in their files" % what)
         tap.equal([c.ends() for s, c in zip(slaves, clients)], [True] * len(slaves), "%s: their clients were sent away" % what)
+        tap.until(lambda: writer.set("who", "still"), LIMIT_S, "redis-py finds the new master")
+        tap.equal(new.connect().cmd("GET", "who"), b"still", "%s: redis-py's master_for writes to the new master" % what)
+        if rest:
+            tap.until(lambda: reader.get("who") == b"still", LIMIT_S, "redis-py reads from a slave")
+            tap.ok(True, "%s: and slave_for reads it from a slave" % what)
         tap.equal(field(new, "sync_full"), "0", "%s: no copy was needed" % what)
         with new.connect() as c:
             c.cmd("SET", "after", 1)
