@@ -130,6 +130,8 @@ bool worker_order(struct worker *w, int argc, const char *const *argv);
 /* What the target refused: transient or not. SOURCE_OK: nothing. */
 enum source_end worker_refusals(struct worker *w);
 enum source_end worker_target_lost(struct worker *w); /* the connection is: why */
+/* By order (cutover --force): the source is gone for good, and what is here is to be enough. */
+bool worker_cut_alone(struct worker *w);
 
 /* ---- the verbs ---- */
 

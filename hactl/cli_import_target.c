@@ -143,3 +143,17 @@ enum source_end worker_open_target(struct worker *w) {
     return worker_say(w, SOURCE_LOST,
                       "the target cannot be written to now (it is down, or no master here)");
 }
+
+bool worker_cut_alone(struct worker *w) {
+    struct import_state s;
+    if (strstr(w->order, "cutover force") != w->order || !w->job.begun ||
+        worker_open_target(w) != SOURCE_OK || !worker_place(w, &s) ||
+        strcmp(s.state, "follow") != 0 || strcmp(s.token, w->job.token) != 0 ||
+        !worker_end_target(w, false))
+        return false;
+    worker_say(w, SOURCE_OK,
+               "cut over without the source, which could not be asked: all up to offset %" PRIu64
+               " of its stream is here",
+               s.offset);
+    return true;
+}

@@ -11,6 +11,7 @@
 #include "hactl/cli_import_live.h"
 #include "hactl/import/reading.h"
 #include "server/base/clock.h"
+#include "server/base/file.h"
 #include "server/base/num.h"
 
 enum { TELL_EACH_MS = 300, ORDER_EACH_MS = 100, AGAIN_MS = 1000 };
@@ -316,23 +317,6 @@ static void give_up(struct worker *w) {
     enter(w, PHASE_ENDED, text);
 }
 
-/* The source is gone for good, and what is here is to be enough. */
-static bool cut_without_source(struct worker *w) {
-    struct import_state s;
-    char text[400];
-    if (strstr(w->order, "cutover force") != w->order || !w->job.begun ||
-        worker_open_target(w) != SOURCE_OK || !worker_place(w, &s) ||
-        strcmp(s.state, "follow") != 0 || strcmp(s.token, w->job.token) != 0 ||
-        !worker_end_target(w, false))
-        return false;
-    snprintf(text, sizeof text,
-             "cut over without the source, which could not be asked: all up to offset %" PRIu64
-             " of its stream is here",
-             s.offset);
-    enter(w, PHASE_DONE, text);
-    return true;
-}
-
 static bool prepare(struct worker *w, struct cli *c) {
     static char number[16];
     w->cli.root = c->root;
@@ -369,7 +353,14 @@ static void work(struct worker *w) {
             enter(w, PHASE_WAIT, "this node is the slave now: the other node goes on with it");
             return;
         }
-        if (cut_without_source(w)) return;
+        if (worker_cut_alone(w)) {
+            enter(w, PHASE_DONE, NULL);
+            return;
+        }
+        if (!file_exists(w->job.dir)) { /* with the instance, or all of the node */
+            w->phase = PHASE_FAILED;
+            return;
+        }
         enter(w, PHASE_WAIT, NULL);
         for (uint64_t until = clock_boot_ms() + AGAIN_MS; clock_boot_ms() < until; usleep(50000))
             if (!worker_turn(w, false)) break;
