@@ -214,7 +214,8 @@ static bool next_block(struct block_stream *b) {
     return true;
 }
 
-static long receive(struct block_stream *b) {
+/* No more than what, checked, has room at the reader's. */
+static long receive(struct block_stream *b, size_t n) {
     if (b->at == b->end) {
         b->at = b->end = 0;
     } else if (sizeof b->in - b->end < STREAM_BLOCK_MAX) {
@@ -222,9 +223,12 @@ static long receive(struct block_stream *b) {
         b->end -= b->at;
         b->at = 0;
     }
-    long n = stream_read(b->inner, b->in + b->end, sizeof b->in - b->end);
-    if (n > 0) b->end += (size_t)n;
-    return n;
+    size_t most = (n > STREAM_BLOCK_MAX ? n : STREAM_BLOCK_MAX) + STREAM_BLOCK_HEADER;
+    size_t room = most - (b->end - b->at); /* a block that is not whole is smaller than that */
+    if (room > sizeof b->in - b->end) room = sizeof b->in - b->end;
+    long got = stream_read(b->inner, b->in + b->end, room);
+    if (got > 0) b->end += (size_t)got;
+    return got;
 }
 
 static size_t hand_up(struct block_stream *b, char *to, size_t room) {
@@ -247,7 +251,7 @@ static long block_read(struct stream *s, void *p, size_t n) {
             errno = EBADMSG;
             return STREAM_FAILED;
         } else {
-            long got = receive(b);
+            long got = receive(b, n);
             if (got <= 0) return got;
         }
     }
@@ -267,7 +271,7 @@ static int block_event(struct stream *s, int revents) {
 
 static size_t block_pending(const struct stream *s) {
     const struct block_stream *b = of_const(s);
-    return b->unseen ? b->end - b->at : b->good;
+    return (b->unseen ? b->end - b->at : b->good) + stream_pending(b->inner);
 }
 
 static const char *block_cipher(const struct stream *s) {

@@ -10,7 +10,8 @@
  * flipped bit. It is no protection against somebody who wants to forge blocks: that is TLS's.
  *
  * Nothing is copied or kept when writing: what the socket does not take is offered again by the writer,
- * as stream.h says. A read with room for STREAM_BLOCK_ROOM or more leaves nothing behind. */
+ * as stream.h says. A read with room for STREAM_BLOCK_MAX or more leaves nothing behind over a plain
+ * stream; over TLS stream_pending tells. */
 #ifndef DUET_BASE_STREAM_BLOCK_H
 #define DUET_BASE_STREAM_BLOCK_H
 

@@ -218,7 +218,8 @@ static void link_read(struct link *k) {
     bool answers = k->pair && k->fsm.state == LINK_STREAM, copy = k->fsm.state == LINK_TRANSFER;
     size_t most = answers ? PAIR_READ_BYTES : READ_BYTES;
     int reads = answers ? 1 : copy ? COPY_READS_A_TURN : READS_A_TURN;
-    for (int i = 0; i < reads && k->stream && link_may_read(k); i++) {
+    for (int i = 0; k->stream && (i < reads || stream_pending(k->stream)) && link_may_read(k);
+         i++) {
         long n = stream_read(k->stream, buf_room(&k->in, most), most);
         if (n > 0) k->r->bytes_in += (uint64_t)n;
         if (n == STREAM_AGAIN) break;

@@ -243,6 +243,34 @@ static void pending(void) {
     free(data);
 }
 
+static void nothing_behind(void) {
+    enum { LEN = 900000 };
+    char *data = random_bytes(LEN), *room = xmalloc(4 * STREAM_BLOCK_ROOM);
+    bool left = false, same = true;
+    for (int i = 0; i < 40; i++) {
+        struct buf wire =
+            blocks_of(data, LEN, 1 + (size_t)prng_below(&chance, i % 2 ? 3000 : 90000), OUT);
+        struct line *l = line_new(i % 4 < 2 ? line_all : some_of);
+        struct stream *s = stream_block(&l->base, 0, OUT, 0);
+        l->coming = buf_head(&wire);
+        l->left = buf_len(&wire);
+        size_t n = STREAM_BLOCK_MAX + (size_t)prng_below(&chance, i % 3 ? 1 : 200000), at = 0;
+        for (long got = 0; l->left || got > 0;) {
+            got = stream_read(s, room, n);
+            if (got > 0) same = same && memcmp(room, data + at, (size_t)got) == 0;
+            if (got > 0) at += (size_t)got;
+            left = left || stream_pending(s) > 0;
+        }
+        same = same && at == LEN;
+        stream_free(s);
+        buf_free(&wire);
+    }
+    ok(same && !left,
+       "reads with room for a block leave nothing behind that no readiness tells of");
+    free(data);
+    free(room);
+}
+
 /* Over real sockets; damage wakes the reader's loop. */
 static void sockets(void) {
     int fd[2], raw[2];
@@ -290,6 +318,7 @@ int main(void) {
     cost();
     plain_first();
     pending();
+    nothing_behind();
     sockets();
     return done();
 }
