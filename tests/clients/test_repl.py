@@ -189,6 +189,110 @@ def restarts():
             tap.equal((info(mc)["sync_full"], info(mc)["sync_partial_ok"]), ("0", "2"), "both by partial resynchronisation")
 
 
+def rdb_only():
+    """with an RDB file alone: id and offset are in it, as Redis writes them"""
+    rng = random.Random(tap.seed())
+    off = ("--appendonly", "no", "--save", "3600 1000000")
+
+    def again(server, signo):
+        server.kill(signo)
+        server.process.wait()
+        server.start()
+        return server.connect()
+
+    for make, name in ((lambda: duet(*off), "Duet"), (lambda: redis("--save", "3600 1000000"), "Redis")):
+        with duet(*off) as m, make() as s:
+            mc, sc = m.connect(), s.connect()
+            write_some(mc, 200, rng)
+            follow(sc, m.port)
+            same(mc, sc, "%s follows a Duet without a log" % name)
+            before = info(mc)
+            mc = again(m, signal.SIGTERM)  # save points: it saves as it ends
+            same(mc, sc, "%s: its master ended in order and came again" % name)
+            tap.equal((info(mc)["sync_full"], info(mc)["sync_partial_ok"]), ("0", "1"), "%s: continues by partial resynchronisation" % name)
+            after = info(mc)
+            tap.equal((after["master_replid2"], after["repl_backlog_active"]), (before["master_replid"], "1"), "%s: the id before is the master's second" % name)
+            asked = len(servers.encode("REPLCONF", "GETACK", "*"))  # who ends asks slaves that are late
+            tap.ok(int(after["second_repl_offset"]) - 1 - int(before["master_repl_offset"]) in (0, asked), "%s: up to where it came" % name)
+            mc.cmd("SAVE")
+            write_some(mc, 50, rng)
+            tap.until(lambda: level(mc, sc), 20)
+            mc = again(m, signal.SIGKILL)
+            same(mc, sc, "%s: its master was killed and came again with an older file" % name)
+            tap.equal((info(mc)["sync_full"], info(mc)["sync_partial_ok"]), ("1", "0"), "%s: has what the master lacks, so it gets a full copy" % name)
+            s.options += ["--replicaof", "127.0.0.1", str(m.port)]
+            for signo, how in ((signal.SIGTERM, "ended in order"), (signal.SIGKILL, "was killed behind a SAVE")):
+                full = info(mc)["sync_full"]
+                sc.cmd("SAVE")
+                write_some(mc, 20, rng)
+                s.kill(signo)
+                s.process.wait()
+                write_some(mc, 100, rng)
+                s.start()
+                sc = s.connect()
+                same(mc, sc, "%s: a slave that %s and came again" % (name, how))
+                tap.equal(info(mc)["sync_full"], full, "%s: continues by partial resynchronisation" % name)
+
+
+def promotions():
+    """a chain's middle is promoted, the old master comes back behind it, and both restart: nobody is copied again"""
+    rng = random.Random(tap.seed())
+    for make_last, name in ((duet, "Duet"), (redis, "Redis")):
+        with duet() as a, duet() as b, make_last() as c:
+            ac, bc, cc = a.connect(), b.connect(), c.connect()
+            write_some(ac, 200, rng)
+            follow(bc, a.port)
+            same(ac, bc, "a slave")
+            follow(cc, b.port)
+            same(bc, cc, "and its slave, %s" % name)
+            a.kill(signal.SIGKILL)
+            a.process.wait()
+            bc.cmd("REPLICAOF", "NO", "ONE")
+            write_some(bc, 100, rng)
+            same(bc, cc, "%s, slave of the promoted, goes on" % name)
+            full = int(info(bc)["sync_full"])
+            a.start()
+            ac = a.connect()
+            follow(ac, b.port)
+            same(bc, ac, "the old master, killed, started again and demoted, follows")
+            tap.equal(int(info(bc)["sync_full"]), full, "%s: neither was copied" % name)
+            ids = {info(bc)["master_replid"]}
+            for signo in (signal.SIGKILL, signal.SIGTERM):
+                b.kill(signo)
+                b.process.wait()
+                b.start()
+                bc = b.connect()
+                write_some(bc, 50, rng)
+                same(bc, ac, "the promoted was started again (signal %d): the old master goes on" % signo)
+                same(bc, cc, "and so does %s" % name)
+                tap.equal(info(bc)["sync_full"], "0", "%s: without a copy" % name)
+                ids.add(info(bc)["master_replid"])
+            tap.equal(len(ids), 3, "each time with an id of its own")
+            # Switched back, with several lines behind it.
+            ac.cmd("REPLICAOF", "NO", "ONE")
+            write_some(ac, 50, rng)
+            follow(bc, a.port)
+            follow(cc, a.port)
+            same(ac, bc, "switched back")
+            same(ac, cc, "with %s" % name)
+            tap.equal(info(ac)["sync_full"], "0", "%s: nobody was copied" % name)
+            # One that was away while the line changed three times.
+            c.kill(signal.SIGSTOP)
+            try:
+                for _ in range(3):
+                    a.kill(signal.SIGKILL)
+                    a.process.wait()
+                    a.start()
+                    ac = a.connect()
+                    write_some(ac, 20, rng)
+            finally:
+                c.kill(signal.SIGCONT)
+            same(ac, cc, "%s was away while the line changed three times" % name)
+            tap.say("sync_full %s, partial %s" % (info(ac)["sync_full"], info(ac)["sync_partial_ok"]))
+            if name == "Duet":
+                tap.equal(info(ac)["sync_full"], "0", "several lines are kept: it continues")
+
+
 class Wire:
     """A proxy that can be cut: what a bad cable is."""
 
@@ -429,4 +533,4 @@ def hostile():
         same(mc, sc, "a good master is followed after all these")
 
 
-tap.main(duet_duet, duet_redis, redis_duet, redis_disk_duet, chain, restarts, cuts, copy_under_load, interrupted, old_slaves, hostile)
+tap.main(duet_duet, duet_redis, redis_duet, redis_disk_duet, chain, restarts, rdb_only, promotions, cuts, copy_under_load, interrupted, old_slaves, hostile)
