@@ -5,15 +5,17 @@
 #include <string.h>
 
 enum {
-    HASH_BITS = 13,
+    HASH_BITS = 13, /* at most; a table larger than the input only costs its clearing */
+    HASH_BITS_LEAST = 6,
+    SKIP_SHIFT = 6, /* the longer nothing was found, the longer the steps */
     DISTANCE_MAX = 1 << 13,
     MATCH_MAX = 264, /* 2 + 7 + 255 */
     LITERALS_MAX = 32
 };
 
-static uint32_t hash3(const uint8_t *p) {
+static uint32_t hash3(const uint8_t *p, int bits) {
     uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-    return (v * 2654435761U) >> (32 - HASH_BITS);
+    return (v * 2654435761U) >> (32 - bits);
 }
 
 struct out {
@@ -50,13 +52,15 @@ size_t lzf_compress(const void *in, size_t in_len, void *out, size_t out_len) {
     const uint8_t *base = in, *p = base, *end = base + in_len, *literals = base;
     struct out o = {out, (uint8_t *)out + out_len};
     uint32_t seen[1 << HASH_BITS]; /* offset + 1 of the last place with this hash */
-    memset(seen, 0, sizeof seen);
+    int bits = HASH_BITS_LEAST;
+    while (bits < HASH_BITS && in_len >> bits) bits++;
+    memset(seen, 0, sizeof *seen << bits);
     while (end - p > 2) {
-        uint32_t *slot = &seen[hash3(p)];
+        uint32_t *slot = &seen[hash3(p, bits)];
         size_t at = (size_t)(p - base), before = *slot;
         *slot = (uint32_t)(at + 1);
         if (!before || at - (before - 1) > DISTANCE_MAX || memcmp(base + before - 1, p, 3) != 0) {
-            p++;
+            p += 1 + ((size_t)(p - literals) >> SKIP_SHIFT);
             continue;
         }
         const uint8_t *from = base + before - 1;
