@@ -139,7 +139,7 @@ struct file_walk *file_walk_start(struct persist *p, const char *path, enum pers
     f->path = xstrdup(path);
     f->tmp = xasprintf("%s.tmp", path);
     struct persist_sink sink = {f,     sink_begin, sink_bytes,  sink_room, sink_end,
-                                false, kind,       rdb_version, false};
+                                false, kind,       rdb_version, false,     NULL};
     f->walk = persist_walk_start(p, &sink);
     return f;
 }

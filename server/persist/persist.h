@@ -214,6 +214,8 @@ struct persist_sink {
                         with a reason when there is a stream */
     bool
         plain; /* strings come as they are, whatever rdbcompression says: the sink compresses all of it */
+    /* Or from step to step: what it points to is looked at when one begins. NULL: rdbcompression says it. */
+    const bool *plain_now;
 };
 struct persist_walk;
 /* Queued behind a walk that runs. */

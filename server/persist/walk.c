@@ -281,6 +281,7 @@ static void walk_step(struct persist_walk *w, uint64_t end_ns) {
     size_t room = w->sink.room(w->sink.arg);
     if (p->walks != w) return; /* and here */
     w->room = room;
+    if (w->sink.plain_now) w->out.style.compress = p->o.rdb_compression && !*w->sink.plain_now;
     catch_up(w);
     if (w->room) walk_work(w, end_ns);
     const char *why = walk_out_failure(&w->out);

@@ -69,6 +69,7 @@ struct transfer {
     struct backlog *row;   /* the copy's bytes, the newest of them */
     struct overrun *aside; /* older ones that a slave lacks */
     uint64_t full_ns;      /* so much is aside that the walk waits, since then; 0: it is not */
+    bool hungry;           /* the fastest takes all that comes: compressing would only hold it up */
     uint64_t looked_ns, others_ns; /* when it was looked, since when another walk waits */
 };
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 enum {
+    HUNGRY_BYTES = 64 * 1024,
     ROOM_BYTES = 4 * 1024 * 1024,   /* that the fastest may still lack */
     MEMORY_BYTES = 4 * 1024 * 1024, /* of the row; what is older goes into the file */
     LOOK_MS = 100,                  /* how often it is looked whether another walk waits */
@@ -150,6 +151,7 @@ static size_t copy_room(void *arg) {
     }
     if (t->spooled) return ROOM_BYTES;
     uint64_t now = clock_boot_ns(), lag = lacks(fastest, t);
+    t->hungry = lag < HUNGRY_BYTES;
     bool alone = lacks(slowest, t) - lag < ROOM_BYTES;
     if (lacks(slowest, t) >= ASIDE_BYTES) return wait_for_slowest(t, slowest, alone, now);
     t->full_ns = 0;
@@ -215,7 +217,8 @@ static void walk_start(struct transfer *t) {
                                 .end = copy_end,
                                 .needs_loop = !t->spooled,
                                 .kind = PERSIST_WALK_SLAVE,
-                                .rdb_version = t->rdb_version};
+                                .rdb_version = t->rdb_version,
+                                .plain_now = &t->hungry};
     loop_timer_stop(t->delay);
     t->walk = persist_walk_start(t->r->persist, &sink);
 }
