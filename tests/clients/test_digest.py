@@ -47,6 +47,8 @@ class Node:
 
     def __exit__(self, *exc):
         self.server.close()
+        if os.path.exists(self.control):
+            os.unlink(self.control)
 
 
 def level(m, s):
