@@ -116,6 +116,27 @@ static void test_walk(struct store *s) {
     ok(settles(s, empty), "and then it is freed");
 }
 
+static void test_beside(struct store *s) {
+    size_t empty = store_memory(s);
+    for (int i = 0; i < 10; i++) fill(s, 0, i);
+    for (int i = 10; i < 20; i++) fill(s, store_beside(s), i);
+    for (int i = 10; i < 20; i++) fill(s, store_beside(s) + 1, i);
+    store_verify(s);
+    ok(store_count(s, 0) == 10 && !store_find(s, 0, key_of(15)),
+       "what is beside the data is no part of it");
+    store_beside_take(s);
+    ok(store_count(s, 0) == 10 && store_find(s, 0, key_of(15)) && !store_find(s, 0, key_of(5)) &&
+           store_count(s, 1) == 10 && !store_count(s, store_beside(s)),
+       "it becomes the data");
+    store_verify(s);
+    for (int i = 0; i < 10; i++) fill(s, store_beside(s), i);
+    store_beside_drop(s);
+    ok(store_count(s, 0) == 10 && !store_count(s, store_beside(s)), "or is dropped");
+    store_flush_all(s);
+    ok(settles(s, empty), "all of it is freed to the byte");
+    store_verify(s);
+}
+
 int main(void) {
     uint64_t key[2] = {1, 2};
     hash_set_key(key);
@@ -125,6 +146,7 @@ int main(void) {
     test_delete(s);
     test_flush(s);
     test_walk(s);
+    test_beside(s);
     store_settings(s)->reclaim = NULL;
     store_free(s);
     return done();

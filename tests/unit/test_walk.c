@@ -230,8 +230,19 @@ static void expired(void *arg, int db, struct entry *e) {
     store_delete(m->s, db, e);
 }
 
+/* Some of a copy that is loaded beside the data. */
+static void fill_beside(struct model *m) {
+    int db = store_beside(m->s) + (int)pick(m, RIG_DBS);
+    for (int n = 0; n < 40; n++)
+        store_put_string(m->s, db, rig_key((int)pick(m, RIG_KEYS)), name(m, 1000), NO_EXPIRY);
+}
+
 static void change_much(struct model *m) {
-    switch (pick(m, 8)) {
+    switch (pick(m, 12)) {
+    case 8:
+    case 9: fill_beside(m); break;
+    case 10: store_beside_take(m->s); break;
+    case 11: store_beside_drop(m->s); break;
     case 0: store_flush(m->s, (int)pick(m, RIG_DBS)); break;
     case 1:
         if (pick(m, 4) == 0) store_flush_all(m->s);
@@ -277,6 +288,7 @@ static void settle(struct model *m) {
         m->walking = false;
     }
     store_flush_all(m->s);
+    store_beside_drop(m->s);
     for (int i = 0; i < 3; i++) {
         while (store_work(m->s, 1000)) {
         }
