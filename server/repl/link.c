@@ -23,6 +23,8 @@ enum {
     RETRY_MS = 1000,
     PAIR_RETRY_MS = 100,
     PAIR_TIMEOUT_MS = 5000,
+    COPY_FAILS_MOST = 10,
+    COPY_RETRY_MAX_MS = 30000,
     DIVERGED_RETRY_MS = 60000,
     WELL_MS = 600000,   /* a stream that goes this long goes well */
     HEALTHY_MS = 15000, /* a link that streamed for so long is no longer one that stalls */
@@ -127,6 +129,9 @@ static void link_retry(struct link *k) {
     bool stood = !k->down_since_ns && clock_boot_ns() - k->since_ns > NS_PER_S;
     link_close(k);
     uint64_t after_ms = stood ? 0 : k->pair ? PAIR_RETRY_MS : RETRY_MS;
+    /* A copy that cannot be held here (disk full, damage) costs the master as much as a good one. */
+    after_ms <<= k->copy_fails < COPY_FAILS_MOST ? k->copy_fails : COPY_FAILS_MOST;
+    if (after_ms > COPY_RETRY_MAX_MS) after_ms = COPY_RETRY_MAX_MS;
     if (k->r->diverged && k->full_tries > LINK_FULL_TRIES) after_ms = DIVERGED_RETRY_MS;
     loop_timer_start(k->retry, after_ms * NS_PER_MS, 0);
     repl_changed(k->r);
@@ -310,6 +315,7 @@ void link_start(struct link *k, const char *host, uint16_t port, bool pair) {
     k->port = port;
     k->pair = pair;
     k->error[0] = '\0';
+    k->copy_fails = 0;
     k->stalls = 0;
     if (k->copy == COPY_WHOLE || k->copy == COPY_TAKEN) {
         k->start_later = true;

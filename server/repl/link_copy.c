@@ -40,6 +40,7 @@ static bool may_fit(const struct link *k) {
 
 static void fails(struct link *k, const char *what, const char *why) {
     link_complain(k, "%s: %s", what, why);
+    k->copy_fails++;
     if (k->fsm.state == LINK_TRANSFER || k->fsm.state == LINK_LOADING) link_event(k, LINK_EV_LOST);
     link_copy_drop(k);
     repl_changed(k->r);
@@ -108,6 +109,7 @@ void link_copy_receive(struct link *k) {
         repl_changed(r);
     } else {
         link_complain(k, "%s", k->spool.error);
+        k->copy_fails++;
         spool_close(&k->spool, false);
         link_event(k, LINK_EV_LOST);
     }
@@ -119,6 +121,7 @@ bool link_take_copy(struct link *k) {
     enum spool_state st = spool_add(&k->spool, buf_head(&k->in), buf_len(&k->in), &used);
     if (st == SPOOL_BAD) {
         link_complain(k, "%s", k->spool.error);
+        k->copy_fails++;
         link_event(k, LINK_EV_LOST);
         return false;
     }
@@ -184,11 +187,13 @@ static void taken(void *arg, bool ok, const char *reason) {
         stream_restart(r, k->full_id, k->full_offset, k->spool_db);
         r->whole = true;
         r->diverged = false;
+        k->copy_fails = 0;
         r->copies++;
         first_copy_end(r);
         log_notice("replication: the copy is loaded: %s", reason);
     } else {
         r->whole = !persist_loaded(r->persist)->damaged;
+        k->copy_fails++;
         link_complain(k, "the copy could not be loaded: %s", reason);
     }
     if (r->world.replaced) r->world.replaced(r->world.arg);

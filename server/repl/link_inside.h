@@ -43,6 +43,7 @@ struct link {
     struct loop_timer *check; /* looks through it, when it is not loaded beside */
     struct spool spool;
     uint64_t copy_total, copy_got; /* bytes; total 0: not known */
+    unsigned copy_fails;           /* in a row, for another reason than a lost connection */
     int spool_db;                  /* selected in the stream at full_offset */
     bool keep_old;                 /* the master does not know our line: our log is put aside */
     bool start_later;              /* another address came while a whole copy was taken */
