@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """hactl import FILE: files that a real redis-server wrote come out key by key; what is damaged, torn or cannot be taken is said
 before anything is touched."""
-# timeout: 400
+# timeout: 600
 
 import json
 import os
@@ -92,7 +92,7 @@ def redis(directory, *options, command=None):
 
 
 def load(c, dbs=(0, 3, 9), big=True, streams=True):
-    """Every kind of value in several databases, small and (big) too big for one RESTORE."""
+    """Every kind of value in several databases, in the first one (big) values too big for one RESTORE, too."""
     for db in dbs:
         pipe(c, [["SELECT", db]] + [["SET", "s%d" % i, "v" * (i % 200)] for i in range(300)] + [["SET", "n%d" % i, i * 7 - 300] for i in range(100)])
         pipe(c, [["PEXPIREAT", "s%d" % i, 4102444800000 + i] for i in range(0, 300, 3)])
@@ -100,12 +100,13 @@ def load(c, dbs=(0, 3, 9), big=True, streams=True):
                  ["ZADD", "z", "1.5", "a", "2", "b", "inf", "c", "-0.1", "d"], ["PFADD", "hll", "a", "b"], ["SETBIT", "bits", 1000, 1], ["SET", "", "empty"],
                  ["SET", b"\x00\xff\r\n", b"\x00\xff\r\n"], ["HSET", "hv", *sum([["f%d" % i, "w" * i] for i in range(300)], [])],
                  ["ZADD", "zv", *sum([[i / 7, "m%d" % i] for i in range(400)], [])]])
-        if big:
+        large = big and db == dbs[0]
+        if large:
             pipe(c, [["HSET", "hb", *sum([["f%d" % i, "value-%d" % i] for i in range(20000)], [])], ["SET", "string", os.urandom(9 << 20)],
-                     ["SET", "yyy", "y" * (20 << 20)], ["ZADD", "zb", *sum([[i / 7, "member-%d" % i] for i in range(20000)], [])],
+                     ["SET", "yyy", "y" * (10 << 20)], ["ZADD", "zb", *sum([[i / 7, "member-%d" % i] for i in range(20000)], [])],
                      ["SADD", "sb", *["m%d-%s" % (i, "x" * 10) for i in range(20000)]], ["RPUSH", "lb", *["e%d-%s" % (i, "x" * 30) for i in range(20000)]],
                      ["SADD", "ib", *range(1000000000000, 1000000000500)], ["PEXPIREAT", "hb", 4102444800000]])
-        for n, key in ((3000 if big else 20, "x"), (20, "xs")) if streams else ():
+        for n, key in ((3000 if large else 20, "x"), (20, "xs")) if streams else ():
             pipe(c, [["XADD", key, "1-%d" % (i + 1), "f", os.urandom(100).hex(), "g", i] for i in range(n)] + [["XADD", key, "2-1", "other", "fields", "a", "b"]])
             pipe(c, [["XDEL", key, "1-5", "1-9"], ["XGROUP", "CREATE", key, "g1", "0"], ["XGROUP", "CREATE", key, "g2", "$"],
                      ["XREADGROUP", "GROUP", "g1", "c1", "COUNT", 15, "STREAMS", key, ">"], ["XACK", key, "g1", "1-1", "1-2"],
@@ -155,7 +156,7 @@ def rdb_of_every_kind():
         tap.ok(status == 0 and report["done"] and report["failed"] == 0, "it is imported: %s" % err)
         same("each key has the value, expiry and group that it had", duet, r)
         tap.equal(report["keys"], duet.size(), "the report counts the keys that are there")
-        tap.ok(report["in_pieces"] >= 15, "big values went in pieces (%d)" % report["in_pieces"])
+        tap.ok(report["in_pieces"] >= 5, "big values went in pieces (%d)" % report["in_pieces"])
         tap.equal([x["from"] for x in report["databases"]], [0, 3, 9], "and names the databases")
         status, out, err = duet.hactl(path)
         tap.ok(status == 1 and "--replace" in err and "--merge" in err, "once more is refused: the instance is not empty")
@@ -490,7 +491,7 @@ def past_expiry():
 
 def interrupted():
     """hactl or the server killed on the way: the same line goes on, and every command counts once"""
-    count = 60000
+    count = 40000
     log = requests(["SELECT", 2]) + b"".join(servers.encode("INCR", "n") + (requests(["MULTI"], ["RPUSH", "l", i], ["INCR", "m"], ["EXEC"]) if i % 50 == 0 else b"")
                                              for i in range(count))
     with Dir() as d, redis(d) as r, Duet("--appendonly", "yes") as duet:
@@ -510,7 +511,7 @@ def interrupted():
         for kill in ("hactl", "server", "hactl"):
             p = subprocess.Popen([tap.DUET, "hactl", "--root", duet.root, "import", path, "--instance", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             before = at[-1] if at else 0
-            tap.until(lambda: p.poll() is not None or offset() > before + 500000, 60, "it is on its way", step_s=0.001)
+            tap.until(lambda: p.poll() is not None or offset() > before + 300000, 60, "it is on its way", step_s=0.001)
             if kill == "server":
                 duet.server.stop(signal.SIGKILL)
                 p.communicate(timeout=60)
