@@ -158,12 +158,12 @@ def killed(level, rounds, seed):
 
 def at_pair():
     """durability pair"""
-    killed("pair", 300 if tap.FULL else 12, tap.seed())
+    killed("pair", 300 if tap.FULL else 10, tap.seed())
 
 
 def at_disk():
     """durability disk"""
-    killed("disk", 100 if tap.FULL else 6, tap.seed() + 1)
+    killed("disk", 100 if tap.FULL else 5, tap.seed() + 1)
 
 
 def at_async():
