@@ -69,7 +69,8 @@ def cut_often(name, make):
         up(*slaves)
         full, partial, err = (b - a for a, b in zip(before, counts(master)))
         tap.equal((full, err), (0, 0), "%s as master: %d cuts, and no copy for any of them" % (name, CUTS))
-        tap.ok(partial >= CUTS - 1, "%s as master: but %d partial resynchronisations" % (name, partial))
+        # A cut that comes before the last one is mended, in the handshake, is no resynchronisation of its own.
+        tap.ok(CUTS // 2 < partial <= sum(w.connections for w in wires) - 2, "%s as master: but %d partial resynchronisations" % (name, partial))
         replload.same(master, slaves, "%s as master: the slaves hold the same after the cuts" % name)
 
 
