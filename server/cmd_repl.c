@@ -195,14 +195,14 @@ void cmd_replconf(struct call *c) {
 void cmd_psync(struct call *c) {
     int64_t offset;
     if (!is_ready(c)) return;
-    if (c->argc == 3 && !num_parse_i64(c->argv[2].p, c->argv[2].len, &offset)) {
-        reply_error(c, ERR_NOT_INT);
-        return;
-    }
     if (!can_be_slave(c)) return;
     if (c->argc > 3 && bytes_is(c->argv[3], "failover") && !take_over(c)) return;
     if (server.failing_over) {
         reply_error(c, "NOMASTERLINK Can't SYNC while failing over");
+        return;
+    }
+    if (c->argc == 3 && !num_parse_i64(c->argv[2].p, c->argv[2].len, &offset)) {
+        reply_error(c, ERR_NOT_INT);
         return;
     }
     /* what else there may be means nothing here, as in Redis */

@@ -242,6 +242,7 @@ static size_t hand_up(struct block_stream *b, char *to, size_t room) {
 static long block_read(struct stream *s, void *p, size_t n) {
     struct block_stream *b = of(s);
     size_t done = 0;
+    b->unseen = false;
     while (done < n) {
         if (b->good || (!b->damage && next_block(b))) {
             done += hand_up(b, (char *)p + done, n - done);

@@ -267,7 +267,7 @@ class Game:
     def settle(self):
         """Until the servers have seen that a connection ended."""
         for i in (0, 1):
-            tap.until(lambda i=i: self.pusher.wires[i].call("CLIENT", "LIST").count(b"\n") == WAITERS + 1, 20, "a closed connection to be noticed", 0.0005)
+            tap.until(lambda i=i: self.pusher.wires[i].call("CLIENT", "LIST", "TYPE", "NORMAL").count(b"\n") == WAITERS + 1, 20, "a closed connection to be noticed", 0.0005)
 
     @staticmethod
     def awaited(w, theirs):
