@@ -25,7 +25,7 @@ static bool is_ready(struct call *c) {
     return false;
 }
 
-static void set_master(const char *host, int64_t port) {
+void server_name_master(const char *host, int64_t port) {
     free(server.config.master_host);
     server.config.master_host = xstrdup(host);
     server.config.master_port = port;
@@ -34,7 +34,7 @@ static void set_master(const char *host, int64_t port) {
 static void no_one(struct call *c) {
     char err[200];
     if (server.role == REPL_MASTER || repl_master(server.repl, err, sizeof err)) {
-        set_master("", 0);
+        server_name_master("", 0);
         server_refresh();
         reply_ok(c);
         return;
@@ -68,7 +68,7 @@ static void cmd_replicaof(struct call *c) {
         reply_status(c, "OK Already connected to specified master");
         return;
     }
-    set_master(host, port);
+    server_name_master(host, port);
     log_notice("following %s:%lld, as a client asked for", host, (long long)port);
     repl_follow(server.repl, host, (uint16_t)port, false);
     server_refresh();
@@ -151,7 +151,7 @@ static bool take_over(struct call *c) {
         reply_errorf(c, "ERR %s", err);
         return false;
     }
-    set_master("", 0);
+    server_name_master("", 0);
     log_notice("MASTER MODE enabled (failover request of the master)");
     server_refresh();
     return true;

@@ -37,12 +37,6 @@ static void end(void) {
     server.failing_over = false;
 }
 
-static void set_master(const char *host, uint16_t port) {
-    free(server.config.master_host);
-    server.config.master_host = xstrdup(host);
-    server.config.master_port = port;
-}
-
 static void give_up(const char *why) {
     char err[200];
     if (*now.host)
@@ -53,14 +47,14 @@ static void give_up(const char *why) {
     bool was_offered = now.state == STATE_OFFERED;
     end();
     if (!was_offered) return;
-    set_master("", 0);
+    server_name_master("", 0);
     if (!repl_master(server.repl, err, sizeof err)) log_error("%s", err);
     server_refresh();
 }
 
 static void offer(void) {
     now.state = STATE_OFFERED;
-    set_master(now.host, now.port);
+    server_name_master(now.host, now.port);
     repl_hand_over(server.repl, now.host, now.port);
     server_refresh();
 }

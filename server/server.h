@@ -100,6 +100,8 @@ bool server_loading(void);
 void server_refresh(void);
 /* The same for spies alone. */
 void server_refresh_spies(void);
+/* Whom this server follows, for INFO and CONFIG; "" and 0: nobody. host is copied. */
+void server_name_master(const char *host, int64_t port);
 /* All data is about to be dropped, or was replaced: watchers, trackers and blocked clients hear of it. */
 void server_replaced(void *arg);
 /* The directives that the store must know, after they changed. */

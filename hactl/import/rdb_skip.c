@@ -42,15 +42,6 @@ static const char *const programs[] = {
 };
 #define VALKEY_HASH "n(ss8)" /* what Valkey 9 means by the first of these */
 
-enum module_part {
-    MODULE_END,
-    MODULE_SINT,
-    MODULE_UINT,
-    MODULE_FLOAT,
-    MODULE_DOUBLE,
-    MODULE_STRING
-};
-
 bool rdb_skip_begin(struct rdb_skip *s, int type, int rdb_version) {
     memset(s, 0, sizeof *s);
     if (type < 0 || (size_t)type >= sizeof programs / sizeof *programs) return false;
@@ -163,12 +154,12 @@ static size_t module_part(struct rdb_skip *s, const char *p, size_t n) {
     size_t size = plain_length(s, p, n, &kind), more = 0;
     if (!size) return 0;
     switch (kind) {
-    case MODULE_END: s->at++; return size;
-    case MODULE_SINT:
-    case MODULE_UINT: more = plain_length(s, p + size, n - size, &v); break;
-    case MODULE_FLOAT: more = n - size >= 4 ? 4 : 0; break;
-    case MODULE_DOUBLE: more = n - size >= 8 ? 8 : 0; break;
-    case MODULE_STRING: more = string_head(s, p + size, n - size); break;
+    case RDB_PART_END: s->at++; return size;
+    case RDB_PART_SINT:
+    case RDB_PART_UINT: more = plain_length(s, p + size, n - size, &v); break;
+    case RDB_PART_FLOAT: more = n - size >= 4 ? 4 : 0; break;
+    case RDB_PART_DOUBLE: more = n - size >= 8 ? 8 : 0; break;
+    case RDB_PART_STRING: more = string_head(s, p + size, n - size); break;
     default: s->bad = "a module's value with parts that are not known";
     }
     return more ? size + more : 0;

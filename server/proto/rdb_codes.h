@@ -17,6 +17,16 @@ enum {
 /* In place of a text score's length. */
 enum { RDB_SCORE_NAN = 253, RDB_SCORE_INF = 254, RDB_SCORE_MINUS_INF = 255 };
 
+/* What a module's value is made of: each part says by one of these what follows. */
+enum rdb_module_part {
+    RDB_PART_END,
+    RDB_PART_SINT,
+    RDB_PART_UINT,
+    RDB_PART_FLOAT,
+    RDB_PART_DOUBLE,
+    RDB_PART_STRING
+};
+
 enum {
     RDB_OP_SLOT_IMPORT = 243, /* of Valkey 9; Redis 8 means something else by it */
     RDB_OP_SLOT_INFO = 244,

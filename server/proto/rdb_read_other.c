@@ -6,15 +6,6 @@
 
 #include "server/proto/rdb_codes.h"
 
-enum module_part {
-    MODULE_END,
-    MODULE_SINT,
-    MODULE_UINT,
-    MODULE_FLOAT,
-    MODULE_DOUBLE,
-    MODULE_STRING
-};
-
 void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME + 1]) {
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -26,11 +17,11 @@ void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME + 1]) {
 /* False: there is no such part. */
 static bool pass_module_part(struct cut *c, uint64_t part) {
     switch (part) {
-    case MODULE_SINT:
-    case MODULE_UINT: rdb_take_len(c, NULL); return true;
-    case MODULE_FLOAT: rdb_take(c, 4); return true;
-    case MODULE_DOUBLE: rdb_take(c, 8); return true;
-    case MODULE_STRING: rdb_take_string(c, &c->r->scratch[1]); return true;
+    case RDB_PART_SINT:
+    case RDB_PART_UINT: rdb_take_len(c, NULL); return true;
+    case RDB_PART_FLOAT: rdb_take(c, 4); return true;
+    case RDB_PART_DOUBLE: rdb_take(c, 8); return true;
+    case RDB_PART_STRING: rdb_take_string(c, &c->r->scratch[1]); return true;
     default: return false;
     }
 }
@@ -41,7 +32,7 @@ bool rdb_pass_module_aux(struct cut *c) {
     rdb_module_name(rdb_take_len(c, NULL), name);
     for (int i = 0; i < 2; i++)
         rdb_take_len(c, NULL); /* a number of the kind, and when it was written */
-    for (uint64_t part; (part = rdb_take_len(c, NULL)) != MODULE_END && !rdb_stopped(c);)
+    for (uint64_t part; (part = rdb_take_len(c, NULL)) != RDB_PART_END && !rdb_stopped(c);)
         if (!pass_module_part(c, part)) return false;
     if (rdb_stopped(c)) return true;
     char *to = rdb_room(c, &r->scratch[0], sizeof "module " + RDB_MODULE_NAME);

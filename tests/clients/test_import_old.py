@@ -39,14 +39,11 @@ OLD = {(0, b"str"): b"string", (0, b"later"): b"string", (0, b"list"): b"list", 
        (3, b"set"): b"set"}
 
 
-class OldMaster:
-    """A master of that time. psync: 2.8's first form, without a second id; without it SYNC alone is known, as 2.6 has it."""
+class Listener:
+    """Calls client(socket) on a thread of its own for each connection."""
 
-    def __init__(self, psync, rdb=None, diskless=False):
-        self.psync, self.rdb, self.diskless = psync, rdb or old_rdb(6), diskless
-        self.port, self.begin = servers.free_port(), 5000
-        self.stream, self.links, self.seen, self.full, self.partial = b"", [], set(), 0, 0
-        self.lock = threading.Lock()
+    def listen(self):
+        self.port = servers.free_port()
         self.listener = socket.create_server((LOCAL, self.port))
         threading.Thread(target=self.serve, daemon=True).start()
 
@@ -57,6 +54,17 @@ class OldMaster:
             except OSError:
                 return
             threading.Thread(target=self.client, args=(s,), daemon=True).start()
+
+
+class OldMaster(Listener):
+    """A master of that time. psync: 2.8's first form, without a second id; without it SYNC alone is known, as 2.6 has it."""
+
+    def __init__(self, psync, rdb=None, diskless=False):
+        self.psync, self.rdb, self.diskless = psync, rdb or old_rdb(6), diskless
+        self.begin = 5000
+        self.stream, self.links, self.seen, self.full, self.partial = b"", [], set(), 0, 0
+        self.lock = threading.Lock()
+        self.listen()
 
     def client(self, s):
         c = servers.Connection(s, 60)
@@ -231,21 +239,12 @@ def tls():
             tap.equal(site.hactl("import", "cutover").returncode, 0, "followed and cut over")
 
 
-class OldTarget:
+class OldTarget(Listener):
     """A server of Redis 2.8's time that is filled: keeps what it was told."""
 
     def __init__(self):
-        self.told, self.port = [], servers.free_port()
-        self.listener = socket.create_server((LOCAL, self.port))
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.client, args=(s,), daemon=True).start()
+        self.told = []
+        self.listen()
 
     def client(self, s):
         c, queued = servers.Connection(s, 60), None
