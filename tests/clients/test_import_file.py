@@ -491,7 +491,7 @@ def past_expiry():
 
 def interrupted():
     """hactl or the server killed on the way: the same line goes on, and every command counts once"""
-    count = 40000
+    count = 240000
     log = requests(["SELECT", 2]) + b"".join(servers.encode("INCR", "n") + (requests(["MULTI"], ["RPUSH", "l", i], ["INCR", "m"], ["EXEC"]) if i % 50 == 0 else b"")
                                              for i in range(count))
     with Dir() as d, redis(d) as r, Duet("--appendonly", "yes") as duet:
