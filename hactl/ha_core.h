@@ -50,7 +50,7 @@ static inline bool ha_is_saved(const struct ha_fsm *f, uint32_t id) {
     return f->saved_id >= id;
 }
 struct ha_action *ha_tell(struct ha_fsm *f, enum ha_tell what);
-/* ha_slave.c: replication stays off this path for now. */
+/* ha_slave.c: replication stays off this path until stall_until. */
 bool ha_path_stalls(const struct ha_fsm *f, enum ha_path p, int64_t now);
 void ha_lease(struct ha_fsm *f, int64_t until); /* HA_NEVER drops it, and the VIP with it */
 void ha_beat(struct ha_fsm *f, int64_t now);

@@ -14,8 +14,7 @@
 /* In a pair had owns the role. */
 static bool hactl_owns(struct call *c) {
     if (!pair_on() || c->flags & CALL_CONTROL) return false;
-    reply_error(c, "ERR this server is part of a pair: roles are given by had, see `hactl status` "
-                   "and `hactl switchover`");
+    reply_error(c, PAIR_OWNS_ROLES);
     return true;
 }
 

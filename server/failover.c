@@ -174,8 +174,7 @@ static void abort_it(struct call *c) {
 void cmd_failover(struct call *c) {
     struct words w = {0};
     if (pair_on()) {
-        reply_error(c, "ERR this server is part of a pair: roles are given by had, see `hactl "
-                       "status` and `hactl switchover`");
+        reply_error(c, PAIR_OWNS_ROLES);
         return;
     }
     if (!read_words(c, &w)) return;

@@ -9,6 +9,11 @@
 
 struct call;
 
+/* What a service client is told that wants to give a role itself. */
+#define PAIR_OWNS_ROLES                                                                            \
+    "ERR this server is part of a pair: roles are given by had, see `hactl status` and `hactl "    \
+    "switchover`"
+
 bool pair_on(void);
 /* Maps the lease, starts the thread that stamps alive_ns. False with a sentence in err. */
 bool pair_start(const char *lease_path, uint64_t server_id, char *err, size_t err_size);
