@@ -275,10 +275,12 @@ void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     if (beat_due(f, ev, now)) ha_beat(f, now);
 }
 
-void ha_fsm_instances(struct ha_fsm *f, uint64_t has, uint64_t counts, uint32_t config) {
+void ha_fsm_instances(struct ha_fsm *f, uint64_t has, uint64_t counts, uint32_t config,
+                      uint64_t config_parts) {
     f->inst_has = has;
     f->inst_counts = counts;
     f->setup.config = config;
+    f->setup.config_parts = config_parts;
 }
 
 void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha_record *record,

@@ -157,7 +157,8 @@ void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
 
 /* The node's instances as bits by number (has), those that the server's status speaks of (counts), and the fingerprint of
  * the configuration with them. No decision rests on them here: the peer's set of instances needs them. */
-void ha_fsm_instances(struct ha_fsm *f, uint64_t has, uint64_t counts, uint32_t config);
+void ha_fsm_instances(struct ha_fsm *f, uint64_t has, uint64_t counts, uint32_t config,
+                      uint64_t config_parts);
 
 /* Take the next action. false: none left. */
 bool ha_fsm_next(struct ha_fsm *f, struct ha_action *out);

@@ -179,6 +179,7 @@ void ha_beat(struct ha_fsm *f, int64_t now) {
         .paths = (uint8_t)ha_paths_heard(f, now),
         .gateway_age_ms = (uint16_t)gateway_age_ms(f, now),
         .config = f->setup.config,
+        .config_parts = f->setup.config_parts,
         .life = f->life,
         .seq = f->seq,
         .echo_life = f->peer_known ? f->peer.life : 0,

@@ -77,6 +77,7 @@ struct ha_setup {
     uint16_t pair;
     uint8_t node;           /* 0: a, 1: b */
     uint32_t config;        /* fingerprint sent in heartbeats; 0 none */
+    uint64_t config_parts;  /* the same by parts, a byte each (had_agree.h) */
     bool last_path_promote; /* grants with one path left: an operator was told the risk and chose it
                              */
     uint32_t without;       /* HA_WITHOUT_*, tests only */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/crc32c.h"
+#include "hactl/had_agree.h"
 #include "server/base/num.h"
 
 /* What is read while the sections are walked: the target, and what must have been said. */
@@ -258,21 +258,6 @@ static bool complete(const struct conf *c, const struct reading *r, struct conf_
     return true;
 }
 
-/* What both nodes must agree on, as one number that is never 0. */
-static uint32_t fingerprint(const struct had_conf *o) {
-    const struct ha_timing *t = &o->setup.timing;
-    uint32_t words[] = {t->beat_ms, t->demote_ms, t->dead_ms, t->grant_ms, o->net.vip.prefix_bits};
-    uint32_t crc = crc32c(0, words, sizeof words);
-    crc = crc32c(crc, o->net.vip.bytes, sizeof o->net.vip.bytes);
-    crc = crc32c(crc, o->net.gateway.bytes, sizeof o->net.gateway.bytes);
-    crc = crc32c(crc, &o->changes, sizeof o->changes);
-    for (int i = 0; i < o->instance_count; i++) {
-        uint32_t one[] = {(uint32_t)o->instances[i].number, o->instances[i].port};
-        crc = crc32c(crc, one, sizeof one);
-    }
-    return crc ? crc : 1;
-}
-
 bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error *err) {
     struct reading r = {.out = out};
     memset(out, 0, sizeof *out);
@@ -288,7 +273,7 @@ bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error
     if (!complete(c, &r, err)) return false;
     if (!out->name[0])
         snprintf(out->name, sizeof out->name, "duet-%c", out->setup.node ? 'b' : 'a');
-    out->setup.config = fingerprint(out);
+    had_agree_note(out, &out->setup);
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hactl/had_agree.h"
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -45,10 +46,14 @@ static void act_tell(struct had *h, const struct ha_action *a) {
 
 /* The core's sentence, and what only a driver knows. */
 static void alarm_text(const struct had *h, const struct ha_action *a, char out[HA_TEXT]) {
-    char mac[18];
+    char mac[18], parts[HA_TEXT - 50];
     if (a->alarm.id == HA_ALARM_VIP && a->alarm.on)
         snprintf(out, HA_TEXT, "%.200s; its link address: %s", a->text,
                  netcfg_mac_text(h->foreign_mac, mac));
+    else if (a->alarm.id == HA_ALARM_CONFIG && a->alarm.on &&
+             *had_agree_differing(h->fsm.setup.config_parts, h->fsm.peer.config_parts, parts,
+                                  sizeof parts))
+        snprintf(out, HA_TEXT, "the two nodes are configured differently in %s", parts);
     else
         snprintf(out, HA_TEXT, "%s", a->text);
 }
@@ -128,7 +133,7 @@ static void wish(struct had *h) {
     wish_role(h, &w);
     instance_set_wish(h->servers, &w);
     ha_fsm_instances(&h->fsm, instance_set_has(h->servers), instance_set_counts(h->servers),
-                     h->conf.setup.config);
+                     h->conf.setup.config, h->conf.setup.config_parts);
 }
 
 /* ---- steps ---- */
@@ -254,6 +259,7 @@ bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_
     memcpy(h->conf.instances, fresh->instances, sizeof fresh->instances);
     h->conf.instance_count = fresh->instance_count;
     h->conf.setup.config = fresh->setup.config;
+    h->conf.setup.config_parts = fresh->setup.config_parts;
     wish(h);
     return true;
 }

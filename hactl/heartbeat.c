@@ -7,6 +7,7 @@
 
 #define MAGIC  0x44754842u /* "DuHB" */
 #define FIELDS (HEARTBEAT_BYTES - HMAC_BYTES)
+#define HEAD   8 /* magic, version, node, pair: the same in every version */
 
 static const char *const result_names[] = {
     [HEARTBEAT_OK] = "believed",
@@ -17,6 +18,7 @@ static const char *const result_names[] = {
     [HEARTBEAT_FOREIGN] = "of another pair that has the same secret",
     [HEARTBEAT_SELF] = "from a node that has this node's own name",
     [HEARTBEAT_NONSENSE] = "signed, but with a value that no node sends",
+    [HEARTBEAT_ASTRAY] = "of another path: the cables are swapped",
     [HEARTBEAT_REPLAY] = "a repetition of one heard before",
     [HEARTBEAT_STRANGER] = "from a start of the peer that has not yet proven to be alive",
 };
@@ -70,8 +72,10 @@ static uint8_t *put_all(uint8_t *p, const struct heartbeat *hb) {
     p = put(p, hb->paths, 1);
     p = put(p, hb->flags, 2);
     p = put(p, hb->gateway_age_ms, 2);
-    p = put(p, 0, 2);
+    p = put(p, hb->path, 1);
+    p = put(p, 0, 1);
     p = put(p, hb->config, 4);
+    p = put(p, hb->config_parts, 8);
     p = put(p, hb->life, 8);
     p = put(p, hb->seq, 8);
     p = put(p, hb->echo_life, 8);
@@ -95,19 +99,22 @@ static uint8_t *put_all(uint8_t *p, const struct heartbeat *hb) {
 }
 
 static const uint8_t *get_small(const uint8_t *p, struct heartbeat *hb) {
-    uint64_t node, pair, state, paths, flags, age, unused, config;
+    uint64_t node, pair, state, paths, flags, age, path, unused, config;
     p = get(p, &node, 1);
     p = get(p, &pair, 2);
     p = get(p, &state, 1);
     p = get(p, &paths, 1);
     p = get(p, &flags, 2);
     p = get(p, &age, 2);
-    p = get(p, &unused, 2);
+    p = get(p, &path, 1);
+    p = get(p, &unused, 1);
     p = get(p, &config, 4);
+    p = get(p, &hb->config_parts, 8);
     hb->node = (uint8_t)node;
     hb->pair = (uint16_t)pair;
     hb->state = (uint8_t)state;
     hb->paths = (uint8_t)paths;
+    hb->path = (uint8_t)path;
     hb->flags = (uint16_t)flags;
     hb->gateway_age_ms = (uint16_t)age;
     hb->config = (uint32_t)config;
@@ -140,7 +147,8 @@ static const uint8_t *get_all(const uint8_t *p, struct heartbeat *hb) {
 
 static bool sensible(const struct heartbeat *hb) {
     return hb->node <= 1 && hb->pair != 0 && hb->state < HA_STATES && hb->paths < 1u << HA_PATHS &&
-           (hb->flags & ~HB_KNOWN_FLAGS) == 0 && hb->life != 0 && hb->seq != 0;
+           hb->path < HA_PATHS && (hb->flags & ~HB_KNOWN_FLAGS) == 0 && hb->life != 0 &&
+           hb->seq != 0;
 }
 
 void heartbeat_encode(const struct heartbeat *hb, const uint8_t key[HEARTBEAT_KEY],
@@ -151,19 +159,37 @@ void heartbeat_encode(const struct heartbeat *hb, const uint8_t key[HEARTBEAT_KE
     hmac_sha256(key, HEARTBEAT_KEY, out, FIELDS, end);
 }
 
+static bool signed_by(const uint8_t *bytes, size_t len, const uint8_t key[HEARTBEAT_KEY]) {
+    uint8_t mac[HMAC_BYTES];
+    hmac_sha256(key, HEARTBEAT_KEY, bytes, len - HMAC_BYTES, mac);
+    return bytes_equal_ct(mac, bytes + len - HMAC_BYTES, HMAC_BYTES);
+}
+
+struct heartbeat_label heartbeat_label(const void *bytes, size_t len) {
+    struct heartbeat_label label = {0};
+    uint64_t magic, version, node, pair;
+    if (len < HEAD + HMAC_BYTES) return label;
+    const uint8_t *p = get(bytes, &magic, 4);
+    p = get(p, &version, 1);
+    p = get(p, &node, 1);
+    get(p, &pair, 2);
+    if (magic == MAGIC)
+        label = (struct heartbeat_label){(uint8_t)version, (uint8_t)node, (uint16_t)pair};
+    return label;
+}
+
 enum heartbeat_result heartbeat_decode(const void *bytes, size_t len,
                                        const uint8_t key[HEARTBEAT_KEY], uint16_t pair,
                                        uint8_t own_node, struct heartbeat *out) {
     const uint8_t *p = bytes;
     uint64_t magic, version;
-    if (len != HEARTBEAT_BYTES) return HEARTBEAT_SHORT;
+    if (len < HEAD + HMAC_BYTES || len > HEARTBEAT_MOST) return HEARTBEAT_SHORT;
     p = get(p, &magic, 4);
     p = get(p, &version, 1);
     if (magic != MAGIC) return HEARTBEAT_ALIEN;
+    if (version == HEARTBEAT_VERSION && len != HEARTBEAT_BYTES) return HEARTBEAT_SHORT;
+    if (!signed_by(bytes, len, key)) return HEARTBEAT_FORGED;
     if (version != HEARTBEAT_VERSION) return HEARTBEAT_OLD;
-    uint8_t mac[HMAC_BYTES];
-    hmac_sha256(key, HEARTBEAT_KEY, bytes, FIELDS, mac);
-    if (!bytes_equal_ct(mac, (const uint8_t *)bytes + FIELDS, HMAC_BYTES)) return HEARTBEAT_FORGED;
     struct heartbeat hb = {0};
     get_all(p, &hb);
     if (!sensible(&hb)) return HEARTBEAT_NONSENSE;

@@ -1,7 +1,8 @@
 /* The heartbeat: what one node tells the other, twenty times a second, over every path.
  *
  * Pure codec: bytes in, struct out. It knows no socket and no clock. On the wire every field has a
- * fixed width, big-endian, and an HMAC-SHA-256 over all that stands before it closes the datagram.
+ * fixed width, big-endian, and an HMAC-SHA-256 over all that stands before it closes the datagram (so
+ * it is in every version, and one that differs is named only when it is signed by the pair's secret).
  * Two checks come before any field is believed: heartbeat_decode   length, version, HMAC, pair,
  * node, and that every enum and flag is one we know; heartbeat_judge    freshness. A sequence
  * counts up within one *life* (a random number chosen by each start of had). A new life is believed
@@ -15,8 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEARTBEAT_VERSION 2
-#define HEARTBEAT_BYTES   204 /* one datagram: 172 bytes of fields, 32 of HMAC */
+#define HEARTBEAT_VERSION 3
+#define HEARTBEAT_BYTES   212 /* one datagram: 180 bytes of fields, 32 of HMAC */
+#define HEARTBEAT_MOST    512 /* longer than one of any version */
 #define HEARTBEAT_RETIRED 4
 #define HEARTBEAT_KEY     32
 
@@ -68,11 +70,14 @@ struct heartbeat {
     uint8_t state;  /* enum ha_state */
     uint16_t flags; /* HB_* */
     uint8_t paths;  /* bit per enum ha_path on which the sender hears the receiver now */
+    uint8_t path;   /* enum ha_path it was sent on: what arrives elsewhere shows swapped cables */
     uint16_t
         gateway_age_ms; /* age of the newest gateway probe that was answered, dated when sent */
     uint32_t config;    /* fingerprint of what both must agree on (VIP, timers); 0 not given */
-    uint64_t life;      /* random, one per start of had */
-    uint64_t seq;       /* counts up from 1 within a life */
+    uint64_t
+        config_parts; /* eight small ones, one a byte, that say which part differs (had_agree.h) */
+    uint64_t life;    /* random, one per start of had */
+    uint64_t seq;     /* counts up from 1 within a life */
     uint64_t echo_life; /* the newest heartbeat of the receiver that the sender believed */
     uint64_t echo_seq;
     uint64_t hello_life; /* a life of the receiver that the sender has only just met; 0 none */
@@ -97,11 +102,12 @@ enum heartbeat_result {
     HEARTBEAT_OK = 0,
     HEARTBEAT_SHORT,   /* not HEARTBEAT_BYTES long */
     HEARTBEAT_ALIEN,   /* not ours at all: magic */
-    HEARTBEAT_OLD,     /* a version that we do not speak */
+    HEARTBEAT_OLD,     /* authentic, but of a version that we do not speak */
     HEARTBEAT_FORGED,  /* HMAC does not fit: another secret, or somebody invents */
     HEARTBEAT_FOREIGN, /* authentic, but of another pair: two pairs share a secret */
     HEARTBEAT_SELF, /* authentic, but of our own node name: a loop, or both are called the same */
     HEARTBEAT_NONSENSE, /* authentic, but a field has a value that no node sends */
+    HEARTBEAT_ASTRAY,   /* (driver) authentic, but it was sent on another path than it came by */
     HEARTBEAT_REPLAY,   /* (judge) this or a later one of this life was heard on this path before */
     HEARTBEAT_STRANGER  /* (judge) a life that has not yet proven that it is alive now */
 };
@@ -114,6 +120,14 @@ const char *ha_path_name(enum ha_path p);
 /* Write hb with its HMAC. Fields must be in range (asserted). */
 void heartbeat_encode(const struct heartbeat *hb, const uint8_t key[HEARTBEAT_KEY],
                       uint8_t out[HEARTBEAT_BYTES]);
+
+/* What stands at the beginning of every version, authentic or not: for the sentence about one that is
+ * refused. Zeros when it is no heartbeat. */
+struct heartbeat_label {
+    uint8_t version, node;
+    uint16_t pair;
+};
+struct heartbeat_label heartbeat_label(const void *bytes, size_t len);
 
 /* Read a datagram of len bytes that should come from the other node of `pair`; own_node is the
  * reader's. *out is written only when the answer is HEARTBEAT_OK. Never reads beyond len; len may

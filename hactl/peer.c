@@ -161,6 +161,7 @@ static void take(struct link *k, const uint8_t *bytes, size_t len,
     enum ha_path path = k->path;
     if (path == HA_PATH_SERVICE && port_of(from) == PEER_PORT_GATEWAY) path = HA_PATH_GATEWAY;
     enum heartbeat_result r = heartbeat_decode(bytes, len, p->key, p->pair, p->node, &hb);
+    if (r == HEARTBEAT_OK && hb.path != path) r = HEARTBEAT_ASTRAY;
     if (r != HEARTBEAT_OK) {
         refuse(p, path, r, from);
         return;
@@ -171,7 +172,7 @@ static void take(struct link *k, const uint8_t *bytes, size_t len,
 
 static void on_readable(struct loop *l, void *arg, int revents) {
     struct link *k = arg;
-    uint8_t bytes[HEARTBEAT_BYTES + 64]; /* longer ones are not ours */
+    uint8_t bytes[HEARTBEAT_MOST + 1];
     (void)l, (void)revents;
     for (int i = 0; i < RECEIVE_BUDGET && k->fd >= 0; i++) {
         struct sockaddr_storage from;
@@ -232,12 +233,22 @@ static void gateway_send(struct peer *p, const uint8_t *bytes) {
     note_failure(s, "sending", err.text);
 }
 
+static void sign(const struct peer *p, const struct heartbeat *hb, enum ha_path path,
+                 uint8_t bytes[HEARTBEAT_BYTES]) {
+    struct heartbeat one = *hb;
+    one.path = (uint8_t)path;
+    heartbeat_encode(&one, p->key, bytes);
+}
+
 void peer_send(struct peer *p, const struct heartbeat *hb) {
     uint8_t bytes[HEARTBEAT_BYTES];
     uint64_t now = clock_boot_ns();
-    heartbeat_encode(hb, p->key, bytes);
-    for (int i = 0; i < 2; i++)
-        if (p->paths[p->links[i].path].configured) link_send(&p->links[i], bytes, now);
+    for (int i = 0; i < 2; i++) {
+        if (!p->paths[p->links[i].path].configured) continue;
+        sign(p, hb, p->links[i].path, bytes);
+        link_send(&p->links[i], bytes, now);
+    }
+    sign(p, hb, HA_PATH_GATEWAY, bytes);
     gateway_send(p, bytes);
 }
 

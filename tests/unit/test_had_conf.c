@@ -1,7 +1,8 @@
-/* link: hactl/had_conf.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
+/* link: hactl/had_agree.c hactl/had_conf.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
    server/base/conf.c server/base/crc32c.c server/base/file.c server/base/log.c server/base/num.c
    server/base/clock.c */
 /* What had takes from duet.conf, and how it complains. */
+#include "hactl/had_agree.h"
 #include "hactl/had_conf.h"
 #include "tests/unit/tap.h"
 
@@ -43,6 +44,30 @@ static void a_good_one(void) {
     is_int(conf.instance_count, 1, "without [instance] there is instance 0");
 }
 
+static const char *differing(const char *text, uint64_t from) {
+    static char out[240];
+    ok(read_text(text), "a configuration to compare is taken");
+    return had_agree_differing(from, conf.setup.config_parts, out, sizeof out);
+}
+
+static void what_differs_is_named(void) {
+    read_text(NODE PAIR NET);
+    uint64_t parts = conf.setup.config_parts;
+    is_str(differing("[node]\nnode a\n" PAIR
+                     "[network]\nservice eth7 10.77.0.11/24 peer 10.77.0.12\n"
+                     "crossover eth8 10.78.0.1/30 peer 10.78.0.2\n"
+                     "gateway 10.77.0.1\nvip 10.77.0.10/24\n",
+                     parts),
+           "", "the other node's file, written from its side, agrees");
+    is_str(differing(NODE PAIR NET "[ha]\ndead-time-ms 600\n[instance 0]\nport 7000\n", parts),
+           "the times ([ha]), and the instances and their ports", "times and ports are named");
+    is_str(differing(NODE PAIR "[network]\nservice eth0 10.77.0.12/24 peer 10.77.0.11\n"
+                               "crossover eth1 10.78.0.2/30 peer 10.78.0.1\ngateway 10.77.0.1\n"
+                               "vip 10.77.0.9/24\n",
+                     parts),
+           "the virtual address ([network] vip)", "the virtual address is named");
+}
+
 static void refused(const char *text, const char *sentence) {
     bool good = read_text(text);
     ok(!good && strstr(err.text, sentence), "refused: %s", sentence);
@@ -69,6 +94,7 @@ static void complaints(void) {
 
 int main(void) {
     a_good_one();
+    what_differs_is_named();
     complaints();
     return done();
 }

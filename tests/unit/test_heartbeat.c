@@ -23,7 +23,9 @@ static struct heartbeat some(void) {
         .flags = (uint16_t)(next() & HB_KNOWN_FLAGS),
         .paths = (uint8_t)(next() & 15),
         .gateway_age_ms = (uint16_t)next(),
+        .path = (uint8_t)(next() % HA_PATHS),
         .config = (uint32_t)next(),
+        .config_parts = next(),
         .life = next() | 1,
         .seq = next() | 1,
         .echo_life = next(),
@@ -59,17 +61,17 @@ static void test_round_trip(void) {
     struct heartbeat in = some();
     in.epoch = 0x0102030405060708;
     heartbeat_encode(&in, key, wire);
-    is_mem(wire, 5, "DuHB\002", 5, "it begins with its name and version, big-endian");
+    is_mem(wire, 5, "DuHB\003", 5, "it begins with its name and version, big-endian");
 }
 
 static void test_refused(void) {
-    uint8_t wire[HEARTBEAT_BYTES + 1] = {0};
+    uint8_t wire[HEARTBEAT_MOST] = {0};
     struct heartbeat in = some(), out, before;
     memset(&out, 0x5a, sizeof out);
     before = out;
     heartbeat_encode(&in, key, wire);
     int refused = 0;
-    for (size_t len = 0; len <= sizeof wire; len++)
+    for (size_t len = 0; len <= HEARTBEAT_BYTES + 1; len++)
         if (len != HEARTBEAT_BYTES)
             refused += heartbeat_decode(wire, len, key, 7, 0, &out) == HEARTBEAT_SHORT;
     is_int(refused, HEARTBEAT_BYTES + 1, "any other length is refused");
@@ -91,8 +93,15 @@ static void test_refused(void) {
            "what does not begin so is no heartbeat");
     wire[0] ^= 1;
     wire[4]++;
-    is_int(heartbeat_decode(wire, HEARTBEAT_BYTES, key, 7, 0, &out), HEARTBEAT_OLD,
-           "another version is named as such");
+    is_int(heartbeat_decode(wire, HEARTBEAT_BYTES, key, 7, 0, &out), HEARTBEAT_FORGED,
+           "another version that is not signed is a forgery");
+    hmac_sha256(key, HEARTBEAT_KEY, wire, 100, wire + 100);
+    is_int(heartbeat_decode(wire, 100 + HMAC_BYTES, key, 7, 0, &out), HEARTBEAT_OLD,
+           "another version, signed, is named as such, whatever its length");
+    struct heartbeat_label label = heartbeat_label(wire, 100 + HMAC_BYTES);
+    ok(label.version == HEARTBEAT_VERSION + 1 && label.node == 1 && label.pair == 7,
+       "its label says version, node and pair");
+    ok(heartbeat_label("DuHB", 4).version == 0, "what is too short has none");
     ok(!memcmp(&out, &before, sizeof out), "nothing is written when it is refused");
 }
 
@@ -111,6 +120,7 @@ static void test_nonsense(void) {
     is_int(nonsense(5, 2), HEARTBEAT_NONSENSE, "a third node is nonsense, even signed");
     is_int(nonsense(8, HA_STATES), HEARTBEAT_NONSENSE, "an unknown state is nonsense");
     is_int(nonsense(9, 16), HEARTBEAT_NONSENSE, "an unknown path is nonsense");
+    is_int(nonsense(14, HA_PATHS), HEARTBEAT_NONSENSE, "nor can it come by an unknown path");
     is_int(nonsense(10, 0x80), HEARTBEAT_NONSENSE, "an unknown flag is nonsense");
 }
 

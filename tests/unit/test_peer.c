@@ -78,7 +78,8 @@ static struct peer *node(uint8_t which, struct netcfg *handle, bool crossover) {
 }
 
 static struct heartbeat beat(uint8_t from, uint64_t seq) {
-    return (struct heartbeat){.pair = 7, .node = from, .life = 1 + from, .seq = seq};
+    return (struct heartbeat){
+        .pair = 7, .node = from, .life = 1 + from, .seq = seq, .path = HA_PATH_SERVICE};
 }
 
 static bool until(const int *counter, int value) {
@@ -153,6 +154,10 @@ static void what_must_be_refused(void) {
     heartbeat_encode(&hb, key, bytes);
     refused(b, bytes, HEARTBEAT_BYTES, HEARTBEAT_SELF, "our own name");
     refused(b, "", 0, HEARTBEAT_SHORT, "an empty one");
+    hb = beat(0, 1);
+    hb.path = HA_PATH_CROSSOVER;
+    heartbeat_encode(&hb, key, bytes);
+    refused(b, bytes, HEARTBEAT_BYTES, HEARTBEAT_ASTRAY, "one that was sent on the crossover");
     hb = beat(0, 2);
     heartbeat_encode(&hb, key, bytes);
     heard[1].count = 0;
