@@ -35,8 +35,8 @@ struct copy {
     uint8_t peer_outdated;
     uint8_t outdated;
     uint8_t maintenance;
-    uint8_t benched;
-    uint32_t crc; /* over all that stands before it */
+    uint8_t bench; /* bit 0: benched, bit 1: locked, bits 2 to 7: failures */
+    uint32_t crc;  /* over all that stands before it */
 };
 _Static_assert(sizeof(struct copy) == 48, "the record's copy has no holes");
 
@@ -53,7 +53,7 @@ void epoch_encode(const struct ha_record *r, uint64_t sequence, uint16_t pair, u
         .peer_outdated = r->peer_outdated,
         .outdated = r->outdated,
         .maintenance = r->maintenance,
-        .benched = r->benched,
+        .bench = (uint8_t)(r->benched | r->locked << 1 | r->failures << 2),
     };
     memcpy(c.magic, EPOCH_MAGIC, sizeof c.magic);
     c.crc = htobe32(crc32c(0, &c, offsetof(struct copy, crc)));
@@ -77,8 +77,7 @@ enum epoch_found epoch_decode(const uint8_t *block, uint16_t pair, uint8_t node,
     if (memcmp(c.magic, EPOCH_MAGIC, sizeof c.magic) != 0 || be32toh(c.version) != EPOCH_VERSION)
         return EPOCH_DAMAGED;
     if (be32toh(c.crc) != crc32c(0, &c, offsetof(struct copy, crc))) return EPOCH_DAMAGED;
-    if (c.was_master > 1 || c.peer_outdated > 1 || c.outdated > 1 || c.maintenance > 1 ||
-        c.benched > 1)
+    if (c.was_master > 1 || c.peer_outdated > 1 || c.outdated > 1 || c.maintenance > 1)
         return EPOCH_DAMAGED;
     *sequence = be64toh(c.sequence);
     if (be16toh(c.pair) != pair || c.node != node) return EPOCH_OTHER;
@@ -88,7 +87,9 @@ enum epoch_found epoch_decode(const uint8_t *block, uint16_t pair, uint8_t node,
     out->peer_outdated = c.peer_outdated;
     out->outdated = c.outdated;
     out->maintenance = c.maintenance;
-    out->benched = c.benched;
+    out->benched = c.bench & 1;
+    out->locked = c.bench >> 1 & 1;
+    out->failures = c.bench >> 2;
     return EPOCH_RECORD;
 }
 

@@ -20,7 +20,14 @@ enum ha_event_kind {
                           it is back */
     HA_EV_TOLD, /* the server answered HA_ACT_TELL number ev.told.id; ok=false: -ERR, or the socket
                    broke meanwhile */
-    HA_EV_OPERATOR, /* a command of hactl */
+    HA_EV_OPERATOR,    /* a command of hactl */
+    HA_EV_WITNESS,     /* the witness answered HA_ACT_ASK_WITNESS (authentic; ev.witness) */
+    HA_EV_FENCED,      /* the outcome of HA_ACT_FENCE number ev.fenced.id; ok: the peer's management
+                          controller confirms that the power is off */
+    HA_EV_FENCE_READY, /* the periodic test of the peer's management controller that began at
+                          ev.fence.sent_at: ok, it would obey */
+    HA_EV_LINK, /* the carrier of a port came or went, or a port with carrier receives nothing
+                          although it should (ev.link) */
     HA_EVENTS
 };
 
@@ -45,16 +52,27 @@ struct ha_server {
 };
 enum ha_server_role { HA_SERVER_NONE = 0, HA_SERVER_SLAVE, HA_SERVER_MASTER };
 
+/* What a witness is asked (act.witness.kind). The witness keeps per pair the holder's epoch on its disk, and when it renewed. */
+enum ha_witness_kind {
+    HA_WITNESS_RENEW = 1, /* a master, every beat: granted unless a higher epoch holds it; a higher
+                             one than the holder becomes the holder */
+    HA_WITNESS_TAKE,      /* a slave about to promote on silence, for its claim: granted only when
+                             the holder has not renewed for lease_ms, then the claim is the holder */
+    HA_WITNESS_RESET      /* a master that resumed on the peer's word, while the witness names a
+                             higher epoch that nobody claims: the holder becomes this epoch */
+};
+
 enum ha_command {
     HA_CMD_SWITCHOVER =
         1, /* on the master: hand over as planned; ev.op.timeout_ms bounds the pause */
     HA_CMD_MAINTENANCE_ON,
     HA_CMD_MAINTENANCE_OFF,
-    HA_CMD_FORCE,  /* promote --force: the operator typed what he was told the risk is */
-    HA_CMD_RESUME, /* a suspended master resumes on the operator's word that the other one does not
+    HA_CMD_FORCE,   /* promote --force: the operator typed what he was told the risk is */
+    HA_CMD_RESUME,  /* a suspended master resumes on the operator's word that the other one does not
                       serve */
-    HA_CMD_BENCH,  /* crash loop: never promote ... */
-    HA_CMD_UNBENCH /* ... until cleared */
+    HA_CMD_BENCH,   /* crash loop: never promote ... */
+    HA_CMD_UNBENCH, /* ... until cleared; also ends a lock after flapping */
+    HA_COMMANDS
 };
 
 struct ha_event {
@@ -90,6 +108,26 @@ struct ha_event {
             uint32_t id;         /* comes back in HA_ACT_ANSWER; 0: no answer wanted */
             uint32_t timeout_ms; /* HA_CMD_SWITCHOVER; 0: 2 s */
         } op;
+        struct {
+            int64_t sent_at; /* of the ask that this answers (act.witness.sent_at) */
+            enum ha_witness_kind kind;
+            uint64_t epoch; /* as asked */
+            bool granted;
+            uint64_t holder; /* who holds it now; refused: who held it */
+        } witness;
+        struct {
+            uint32_t id;
+            bool ok;
+        } fenced;
+        struct {
+            int64_t sent_at;
+            bool ok;
+        } fence;
+        struct {
+            enum ha_path path; /* HA_PATH_CROSSOVER or HA_PATH_SERVICE: the port */
+            bool carrier;
+            bool deaf; /* carrier, and its receive counters stand still although something is due */
+        } link;
     };
 };
 
@@ -112,6 +150,10 @@ enum ha_action_kind {
     HA_ACT_ALARM,  /* act.alarm.id begins or ends; act.text says what happened and what to do */
     HA_ACT_LOG,    /* act.text for the log: a transition, or something ignored */
     HA_ACT_ANSWER, /* the outcome of the operator's command act.answer.id */
+    HA_ACT_ASK_WITNESS, /* one datagram to the witness; its answer is HA_EV_WITNESS with the same
+                           sent_at, kind and epoch. No answer: nothing comes */
+    HA_ACT_FENCE, /* switch the peer's power off, confirm it, then HA_EV_FENCED with the same id (also
+                     when it failed). Asked again with a new id while it is needed */
     HA_ACTIONS
 };
 
@@ -143,8 +185,13 @@ enum ha_alarm {
     HA_ALARM_CONFIG,       /* the two nodes are configured differently */
     HA_ALARM_MAINTENANCE,  /* maintenance is on, here or at the peer */
     HA_ALARM_BENCHED,
-    HA_ALARM_PATH,  /* a path that used to work is down */
-    HA_ALARM_STALL, /* heartbeats pass a path and replication does not */
+    HA_ALARM_PATH,    /* a path that used to work is down */
+    HA_ALARM_STALL,   /* heartbeats pass a path and replication does not */
+    HA_ALARM_WITNESS, /* the witness does not answer this node, or refuses it */
+    HA_ALARM_FENCE,   /* the peer's management controller does not answer, or a fence failed */
+    HA_ALARM_HOLD,    /* roles changed too often: no automatic change for a while, or until an
+                         operator ends the lock */
+    HA_ALARM_LINK,    /* a port has no carrier, or receives nothing */
     HA_ALARMS
 };
 
@@ -180,6 +227,15 @@ struct ha_action {
             uint32_t id;
             bool ok;
         } answer;
+        struct {
+            int64_t sent_at;
+            enum ha_witness_kind kind;
+            uint64_t epoch;
+            uint32_t lease_ms; /* HA_WITNESS_TAKE: the holder's silence that is asked for */
+        } witness;
+        struct {
+            uint32_t id;
+        } fence;
     };
     char text[HA_TEXT]; /* ALARM, LOG, ANSWER: a sentence without a line end */
 };

@@ -30,7 +30,7 @@ enum { ANY = HA_STATES, ON, END };
 
 /* What a row waits for: an event, or a command of the operator. */
 #define CMD(c) (HA_EVENTS + (c))
-enum { TRIGGERS = CMD(HA_CMD_UNBENCH) + 1 };
+enum { TRIGGERS = CMD(HA_COMMANDS) };
 
 struct row {
     uint8_t state;
@@ -164,6 +164,10 @@ static const struct row rows[] = {
     {ANY, CMD(HA_CMD_SWITCHOVER), NULL, d_switch_refuse, END, "refused"},
     {ANY, CMD(HA_CMD_FORCE), NULL, d_refuse, END, "refused"},
     {ANY, CMD(HA_CMD_RESUME), NULL, d_refuse, END, "refused"},
+    {ANY, HA_EV_WITNESS, NULL, NULL, END, "remembered"},
+    {ANY, HA_EV_FENCED, NULL, NULL, END, "remembered"},
+    {ANY, HA_EV_FENCE_READY, NULL, NULL, END, "remembered"},
+    {ANY, HA_EV_LINK, NULL, NULL, END, "remembered"},
 };
 /* clang-format on */
 

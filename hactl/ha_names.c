@@ -13,6 +13,10 @@ static const char *const event_names[HA_EVENTS] = {
     [HA_EV_SERVER_DIED] = "server died",
     [HA_EV_TOLD] = "server's answer",
     [HA_EV_OPERATOR] = "operator",
+    [HA_EV_WITNESS] = "witness",
+    [HA_EV_FENCED] = "fenced",
+    [HA_EV_FENCE_READY] = "fence ready",
+    [HA_EV_LINK] = "link",
 };
 
 static const char *const action_names[HA_ACTIONS] = {
@@ -28,6 +32,8 @@ static const char *const action_names[HA_ACTIONS] = {
     [HA_ACT_ALARM] = "alarm",
     [HA_ACT_LOG] = "log",
     [HA_ACT_ANSWER] = "answer",
+    [HA_ACT_ASK_WITNESS] = "ask witness",
+    [HA_ACT_FENCE] = "fence",
 };
 
 static const char *const tell_names[HA_TELLS] = {
@@ -63,6 +69,10 @@ static const char *const alarm_names[HA_ALARMS] = {
     [HA_ALARM_BENCHED] = "benched",
     [HA_ALARM_PATH] = "path-down",
     [HA_ALARM_STALL] = "link-stalls",
+    [HA_ALARM_WITNESS] = "witness-lost",
+    [HA_ALARM_FENCE] = "fence-lost",
+    [HA_ALARM_HOLD] = "hold-down",
+    [HA_ALARM_LINK] = "port",
 };
 
 static const char *const command_names[] = {
@@ -97,7 +107,7 @@ const char *ha_alarm_name(enum ha_alarm a) {
 }
 
 const char *ha_command_name(enum ha_command c) {
-    return (unsigned)c <= HA_CMD_UNBENCH ? command_names[c] : "?";
+    return (unsigned)c < HA_COMMANDS ? command_names[c] : "?";
 }
 
 /* ---- times ------------------------------------------------------------------------------------
@@ -121,6 +131,10 @@ void ha_timing_default(struct ha_timing *t) {
         .probe_ms = 30,
         .fsync_max_ms = 10000,
         .drift_ppm = 1000,
+        .hold_ms = 60000,
+        .hold_window_ms = 300000,
+        .bench_failures = 5,
+        .bench_window_ms = 300000,
     };
 }
 

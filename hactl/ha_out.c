@@ -175,7 +175,7 @@ void ha_beat(struct ha_fsm *f, int64_t now) {
         .pair = f->setup.pair,
         .node = f->setup.node,
         .state = state_said(f),
-        .flags = (uint16_t)flags,
+        .flags = flags,
         .paths = (uint8_t)ha_paths_heard(f, now),
         .gateway_age_ms = (uint16_t)gateway_age_ms(f, now),
         .config = f->setup.config,

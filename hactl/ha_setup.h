@@ -41,6 +41,12 @@ struct ha_timing {
     uint32_t probe_ms;        /* VIP probe interval before a takeover */
     uint32_t fsync_max_ms; /* the log was not fsynced for so long: the server's disk is not well */
     uint32_t drift_ppm;    /* bound of the drift between the two clocks */
+    uint32_t hold_ms;      /* roles changed twice within hold_window_ms: no automatic change for so
+                                long; a third time within it: until an operator ends it. 0: never */
+    uint32_t hold_window_ms;
+    uint32_t bench_failures; /* so many crashes as master, with no bench_window_ms without one in
+                                between: benched. 0: never */
+    uint32_t bench_window_ms;
 };
 
 /* The design's defaults (profile default) and profile fast. */
@@ -80,7 +86,10 @@ struct ha_setup {
     uint64_t config_parts;  /* the same by parts, a byte each (had_agree.h) */
     bool last_path_promote; /* grants with one path left: an operator was told the risk and chose it
                              */
-    uint32_t without;       /* HA_WITHOUT_*, tests only */
+    bool has_witness;       /* HA_ACT_ASK_WITNESS reaches somebody */
+    bool has_fence;         /* HA_ACT_FENCE reaches the peer's management controller */
+    bool no_gateway;  /* neither gateway nor reference address: plain grants are never given */
+    uint32_t without; /* HA_WITHOUT_*, tests only */
 };
 
 /* ---- what is on disk ---------------------------------------------------------------------- */
@@ -97,6 +106,8 @@ struct ha_record {
     uint8_t outdated;      /* what a slave was told of itself */
     uint8_t maintenance;   /* no automatic change of roles; survives reboots */
     uint8_t benched;       /* crash loop: never promotes until an operator clears it */
+    uint8_t locked;        /* flapping: no automatic change of roles until an operator clears it */
+    uint8_t failures;      /* crashes as master without a quiet span in between */
 };
 
 #endif

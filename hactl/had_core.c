@@ -97,6 +97,8 @@ static void act(struct had *h, const struct ha_action *a) {
         had_events_add(&h->events, "role", a->text);
         break;
     case HA_ACT_ANSWER: act_answer(h, a); break;
+    case HA_ACT_ASK_WITNESS: /* until their drivers stand */
+    case HA_ACT_FENCE: break;
     case HA_ACTIONS: bug("an action that is none");
     }
 }

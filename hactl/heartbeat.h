@@ -59,7 +59,13 @@ enum {
     HB_WAS_MASTER = 1u << 9, /* the record's role is master */
     HB_PROOF = 1u << 10,     /* the record proves that nobody is ahead (master, peer outdated) */
     HB_OUTDATED = 1u << 11,  /* the record says that the sender was told to be outdated */
-    HB_KNOWN_FLAGS = (1u << 12) - 1
+    HB_WITNESS = 1u << 12,   /* beside HB_GRANT: to use it the receiver needs the witness's word */
+    HB_FENCE = 1u << 13, /* beside HB_GRANT: to use it the receiver needs its own confirmed fence */
+    HB_FENCE_READY = 1u << 14, /* the sender's fence of the receiver answered a test lately */
+    HB_PLANNED = 1u << 15, /* the permit is an operator's switchover: no takeover to be counted */
+    HB_LOCKED =
+        1u << 16, /* roles changed too often: no automatic change until an operator ends it */
+    HB_KNOWN_FLAGS = (1u << 17) - 1
 };
 
 #define HEARTBEAT_AGE_NEVER 65535u /* gateway_age_ms: never, or longer than can be said */
@@ -68,7 +74,7 @@ struct heartbeat {
     uint16_t pair;  /* number of the pair, from the configuration */
     uint8_t node;   /* 0: a, 1: b */
     uint8_t state;  /* enum ha_state */
-    uint16_t flags; /* HB_* */
+    uint32_t flags; /* HB_* */
     uint8_t paths;  /* bit per enum ha_path on which the sender hears the receiver now */
     uint8_t path;   /* enum ha_path it was sent on: what arrives elsewhere shows swapped cables */
     uint16_t

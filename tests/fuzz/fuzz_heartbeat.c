@@ -33,9 +33,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (heartbeat_decode(wire, sizeof wire, key, 1, 0, &hb) != HEARTBEAT_OK) return 0;
     judge(&hb);
     heartbeat_encode(&hb, key, again);
-    size_t unused = 15; /* the one byte that is not read */
-    if (memcmp(wire, again, unused) != 0 ||
-        memcmp(wire + unused + 1, again + unused + 1, fields + 8 - unused - 1) != 0)
-        abort();
+    if (memcmp(wire, again, sizeof wire) != 0) abort();
     return 0;
 }

@@ -20,7 +20,7 @@ static struct heartbeat some(void) {
         .pair = 7,
         .node = 1,
         .state = (uint8_t)(next() % HA_STATES),
-        .flags = (uint16_t)(next() & HB_KNOWN_FLAGS),
+        .flags = (uint32_t)(next() & HB_KNOWN_FLAGS),
         .paths = (uint8_t)(next() & 15),
         .gateway_age_ms = (uint16_t)next(),
         .path = (uint8_t)(next() % HA_PATHS),
