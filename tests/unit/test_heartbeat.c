@@ -120,7 +120,7 @@ static void test_nonsense(void) {
     is_int(nonsense(5, 2), HEARTBEAT_NONSENSE, "a third node is nonsense, even signed");
     is_int(nonsense(8, HA_STATES), HEARTBEAT_NONSENSE, "an unknown state is nonsense");
     is_int(nonsense(9, 16), HEARTBEAT_NONSENSE, "an unknown path is nonsense");
-    is_int(nonsense(14, HA_PATHS), HEARTBEAT_NONSENSE, "nor can it come by an unknown path");
+    is_int(nonsense(15, HA_PATHS), HEARTBEAT_NONSENSE, "nor can it come by an unknown path");
     is_int(nonsense(10, 0x80), HEARTBEAT_NONSENSE, "an unknown flag is nonsense");
 }
 
