@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "build/version.h"
@@ -89,33 +88,6 @@ static int run_explain(struct cli *c) {
     for (int i = 0; !printed && *fields_text(&a.fields, "", "explain.%d.fault", i); i++)
         printf("If %s: %s.\n", fields_text(&a.fields, "", "explain.%d.fault", i),
                fields_text(&a.fields, "", "explain.%d.outcome", i));
-    cli_answer_free(&a);
-    return CLI_OK;
-}
-
-static int run_history(struct cli *c) {
-    struct cli_answer a;
-    char request[64] = "history";
-    bool printed;
-    int64_t n;
-    if (c->argc && !num_parse_range(c->argv[0], 1, 256, &n)) {
-        fprintf(stderr, "hactl: history wants a number of events from 1 to 256, not '%s'\n",
-                c->argv[0]);
-        return CLI_USAGE;
-    }
-    if (c->argc) snprintf(request, sizeof request, "history %s", c->argv[0]);
-    int status = report(c, request, &a, &printed);
-    if (status != CLI_OK) return status;
-    for (int i = 0; !printed && *fields_text(&a.fields, "", "events.%d.kind", i); i++) {
-        int64_t ms = fields_number(&a.fields, 0, "events.%d.at_ms", i);
-        time_t s = (time_t)(ms / 1000);
-        char when[32];
-        struct tm tm;
-        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", gmtime_r(&s, &tm));
-        printf("%s.%03d %-9s %s\n", when, (int)(ms % 1000),
-               fields_text(&a.fields, "", "events.%d.kind", i),
-               fields_text(&a.fields, "", "events.%d.text", i));
-    }
     cli_answer_free(&a);
     return CLI_OK;
 }
@@ -242,7 +214,10 @@ static const struct verb verbs[] = {
      run_switchover, true},
     {"maintenance", "on|off", 1, 1, "no automatic change of roles while it is on", run_maintenance,
      true},
-    {"history", "[COUNT]", 0, 1, "the last events since had started", run_history, true},
+    {"history", "[COUNT] [--since TIME] [--both]", 0, 1,
+     "the last events, over restarts; --both: of both nodes by time", cli_history, true},
+    {"events", "[COUNT] [--follow]", 0, 1,
+     "the last events; --follow: and each new one as it comes", cli_events, true},
     {"explain", "", 0, 0, "what would happen now, fault by fault", run_explain, true},
     {"promote", "--force", 0, 0, "become master against the rules; asks for a typed confirmation",
      run_promote, false},
@@ -326,6 +301,10 @@ static const struct option {
     {"--force", offsetof(struct cli, force), false},
     {"--peer", offsetof(struct cli, peer), false},
     {"--from-peer", offsetof(struct cli, from_peer), false},
+    {"--both", offsetof(struct cli, both), false},
+    {"--follow", offsetof(struct cli, follow), false},
+    {"--lines", offsetof(struct cli, lines), false},
+    {"--since", offsetof(struct cli, since), true},
     {"--root", offsetof(struct cli, root), true},
     {"--confirm", offsetof(struct cli, confirm), true},
     {"--timeout", offsetof(struct cli, timeout), true},

@@ -33,7 +33,9 @@ struct cli {
     bool no_backup;
     /* import and export; those that may come several times are taken from raw */
     bool replace, merge, skip_unsupported, dry_run, truncate, wait, background, insecure, rdb;
-    bool exporting; /* the verb is export */
+    bool exporting;           /* the verb is export */
+    bool both, follow, lines; /* history, events: of both nodes; go on; as they stand in the file */
+    const char *since;
     const char *rename_db, *keys, *instance, *db, *cacert, *rdb_version;
     char **raw; /* all words and options but --root and --peer: what crosses */
     int raw_count;
@@ -64,6 +66,10 @@ void cli_backup_help(void);
 /* The operator types the sentence, or gave it with --confirm. */
 bool cli_confirmed(const struct cli *c, const char *sentence);
 int cli_not_confirmed(const char *sentence); /* answers CLI_NO */
+
+/* hactl history, hactl events (cli_history.c). */
+int cli_history(struct cli *c);
+int cli_events(struct cli *c);
 
 /* hactl instance ... */
 int cli_instance(struct cli *c);

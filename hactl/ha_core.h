@@ -38,7 +38,8 @@ typedef void ha_deed(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
 
 /* ha_out.c */
 struct ha_action *ha_emit(struct ha_fsm *f, enum ha_action_kind kind);
-void ha_log(struct ha_fsm *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct ha_action *ha_log(struct ha_fsm *f, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void ha_alarm(struct ha_fsm *f, enum ha_alarm id, bool on, const char *text);
 void ha_answer(struct ha_fsm *f, uint32_t id, bool ok, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -236,6 +236,10 @@ struct ha_action {
         struct {
             uint32_t id;
         } fence;
+        struct {
+            bool moved; /* a transition, from one state to another */
+            uint8_t from, to;
+        } log;
     };
     char text[HA_TEXT]; /* ALARM, LOG, ANSWER: a sentence without a line end */
 };

@@ -191,14 +191,18 @@ static long age_ms(int64_t now, int64_t at) {
 /* Every transition says event, what the guards saw, from -> to, epoch. Ages are ms, -1 never. */
 static void move(struct ha_fsm *f, const struct row *r, const struct ha_event *ev, int64_t now) {
     char epoch[24];
-    ha_log(f,
-           "%s (%s): %s -> %s, epoch %s; heard %ld echo %ld gateway %ld grant %ld/%ld lease %ld "
-           "ms, %s%s%s",
-           trigger_name(ev), r->why, ha_state_name(f->state), ha_state_name(r->next),
-           ha_epoch_text(f->disk.epoch, epoch), age_ms(now, f->heard_at), age_ms(now, f->echo_at),
-           age_ms(now, f->gateway_at), age_ms(now, f->grant_sent), age_ms(now, f->grant_at),
-           f->lease > now ? (long)((f->lease - now) / HA_MS) : 0, ha_sync_name(f->sync),
-           f->in_sync ? ", in sync" : "", f->server_up ? "" : ", server down");
+    struct ha_action *said = ha_log(
+        f,
+        "%s (%s): %s -> %s, epoch %s; heard %ld echo %ld gateway %ld grant %ld/%ld lease %ld "
+        "ms, %s%s%s",
+        trigger_name(ev), r->why, ha_state_name(f->state), ha_state_name(r->next),
+        ha_epoch_text(f->disk.epoch, epoch), age_ms(now, f->heard_at), age_ms(now, f->echo_at),
+        age_ms(now, f->gateway_at), age_ms(now, f->grant_sent), age_ms(now, f->grant_at),
+        f->lease > now ? (long)((f->lease - now) / HA_MS) : 0, ha_sync_name(f->sync),
+        f->in_sync ? ", in sync" : "", f->server_up ? "" : ", server down");
+    said->log.moved = true;
+    said->log.from = (uint8_t)f->state;
+    said->log.to = (uint8_t)r->next;
     f->state = r->next;
     f->beat_now = true;
 }

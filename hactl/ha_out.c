@@ -28,12 +28,14 @@ const char *ha_epoch_text(uint64_t epoch, char out[24]) {
     return out;
 }
 
-void ha_log(struct ha_fsm *f, const char *fmt, ...) {
+struct ha_action *ha_log(struct ha_fsm *f, const char *fmt, ...) {
     struct ha_action *a = ha_emit(f, HA_ACT_LOG);
     va_list ap;
+    a->log.moved = false;
     va_start(ap, fmt);
     vsnprintf(a->text, sizeof a->text, fmt, ap);
     va_end(ap);
+    return a;
 }
 
 void ha_alarm(struct ha_fsm *f, enum ha_alarm id, bool on, const char *text) {

@@ -60,21 +60,14 @@ static void alarm_text(const struct had *h, const struct ha_action *a, char out[
 
 static void act_alarm(struct had *h, const struct ha_action *a) {
     struct had_alarm *alarm = &h->alarms[a->alarm.id];
-    char line[HA_TEXT + 64];
     if (!alarm->on && a->alarm.on) alarm->since_ms = clock_wall_ms();
     alarm->on = a->alarm.on;
     alarm_text(h, a, alarm->text);
-    snprintf(line, sizeof line, "%s alarm: %s", ha_alarm_name(a->alarm.id), alarm->text);
-    if (a->alarm.on)
-        log_warning("%s", line);
-    else
-        log_notice("%s", line);
-    had_events_add(&h->events, a->alarm.on ? "alarm" : "all-clear", line);
+    had_event_of_alarm(h, a, alarm->text);
 }
 
 static void act_answer(struct had *h, const struct ha_action *a) {
-    log_notice("operator: %s", a->text);
-    had_events_add(&h->events, "operator", a->text);
+    had_event(h, EVENT_OPERATOR, "%s", a->text);
     if (h->leaving && a->answer.id == LEAVE_ID) loop_stop(h->loop);
     request_sock_answer(h->sock, a->answer.id, a->answer.ok, a->text);
 }
@@ -85,17 +78,20 @@ static void act(struct had *h, const struct ha_action *a) {
     case HA_ACT_BEAT: peer_send(h->peer, &a->beat); break;
     case HA_ACT_SAVE: epoch_save(h->epoch, a->save.id, &a->save.record); break;
     case HA_ACT_LEASE: act_lease(h, a->lease.until); break;
-    case HA_ACT_VIP_TAKE: vip_take(h->vip, now); break;
-    case HA_ACT_VIP_DROP: vip_drop(h->vip); break;
+    case HA_ACT_VIP_TAKE:
+        vip_take(h->vip, now);
+        had_event(h, EVENT_VIP_TAKEN, "this node takes the VIP");
+        break;
+    case HA_ACT_VIP_DROP:
+        vip_drop(h->vip);
+        had_event(h, EVENT_VIP_DROPPED, "this node gives the VIP up");
+        break;
     case HA_ACT_VIP_ANNOUNCE: vip_announce(h->vip, now, false); break;
     case HA_ACT_ASK_GATEWAY: guard_ask_gateway(h->guard, (uint64_t)a->gateway.sent_at); break;
     case HA_ACT_PROBE_VIP: guard_probe_vip(h->guard, now); break;
     case HA_ACT_TELL: act_tell(h, a); break;
     case HA_ACT_ALARM: act_alarm(h, a); break;
-    case HA_ACT_LOG:
-        log_notice("%s", a->text);
-        had_events_add(&h->events, "role", a->text);
-        break;
+    case HA_ACT_LOG: had_event_of_core(h, a); break;
     case HA_ACT_ANSWER: act_answer(h, a); break;
     case HA_ACT_ASK_WITNESS: /* until their drivers stand */
     case HA_ACT_FENCE: break;
@@ -273,4 +269,5 @@ void had_on_tick(struct loop *l, void *arg) {
     feed_waiting(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
+    had_events_look(h);
 }

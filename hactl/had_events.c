@@ -1,18 +1,145 @@
 #include "hactl/had_events.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "hactl/had.h"
 #include "server/base/clock.h"
+#include "server/base/log.h"
 
-void had_events_add(struct had_events *e, const char *kind, const char *text) {
-    struct had_event *ev = &e->ring[e->count % HAD_EVENTS];
-    ev->number = ++e->count;
-    ev->wall_ms = clock_wall_ms();
-    ev->kind = kind;
-    snprintf(ev->text, sizeof ev->text, "%s", text);
+/* ---- adding ---- */
+
+static void to_log(const struct event *e) {
+    static const enum log_level levels[] = {LOG_NOTICE, LOG_NOTICE, LOG_WARNING, LOG_ERROR};
+    bool plain = e->kind == EVENT_NOTE || e->kind == EVENT_ROLE;
+    log_line(levels[event_severity_of(e->kind)], plain ? "%s%s%s" : "%s: %s%s",
+             plain ? "" : event_kind_name(e->kind), e->text, "");
 }
 
-const struct had_event *had_events_get(const struct had_events *e, uint64_t number) {
-    if (number == 0 || number > e->count || number + HAD_EVENTS <= e->count) return NULL;
-    return &e->ring[(number - 1) % HAD_EVENTS];
+static void add(struct had *h, struct event *e, enum event_kind kind, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+static void add(struct had *h, struct event *e, enum event_kind kind, const char *fmt, va_list ap) {
+    uint64_t epoch = h->fsm.disk.epoch;
+    if (!h->events.count) h->events.first = 1;
+    e->number = ++h->events.count;
+    e->wall_ms = clock_wall_ms();
+    e->boot_ms = (int64_t)clock_boot_ms();
+    e->epoch = ha_epoch_number(epoch);
+    e->epoch_by = epoch ? (ha_epoch_node(epoch) ? 'b' : 'a') : 0;
+    e->node = h->conf.setup.node ? 'b' : 'a';
+    e->kind = kind;
+    vsnprintf(e->text, sizeof e->text, fmt, ap);
+    h->events.ring[e->number % HAD_EVENTS] = *e;
+    to_log(e);
+}
+
+void had_event(struct had *h, enum event_kind kind, const char *fmt, ...) {
+    struct event e = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    add(h, &e, kind, fmt, ap);
+    va_end(ap);
+}
+
+void had_event_with(struct had *h, struct event *e, enum event_kind kind, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    add(h, e, kind, fmt, ap);
+    va_end(ap);
+}
+
+const struct event *had_events_get(const struct had_events *e, uint64_t number) {
+    if (number < e->first || number > e->count || number + HAD_EVENTS <= e->count) return NULL;
+    return number ? &e->ring[number % HAD_EVENTS] : NULL;
+}
+
+/* ---- of the core ---- */
+
+void had_event_of_core(struct had *h, const struct ha_action *a) {
+    struct event e = {0};
+    enum event_kind kind = EVENT_ROLE;
+    if (!a->log.moved) {
+        had_event(h, EVENT_NOTE, "%s", a->text);
+        return;
+    }
+    if (h->fsm.counts[HA_COUNT_TAKEOVERS] != h->events.seen.takeovers) kind = EVENT_TAKEOVER;
+    if (a->log.to == HA_YIELDED) kind = EVENT_HANDOVER;
+    if (a->log.from == HA_MASTER && a->log.to == HA_SUSPENDED) kind = EVENT_LEASE_LOST;
+    h->events.seen.takeovers = h->fsm.counts[HA_COUNT_TAKEOVERS];
+    event_field_text(&e, "from", ha_state_name(a->log.from));
+    event_field_text(&e, "to", ha_state_name(a->log.to));
+    had_event_with(h, &e, kind, "%s", a->text);
+}
+
+void had_event_of_alarm(struct had *h, const struct ha_action *a, const char *text) {
+    struct event e = {0};
+    const char *name = ha_alarm_name(a->alarm.id);
+    event_field_text(&e, "alarm", name);
+    had_event_with(h, &e, a->alarm.on ? EVENT_ALARM_BEGIN : EVENT_ALARM_END, "%s alarm: %s", name,
+                   text);
+}
+
+/* ---- what came and went ---- */
+
+/* Says what changed; answers what is so now. */
+static bool flank(struct had *h, bool was, bool is, enum event_kind begins, enum event_kind ends,
+                  const char *text_begins, const char *text_ends) {
+    if (was != is) had_event(h, is ? begins : ends, "%s", is ? text_begins : text_ends);
+    return is;
+}
+
+static void look_paths(struct had *h, unsigned both_ways) {
+    struct had_events_seen *s = &h->events.seen;
+    for (int p = 0; p < HA_PATHS; p++) {
+        struct event e = {0};
+        bool up = both_ways >> p & 1;
+        const char *name = ha_path_name((enum ha_path)p);
+        if (up == (s->paths >> p & 1)) continue;
+        event_field_text(&e, "path", name);
+        had_event_with(h, &e, up ? EVENT_PATH_UP : EVENT_PATH_DOWN, "the %s path %s", name,
+                       up ? "works both ways" : "does not work both ways any more");
+    }
+    s->paths = both_ways;
+}
+
+static void look_tails(struct had *h) {
+    for (int i = 0; i < instance_set_count(h->servers) && i < INSTANCE_LIMIT; i++) {
+        const struct instance *one = instance_set_at(h->servers, i);
+        const struct instance_status *st = instance_status(one);
+        int number = instance_conf_of(one)->number;
+        struct event e = {0};
+        if (!st) continue;
+        bool known = h->events.seen.tail[i].number == number + 1;
+        uint64_t before = known ? h->events.seen.tail[i].writes : 0;
+        h->events.seen.tail[i].number = number + 1;
+        h->events.seen.tail[i].writes = st->rejoin_tail;
+        if (!st->rejoin_tail || st->rejoin_tail == before) continue;
+        event_field_number(&e, "instance", number);
+        event_field_number(&e, "writes", (int64_t)st->rejoin_tail);
+        had_event_with(h, &e, EVENT_TAIL_SAVED,
+                       "instance %d put %llu writes aside that the master does not have", number,
+                       (unsigned long long)st->rejoin_tail);
+    }
+}
+
+void had_events_look(struct had *h) {
+    struct had_events_seen *s = &h->events.seen;
+    struct ha_view v;
+    ha_fsm_view(&h->fsm, (int64_t)clock_boot_ns(), &v);
+    bool gateway = v.gateway_age_ns < h->conf.setup.timing.dead_ms * HA_MS;
+    s->peer = flank(h, s->peer, v.peer_heard, EVENT_PEER_HEARD, EVENT_PEER_SILENT,
+                    "the other node is heard", "the other node is heard on no path");
+    look_paths(h, v.both_ways);
+    s->gateway = flank(h, s->gateway, gateway, EVENT_GATEWAY_UP, EVENT_GATEWAY_DOWN,
+                       "the gateway answers this node", "the gateway does not answer this node");
+    s->server = flank(h, s->server, h->fsm.server_up, EVENT_SERVER_UP, EVENT_SERVER_DIED,
+                      "this node's servers answer", "a server of this node ended or was stopped");
+    bool master = v.state == HA_MASTER;
+    if (master || v.state == HA_SLAVE)
+        s->in_sync = flank(h, s->in_sync, v.in_sync, EVENT_SYNC_IN, EVENT_SYNC_LOST,
+                           master ? "the slave is in sync" : "this slave is in sync",
+                           master ? "the slave is not in sync any more"
+                                  : "this slave is not in sync any more");
+    look_tails(h);
 }

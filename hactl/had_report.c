@@ -1,113 +1,76 @@
 /* The state of a node as fields "name value" (request_sock.h says how they are written). hactl makes
- * screens and JSON of them; a field added here shows in both. */
-#include <stdarg.h>
+ * screens and JSON of them, the metrics take them from there; a field added here shows everywhere. A section is a row of
+ * the table below. */
+#include "hactl/had_report.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "hactl/had.h"
-#include "server/base/buf.h"
 #include "server/base/clock.h"
-
-/* ---- fields ---- */
-
-static void number(struct buf *out, const char *name, int64_t v) {
-    buf_printf(out, "%s %lld\n", name, (long long)v);
-}
-
-static void truth(struct buf *out, const char *name, bool v) {
-    buf_printf(out, "%s %s\n", name, v ? "true" : "false");
-}
-
-/* Text without control characters; quotes and backslashes are escaped as JSON does. */
-static void text(struct buf *out, const char *name, const char *v) {
-    buf_printf(out, "%s \"", name);
-    for (; *v; v++) {
-        if (*v == '"' || *v == '\\') buf_add(out, "\\", 1);
-        buf_add(out, (unsigned char)*v < ' ' ? " " : v, 1);
-    }
-    buf_add_str(out, "\"\n");
-}
-
-/* A name that is put together: "paths.crossover." and "sent". Valid until the next call. */
-static const char *name_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static const char *name_of(const char *fmt, ...) {
-    static char name[96];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(name, sizeof name, fmt, ap);
-    va_end(ap);
-    return name;
-}
-
-/* An age in ms; -1: never. */
-static int64_t age_ms(int64_t age_ns) {
-    return age_ns == INT64_MAX || age_ns > INT64_MAX / 8 ? -1 : age_ns / HA_MS;
-}
 
 static const char *letter(unsigned node) {
     return node ? "b" : "a";
 }
 
 /* ---- sections of the status ---- */
-
 static void report_node(const struct had *h, const struct ha_view *v, struct buf *out) {
     const struct ha_fsm *f = &h->fsm;
     int64_t now = (int64_t)clock_boot_ns();
-    text(out, "node.name", h->conf.name);
-    text(out, "node.letter", letter(h->conf.setup.node));
-    number(out, "node.pair", h->conf.setup.pair);
-    text(out, "node.state", ha_state_name(v->state));
-    truth(out, "node.serving", v->serving);
-    truth(out, "node.in_sync", v->in_sync);
-    truth(out, "node.alone", v->alone);
-    truth(out, "node.maintenance", f->disk.maintenance);
-    truth(out, "node.benched", f->disk.benched);
-    truth(out, "node.server_up", f->server_up);
-    number(out, "node.epoch", (int64_t)ha_epoch_number(v->epoch));
-    text(out, "node.epoch_by", v->epoch ? letter(ha_epoch_node(v->epoch)) : "");
-    number(out, "node.epoch_seen", (int64_t)ha_epoch_number(v->known));
-    number(out, "node.offset", (int64_t)f->server.offset);
-    number(out, "node.lease_ms", v->lease_left_ns / HA_MS);
-    truth(out, "node.vip", vip_held(h->vip));
-    text(out, "node.waiting_for", v->waiting_for);
-    number(out, "node.uptime_ms", (now - h->started_ns) / HA_MS);
-    truth(out, "node.memory_locked", h->locked);
-    truth(out, "node.real_time", h->real_time);
-    number(out, "node.record_busy_ms", (int64_t)(epoch_busy_ns(h->epoch) / NS_PER_MS));
+    put_text(out, h->conf.name, "node.name");
+    put_text(out, letter(h->conf.setup.node), "node.letter");
+    put_number(out, h->conf.setup.pair, "node.pair");
+    put_text(out, ha_state_name(v->state), "node.state");
+    put_true(out, v->serving, "node.serving");
+    put_true(out, v->in_sync, "node.in_sync");
+    put_true(out, v->alone, "node.alone");
+    put_true(out, f->disk.maintenance, "node.maintenance");
+    put_true(out, f->disk.benched, "node.benched");
+    put_true(out, f->server_up, "node.server_up");
+    put_number(out, (int64_t)ha_epoch_number(v->epoch), "node.epoch");
+    put_text(out, v->epoch ? letter(ha_epoch_node(v->epoch)) : "", "node.epoch_by");
+    put_number(out, (int64_t)ha_epoch_number(v->known), "node.epoch_seen");
+    put_number(out, (int64_t)f->server.offset, "node.offset");
+    put_number(out, v->lease_left_ns / HA_MS, "node.lease_ms");
+    put_true(out, vip_held(h->vip), "node.vip");
+    put_text(out, v->waiting_for, "node.waiting_for");
+    put_number(out, (now - h->started_ns) / HA_MS, "node.uptime_ms");
+    put_true(out, h->locked, "node.memory_locked");
+    put_true(out, h->real_time, "node.real_time");
+    put_number(out, (int64_t)(epoch_busy_ns(h->epoch) / NS_PER_MS), "node.record_busy_ms");
 }
 
 static void report_peer(const struct had *h, const struct ha_view *v, struct buf *out) {
     const struct heartbeat *p = &h->fsm.peer;
-    truth(out, "peer.heard", v->peer_heard);
-    number(out, "peer.age_ms", age_ms(v->peer_age_ns));
-    text(out, "peer.letter", letter(!h->conf.setup.node));
+    put_true(out, v->peer_heard, "peer.heard");
+    put_number(out, put_age_ms(v->peer_age_ns), "peer.age_ms");
+    put_text(out, letter(!h->conf.setup.node), "peer.letter");
     if (!h->fsm.peer_known) return;
-    text(out, "peer.state", ha_state_name(p->state));
-    truth(out, "peer.in_sync", p->flags & HB_IN_SYNC);
-    truth(out, "peer.healthy", p->flags & HB_HEALTHY);
-    truth(out, "peer.whole", p->flags & HB_WHOLE);
-    truth(out, "peer.maintenance", p->flags & HB_MAINTENANCE);
-    number(out, "peer.epoch", (int64_t)ha_epoch_number(p->epoch));
-    number(out, "peer.offset", (int64_t)p->data_offset);
+    put_text(out, ha_state_name(p->state), "peer.state");
+    put_true(out, p->flags & HB_IN_SYNC, "peer.in_sync");
+    put_true(out, p->flags & HB_HEALTHY, "peer.healthy");
+    put_true(out, p->flags & HB_WHOLE, "peer.whole");
+    put_true(out, p->flags & HB_MAINTENANCE, "peer.maintenance");
+    put_number(out, (int64_t)ha_epoch_number(p->epoch), "peer.epoch");
+    put_number(out, (int64_t)p->data_offset, "peer.offset");
     for (int i = 0, n = 0; i < 64; i++) {
         if (!(p->has >> i & 1)) continue;
-        number(out, name_of("peer.instances.%d.number", n), i);
-        truth(out, name_of("peer.instances.%d.counts", n++), p->counts >> i & 1);
+        put_number(out, i, "peer.instances.%d.number", n);
+        put_true(out, p->counts >> i & 1, "peer.instances.%d.counts", n++);
     }
-    number(out, "peer.gateway_age_ms",
-           p->gateway_age_ms == HEARTBEAT_AGE_NEVER ? -1 : p->gateway_age_ms);
+    put_number(out, p->gateway_age_ms == HEARTBEAT_AGE_NEVER ? -1 : p->gateway_age_ms,
+               "peer.gateway_age_ms");
 }
 
 static void report_sync(const struct had *h, const struct ha_view *v, struct buf *out) {
     const struct ha_fsm *f = &h->fsm;
     bool master = v->state == HA_MASTER;
-    text(out, "sync.phase", master ? ha_sync_name(v->sync) : "");
-    truth(out, "sync.in_sync", v->in_sync);
+    put_text(out, master ? ha_sync_name(v->sync) : "", "sync.phase");
+    put_true(out, v->in_sync, "sync.in_sync");
     int64_t lag = (int64_t)(f->server.offset - f->peer.data_offset);
     if (!f->peer_known) lag = -1;
-    number(out, "sync.lag_bytes", f->peer_known && !master ? -lag : lag);
-    number(out, "sync.held", (int64_t)f->server.held);
-    text(out, "sync.path", ha_path_name(f->route));
+    put_number(out, f->peer_known && !master ? -lag : lag, "sync.lag_bytes");
+    put_number(out, (int64_t)f->server.held, "sync.held");
+    put_text(out, ha_path_name(f->route), "sync.path");
 }
 
 static void report_paths(const struct had *h, const struct ha_view *v, struct buf *out) {
@@ -115,15 +78,14 @@ static void report_paths(const struct had *h, const struct ha_view *v, struct bu
         const struct peer_path *s = peer_path(h->peer, (enum ha_path)p);
         const char *n = ha_path_name((enum ha_path)p);
         if (!s->configured) continue;
-        truth(out, name_of("paths.%s.heard", n), v->heard >> p & 1);
-        truth(out, name_of("paths.%s.both_ways", n), v->both_ways >> p & 1);
+        put_true(out, v->heard >> p & 1, "paths.%s.heard", n);
+        put_true(out, v->both_ways >> p & 1, "paths.%s.both_ways", n);
         if (p <= HA_PATH_SERVICE)
-            truth(out, name_of("paths.%s.carrier", n),
-                  guard_carrier(h->guard, p == HA_PATH_CROSSOVER));
-        number(out, name_of("paths.%s.sent", n), (int64_t)s->sent);
-        number(out, name_of("paths.%s.received", n), (int64_t)s->heard);
-        number(out, name_of("paths.%s.refused", n), (int64_t)s->refused);
-        text(out, name_of("paths.%s.trouble", n), s->why);
+            put_true(out, guard_carrier(h->guard, p == HA_PATH_CROSSOVER), "paths.%s.carrier", n);
+        put_number(out, (int64_t)s->sent, "paths.%s.sent", n);
+        put_number(out, (int64_t)s->heard, "paths.%s.received", n);
+        put_number(out, (int64_t)s->refused, "paths.%s.refused", n);
+        put_text(out, s->why, "paths.%s.trouble", n);
     }
 }
 
@@ -134,68 +96,31 @@ static void report_vip(const struct had *h, const struct ha_view *v, struct buf 
         holder = letter(h->conf.setup.node);
     else if (v->peer_heard && h->fsm.peer_known && h->fsm.peer.state == HA_MASTER)
         holder = letter(!h->conf.setup.node);
-    text(out, "vip.address", netcfg_addr_text(&h->conf.net.vip, false, address));
-    text(out, "vip.holder", holder);
-    text(out, "vip.trouble", vip_trouble(h->vip));
+    put_text(out, netcfg_addr_text(&h->conf.net.vip, false, address), "vip.address");
+    put_text(out, holder, "vip.holder");
+    put_text(out, vip_trouble(h->vip), "vip.trouble");
     bool there = h->conf.net.gateway.family != 0;
-    text(out, "gateway.address",
-         there ? netcfg_addr_text(&h->conf.net.gateway, false, address) : "");
-    number(out, "gateway.age_ms", age_ms(v->gateway_age_ns));
-    text(out, "gateway.trouble", guard_trouble(h->guard));
+    put_text(out, there ? netcfg_addr_text(&h->conf.net.gateway, false, address) : "",
+             "gateway.address");
+    put_number(out, put_age_ms(v->gateway_age_ns), "gateway.age_ms");
+    put_text(out, guard_trouble(h->guard), "gateway.trouble");
 }
 
-/* How far, and for how long, the pair's slave is behind this instance. */
-static void report_lag(int i, const struct instance_status *s, struct buf *out) {
-    uint64_t acked = s->server.acked, end = s->server.offset;
-    number(out, name_of("instances.%d.lag_bytes", i), end > acked ? (int64_t)(end - acked) : 0);
-    number(out, name_of("instances.%d.lag_ms", i), s->slave_lag_ns / HA_MS);
-    number(out, name_of("instances.%d.slaves", i), (int64_t)s->slaves);
-}
-
-static void report_instances(const struct had *h, struct buf *out) {
-    for (int i = 0; i < instance_set_count(h->servers); i++) {
-        static const char *const roles[] = {"none", "slave", "master"};
-        const struct instance *one = instance_set_at(h->servers, i);
-        const struct instance_status *s = instance_status(one);
-        number(out, name_of("instances.%d.number", i), instance_conf_of(one)->number);
-        number(out, name_of("instances.%d.port", i), instance_conf_of(one)->port);
-        text(out, name_of("instances.%d.name", i), instance_conf_of(one)->name);
-        truth(out, name_of("instances.%d.up", i), s != NULL);
-        truth(out, name_of("instances.%d.counts", i),
-              instance_set_counts(h->servers) >> instance_conf_of(one)->number & 1);
-        text(out, name_of("instances.%d.waits_for", i), instance_set_waits(h->servers, i));
-        text(out, name_of("instances.%d.trouble", i), instance_trouble(one));
-        if (!s) continue;
-        text(out, name_of("instances.%d.role", i), roles[s->server.role]);
-        text(out, name_of("instances.%d.replid", i), s->replid);
-        number(out, name_of("instances.%d.offset", i), (int64_t)s->server.offset);
-        number(out, name_of("instances.%d.acked", i), (int64_t)s->server.acked);
-        number(out, name_of("instances.%d.held", i), (int64_t)s->server.held);
-        number(out, name_of("instances.%d.held_oldest_ms", i), s->server.held_oldest_ns / HA_MS);
-        truth(out, name_of("instances.%d.alone", i), s->server.alone);
-        truth(out, name_of("instances.%d.loading", i), s->server.loading);
-        truth(out, name_of("instances.%d.whole", i), s->server.whole);
-        number(out, name_of("instances.%d.session", i), (int64_t)s->server.session);
-        number(out, name_of("instances.%d.rejoin_tail", i), (int64_t)s->rejoin_tail);
-        number(out, name_of("instances.%d.clients", i), (int64_t)s->clients);
-        if (s->server.role == HA_SERVER_MASTER && s->server.session) report_lag(i, s, out);
-        number(out, name_of("instances.%d.keys", i), (int64_t)s->keys);
-    }
-}
-
-static void report_alarms(const struct had *h, struct buf *out) {
+static void report_alarms(const struct had *h, const struct ha_view *v, struct buf *out) {
+    (void)v;
     int n = 0;
     for (int a = 0; a < HA_ALARMS; a++) {
         if (!h->alarms[a].on) continue;
-        text(out, name_of("alarms.%d.name", n), ha_alarm_name((enum ha_alarm)a));
-        number(out, name_of("alarms.%d.since_ms", n), h->alarms[a].since_ms);
-        text(out, name_of("alarms.%d.text", n), h->alarms[a].text);
+        put_text(out, ha_alarm_name((enum ha_alarm)a), "alarms.%d.name", n);
+        put_number(out, h->alarms[a].since_ms, "alarms.%d.since_ms", n);
+        put_text(out, h->alarms[a].text, "alarms.%d.text", n);
         n++;
     }
-    number(out, "alarm_count", n);
+    put_number(out, n, "alarm_count");
 }
 
-static void report_counts(const struct had *h, struct buf *out) {
+static void report_counts(const struct had *h, const struct ha_view *v, struct buf *out) {
+    (void)v;
     static const struct {
         enum ha_count count;
         const char *name;
@@ -205,43 +130,49 @@ static void report_counts(const struct had *h, struct buf *out) {
         {HA_COUNT_STRANGERS, "counts.strangers"},  {HA_COUNT_IGNORED, "counts.ignored_events"},
     };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        number(out, counts[i].name, (int64_t)h->fsm.counts[counts[i].count]);
+        put_number(out, (int64_t)h->fsm.counts[counts[i].count], "%s", counts[i].name);
     const struct ha_timing *t = &h->conf.setup.timing;
-    number(out, "timing.beat_ms", t->beat_ms);
-    number(out, "timing.demote_ms", t->demote_ms);
-    number(out, "timing.dead_ms", t->dead_ms);
-    number(out, "timing.grant_ms", t->grant_ms);
+    put_number(out, t->beat_ms, "timing.beat_ms");
+    put_number(out, t->demote_ms, "timing.demote_ms");
+    put_number(out, t->dead_ms, "timing.dead_ms");
+    put_number(out, t->grant_ms, "timing.grant_ms");
 }
+
+static void report_takeover(const struct had *h, const struct ha_view *v, struct buf *out) {
+    (void)h;
+    put_true(out, v->takeover_on, "takeover.on");
+    put_text(out, v->takeover_why, "takeover.why");
+}
+
+/* Fields of one object stand together: a section has its own first words. */
+static had_section_fn *const sections[] = {
+    report_node,  report_peer,          report_sync,   report_takeover, report_vip,
+    report_paths, had_report_instances, report_alarms, report_counts,
+};
 
 void had_report_status(const struct had *h, struct buf *out) {
     struct ha_view v;
     ha_fsm_view(&h->fsm, (int64_t)clock_boot_ns(), &v);
-    report_node(h, &v, out);
-    report_peer(h, &v, out);
-    report_sync(h, &v, out);
-    truth(out, "takeover.on", v.takeover_on);
-    text(out, "takeover.why", v.takeover_why);
-    report_vip(h, &v, out);
-    report_paths(h, &v, out);
-    report_instances(h, out);
-    report_alarms(h, out);
-    report_counts(h, out);
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) sections[i](h, &v, out);
 }
 
 /* ---- history and explain ---- */
 
-void had_report_history(const struct had *h, uint64_t count, struct buf *out) {
-    uint64_t first = h->events.count > count ? h->events.count - count + 1 : 1;
+/* Events after that number, oldest first, at most count of the newest: each the line that also stands in the file. */
+void had_report_events(const struct had *h, uint64_t after, uint64_t count, struct buf *out) {
+    const struct had_events *e = &h->events;
+    uint64_t first = e->count > count ? e->count - count + 1 : 1;
+    struct buf line = BUF_INIT;
     int n = 0;
-    for (uint64_t i = first; i <= h->events.count; i++) {
-        const struct had_event *ev = had_events_get(&h->events, i);
+    put_number(out, (int64_t)e->count, "newest");
+    for (uint64_t i = first > after ? first : after + 1; i <= e->count; i++) {
+        const struct event *ev = had_events_get(e, i);
         if (!ev) continue;
-        number(out, name_of("events.%d.number", n), (int64_t)ev->number);
-        number(out, name_of("events.%d.at_ms", n), ev->wall_ms);
-        text(out, name_of("events.%d.kind", n), ev->kind);
-        text(out, name_of("events.%d.text", n), ev->text);
-        n++;
+        buf_clear(&line);
+        event_line(ev, &line);
+        put_text(out, buf_cstr(&line), "lines.%d", n++);
     }
+    buf_free(&line);
 }
 
 /* What would happen now, fault by fault. Thin: the two deaths and the crossover. */
@@ -258,17 +189,18 @@ void had_report_explain(const struct had *h, struct buf *out) {
                  t->dead_ms, t->dead_ms + 2 * t->beat_ms);
     else
         snprintf(line, sizeof line, "nobody takes over by itself: %s", v.takeover_why);
-    text(out, "explain.0.fault", "the master loses power");
-    text(out, "explain.0.outcome", line);
+    put_text(out, "the master loses power", "explain.0.fault");
+    put_text(out, line, "explain.0.outcome");
     snprintf(line, sizeof line,
              master && !v.in_sync ? "nothing changes: the master serves alone already"
                                   : "the master goes on; writes wait at most %u ms and one fsync",
              t->grant_ms + 3 * t->beat_ms);
-    text(out, "explain.1.fault", "the slave loses power");
-    text(out, "explain.1.outcome", line);
-    text(out, "explain.2.fault", "the crossover cable is cut");
-    text(out, "explain.2.outcome",
-         v.both_ways & ~1u
-             ? "roles stay; replication goes over the service network until the cable is back"
-             : "the nodes lose each other: the service network carries no heartbeats now");
+    put_text(out, "the slave loses power", "explain.1.fault");
+    put_text(out, line, "explain.1.outcome");
+    put_text(out, "the crossover cable is cut", "explain.2.fault");
+    put_text(out,
+             v.both_ways & ~1u
+                 ? "roles stay; replication goes over the service network until the cable is back"
+                 : "the nodes lose each other: the service network carries no heartbeats now",
+             "explain.2.outcome");
 }

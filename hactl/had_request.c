@@ -5,10 +5,7 @@
 
 #include "hactl/had.h"
 #include "server/base/buf.h"
-#include "server/base/log.h"
 #include "server/base/num.h"
-
-#define HISTORY_DEFAULT 40
 
 struct request {
     struct had *had;
@@ -33,10 +30,7 @@ static enum request_verdict refuse(struct request *r, const char *why) {
 static enum request_verdict command(struct request *r, enum ha_command what, uint32_t timeout_ms) {
     struct ha_event ev = {.kind = HA_EV_OPERATOR,
                           .op = {.command = what, .id = r->id, .timeout_ms = timeout_ms}};
-    char line[HA_TEXT];
-    snprintf(line, sizeof line, "command of the operator: %s", ha_command_name(what));
-    log_notice("%s", line);
-    had_events_add(&r->had->events, "operator", line);
+    had_event(r->had, EVENT_OPERATOR, "command of the operator: %s", ha_command_name(what));
     had_core_command(r->had, &ev);
     return REQUEST_LATER;
 }
@@ -51,11 +45,14 @@ static enum request_verdict on_explain(struct request *r) {
     return REQUEST_YES;
 }
 
-static enum request_verdict on_history(struct request *r) {
-    int64_t n = HISTORY_DEFAULT;
-    if (r->argc > 1 && !num_parse_range(r->argv[1], 1, HAD_EVENTS, &n))
-        return refuse(r, "history wants a number of events from 1 to 256");
-    had_report_history(r->had, (uint64_t)n, r->fields);
+/* events COUNT AFTER: at most so many of the newest, of those with a higher number. */
+static enum request_verdict on_events(struct request *r) {
+    int64_t n, after = 0;
+    if (!num_parse_range(r->argv[1], 1, HAD_EVENTS, &n) ||
+        (r->argc > 2 && !num_parse_range(r->argv[2], 0, INT64_MAX, &after)))
+        return refuse(r,
+                      "events wants a number of events from 1 to 256, and the number after which");
+    had_report_events(r->had, (uint64_t)after, (uint64_t)n, r->fields);
     return REQUEST_YES;
 }
 
@@ -84,7 +81,7 @@ static enum request_verdict on_reload(struct request *r) {
     free(fresh);
     if (!good) return REQUEST_NO;
     buf_printf(r->sentence, "%d instances", r->had->conf.instance_count);
-    had_events_add(&r->had->events, "operator", "the instances were read anew");
+    had_event(r->had, EVENT_OPERATOR, "the instances were read anew");
     return REQUEST_YES;
 }
 
@@ -120,7 +117,7 @@ static enum request_verdict on_unbench(struct request *r) {
 }
 
 static const struct row rows[] = {
-    {"status", 0, 0, on_status},           {"history", 0, 1, on_history},
+    {"status", 0, 0, on_status},           {"events", 1, 2, on_events},
     {"explain", 0, 0, on_explain},         {"switchover", 0, 1, on_switchover},
     {"maintenance", 1, 1, on_maintenance}, {"promote-force", 0, 0, on_promote},
     {"resume", 0, 0, on_resume},           {"unbench", 0, 0, on_unbench},

@@ -180,7 +180,8 @@ class Node:
 
     def role_changes(self, since=0):
         """Sentences of the node's history about roles, after the event of that number."""
-        return [e["text"] for e in self.events() if e["kind"] == "role" and e["number"] > since]
+        kinds = ("role.changed", "takeover", "handover", "lease.lost")
+        return [e["text"] for e in self.events() if e["kind"] in kinds and e["number"] > since]
 
     def client(self, **kw):
         """A client at the node's own address."""

@@ -58,7 +58,7 @@ def what_it_refuses():
     epoch = m.status()["node"]["epoch"]
     cases = [(("fly",), 2, "there is no verb 'fly'"), (("status", "--tall"), 2, "there is no option '--tall'"),
              (("maintenance",), 2, "usage: hactl maintenance on|off"), (("maintenance", "maybe"), 2, "not 'maybe'"),
-             (("switchover", "--timeout", "soon"), 2, "not 'soon'"), (("history", "0"), 2, "1 to 256"),
+             (("switchover", "--timeout", "soon"), 2, "not 'soon'"), (("history", "0"), 2, "1 to 100000"),
              (("promote",), 2, "promote --force"), (("promote", "--force"), 1, "not confirmed"),
              (("promote", "--force", "--confirm", "yes"), 1, "--confirm 'promote duet-"),
              (("promote", "--force", "--confirm", "promote duet-" + m.name), 1, "refused: "),
