@@ -11,6 +11,7 @@ APPLET(server_main);
 APPLET(had_main);
 APPLET(hactl_main);
 APPLET(steward_main);
+APPLET(witness_main);
 APPLET(netcfg_main);
 APPLET(config_main);
 APPLET(node_main);
@@ -30,6 +31,7 @@ static const struct applet applets[] = {
     {"had", had_main, "the HA daemon of a node"},
     {"hactl", hactl_main, "status, switchover and all that an operator does"},
     {"steward", steward_main, "what hactl of the other node reaches here"},
+    {"witness", witness_main, "a lease on a third machine, for pairs whose nodes lose each other"},
     {"netcfg", netcfg_main, "network configuration: check, plan, apply, show"},
     {"config", config_main, "the configuration kept in a state partition: put, get, check"},
     {"node", node_main, "a whole node as an ordinary process, below a directory"},
