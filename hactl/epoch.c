@@ -142,21 +142,31 @@ static struct job *list_take(struct job_list *list) {
     return j;
 }
 
+/* O_DSYNC makes it durable; nothing else of the file needs to be. */
 static bool write_copy(struct epoch_store *s, int which) {
-    if (file_pwrite_all(s->fd, s->block, STATE_BLOCK_BYTES, copy_at[which]) && file_sync(s->fd))
-        return true;
+    if (file_pwrite_all(s->fd, s->block, STATE_BLOCK_BYTES, copy_at[which])) return true;
     log_error(
         "the record's copy %d in the state partition could not be written: %s; check the disk",
         which + 1, strerror(errno));
     return false;
 }
 
-/* Both copies. One that stands is a record that will be read, so one is enough to say yes. */
-static bool write_record(struct epoch_store *s, const struct ha_record *r) {
-    epoch_encode(r, ++s->sequence, s->pair, s->node, s->block);
+static void is_done(struct epoch_store *s, struct job *j, bool ok) {
+    pthread_mutex_lock(&s->lock);
+    j->ok = ok;
+    list_add(&s->done, j);
+    pthread_mutex_unlock(&s->lock);
+    loop_wake(s->wake);
+}
+
+/* Both copies. One that stands is a record that will be read, whatever becomes of the other: so the answer does not wait
+ * for the second one, unless the first one failed. */
+static void write_record(struct epoch_store *s, struct job *j) {
+    epoch_encode(&j->record, ++s->sequence, s->pair, s->node, s->block);
     bool first = write_copy(s, s->older);
+    if (first) is_done(s, j, true);
     bool second = write_copy(s, !s->older);
-    return first || second;
+    if (!first) is_done(s, j, second);
 }
 
 static void *writer(void *arg) {
@@ -171,11 +181,9 @@ static void *writer(void *arg) {
         }
         s->busy_since_ns = clock_boot_ns();
         pthread_mutex_unlock(&s->lock);
-        j->ok = write_record(s, &j->record);
+        write_record(s, j);
         pthread_mutex_lock(&s->lock);
         s->busy_since_ns = 0;
-        list_add(&s->done, j);
-        loop_wake(s->wake);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;

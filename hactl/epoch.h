@@ -1,7 +1,8 @@
 /* The persistent record of a node: two copies in the state partition (server/base/state_layout.h).
  *
  * A save writes both copies, the older one first, each by O_DIRECT and O_DSYNC where the file system has them; one valid copy
- * is enough to read the record back, and a torn write can only cost the copy that was being written. Writing happens on a
+ * is enough to read the record back, and a torn write can only cost the copy that was being written; a save is answered when
+ * the first one stands. Writing happens on a
  * thread of its own: a disk that hangs holds up neither the decision nor the lease. Copies carry a sequence number and a
  * CRC-32C; the valid one with the higher sequence is the record. */
 #ifndef HACTL_EPOCH_H

@@ -117,6 +117,7 @@ static const struct row rows[] = {
     {HA_MASTER, HA_EV_TICK, NULL, d_sync, ON, "4 the slave, in order"},
     {HA_MASTER, HA_EV_TICK, NULL, d_steer, ON, "the server is what we are"},
     {HA_MASTER, HA_EV_TICK, NULL, d_serve_vip, ON, "the VIP goes with the lease"},
+    {HA_MASTER, HA_EV_SERVER, g_switch_drained, d_yield, HA_YIELDED, "6 switchover: the slave holds everything"},
     {HA_MASTER, HA_EV_SERVER, NULL, d_sync_status, END, "4 the offset after replies are held"},
     {HA_MASTER, HA_EV_SERVER_DIED, g_hand_over, d_yield, HA_YIELDED, "6 restart: its server died"},
     {HA_MASTER, HA_EV_SERVER_DIED, NULL, NULL, END, "alone: its server starts again"},

@@ -190,6 +190,7 @@ static void tear_down(struct had *h) {
     netcfg_close(h->net);
     epoch_close(h->epoch);
     loop_timer_free(h->tick);
+    loop_timer_free(h->hurry);
     if (h->term) loop_signal_free(h->term);
     if (h->interrupt) loop_signal_free(h->interrupt);
     loop_free(h->loop);
@@ -225,6 +226,7 @@ static bool start(struct had *h) {
     log_notice("node %s (%s of pair %u) starts, epoch %llu of the record", h->conf.name,
                h->conf.setup.node ? "b" : "a", h->conf.setup.pair,
                (unsigned long long)ha_epoch_number(record.epoch));
+    h->hurry = loop_timer_new(h->loop, had_on_hurry, h);
     had_core_start(h, &record);
     h->tick = loop_timer_new(h->loop, had_on_tick, h);
     uint64_t tick_ns = h->conf.setup.timing.tick_ms * NS_PER_MS;

@@ -25,6 +25,8 @@ struct had {
     bool stepping;
     int64_t started_ns;
     struct loop_timer *tick;
+    struct loop_timer *hurry; /* a switchover drains: the servers are asked every ms */
+    bool hurries;
     struct loop_signal *term, *interrupt;
     struct epoch_store *epoch;
     struct instance_set *servers;
@@ -54,6 +56,7 @@ void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb);
 extern const struct guard_calls had_guard_calls;
 extern const struct instance_set_calls had_server_calls;
 void had_on_tick(struct loop *l, void *arg);
+void had_on_hurry(struct loop *l, void *arg);
 /* A command of the operator; the core answers it. A switchover waits up to a second for a slave that
  * is just coming into sync. */
 void had_core_command(struct had *h, const struct ha_event *ev);

@@ -136,12 +136,30 @@ static void wish(struct had *h) {
 
 /* ---- steps ---- */
 
+/* While writes are paused, the next tick is far away. */
+static void hurry(struct had *h) {
+    bool wanted = h->fsm.switching == HA_SWITCH_DRAINING && h->fsm.state == HA_MASTER;
+    if (wanted == h->hurries) return;
+    h->hurries = wanted;
+    if (wanted)
+        loop_timer_start(h->hurry, 0, NS_PER_MS);
+    else
+        loop_timer_stop(h->hurry);
+}
+
+void had_on_hurry(struct loop *l, void *arg) {
+    struct had *h = arg;
+    (void)l;
+    instance_set_ask(h->servers, clock_boot_ns());
+}
+
 void had_feed(struct had *h, const struct ha_event *ev) {
     must(!h->stepping, "no driver calls back from inside an action");
     h->stepping = true;
     ha_fsm_step(&h->fsm, ev, (int64_t)clock_boot_ns());
     drain(h);
     h->stepping = false;
+    hurry(h);
     wish(h); /* a server that joins goes by where the core is now, not by where it was a tick ago */
 }
 

@@ -214,19 +214,23 @@ static void connect_now(struct instance *i) {
     loop_io_want(i->io, LOOP_READ | LOOP_WRITE);
 }
 
-void instance_tick(struct instance *i, uint64_t now_ns) {
+void instance_ask(struct instance *i, uint64_t now_ns) {
     static const char *const status[] = {"DUET", "STATUS"};
-    if (!i->stream) {
-        if (now_ns - i->tried_ns < RECONNECT_NS) return;
-        i->tried_ns = now_ns;
-        connect_now(i);
-        return;
-    }
-    if (i->connecting || i->status_asked || now_ns - i->asked_ns < STATUS_NS / 2) return;
+    if (!i->stream || i->connecting || i->status_asked) return;
     i->asked_ns = now_ns;
     i->status_asked = true;
     ask(i, 0, on_status, NULL, 2, status);
     flush(i);
+}
+
+void instance_tick(struct instance *i, uint64_t now_ns) {
+    if (i->stream) {
+        if (now_ns - i->asked_ns >= STATUS_NS / 2) instance_ask(i, now_ns);
+        return;
+    }
+    if (now_ns - i->tried_ns < RECONNECT_NS) return;
+    i->tried_ns = now_ns;
+    connect_now(i);
 }
 
 bool instance_tell(struct instance *i, uint32_t id, instance_answer_fn *answer, void *arg, int argc,

@@ -58,6 +58,8 @@ void instance_free(struct instance *i);
 
 /* Every tick: connects, asks for the status. */
 void instance_tick(struct instance *i, uint64_t now_ns);
+/* Asks for the status at once, unless an answer is on its way. */
+void instance_ask(struct instance *i, uint64_t now_ns);
 /* Sends a command. False when there is no connection: then there is no answer either. */
 bool instance_tell(struct instance *i, uint32_t id, instance_answer_fn *answer, void *arg, int argc,
                    const char *const *argv);

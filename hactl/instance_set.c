@@ -258,6 +258,11 @@ void instance_set_tick(struct instance_set *s, uint64_t now_ns) {
     instance_drop_gone(s);
 }
 
+void instance_set_ask(struct instance_set *s, uint64_t now_ns) {
+    s->now_ns = now_ns;
+    for (int k = 0; k < s->count; k++) instance_ask(s->members[k].i, now_ns);
+}
+
 void instance_set_lease(struct instance_set *s, uint64_t epoch, uint64_t until_ns) {
     for (int k = 0; k < s->count; k++) instance_lease(s->members[k].i, epoch, until_ns);
 }

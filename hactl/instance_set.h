@@ -36,6 +36,8 @@ struct instance_set *instance_set_new(struct loop *l, const char *root,
                                       size_t err_size);
 void instance_set_free(struct instance_set *s);
 void instance_set_tick(struct instance_set *s, uint64_t now_ns);
+/* Asks all for their status now: somebody waits for it. */
+void instance_set_ask(struct instance_set *s, uint64_t now_ns);
 void instance_set_tell(struct instance_set *s, const struct instance_tell *t);
 void instance_set_lease(struct instance_set *s, uint64_t epoch, uint64_t until_ns);
 /* The oldest of each counter. */
