@@ -217,14 +217,18 @@ int cli_history(struct cli *c) {
     return status;
 }
 
-/* Those newer than *after; had may come and go. */
+/* Those newer than *after; had may come and go, and a new had's memory begins with its start: what lies between stands in
+ * the files. */
 static void follow_once(const struct cli *c, uint64_t *after, bool *told) {
     struct list l = {0};
     bool asked = add_memory(c, *after, &l, true);
     if (!asked && !*told) fprintf(stderr, "hactl: had does not answer; waiting for it\n");
     *told = !asked;
     put_in_order(&l);
+    if (!asked || (l.count && l.at[0].e.number > *after + 1)) add_files(c, &l);
+    put_in_order(&l);
     for (size_t i = 0; i < l.count; i++) {
+        if (l.at[i].e.number <= *after) continue;
         print_line(c, &l.at[i], false);
         *after = l.at[i].e.number;
     }

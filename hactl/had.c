@@ -176,7 +176,7 @@ static void on_end(struct loop *l, void *arg, int signo) {
     struct had *h = arg;
     bool again = h->leaving;
     h->leaving = true;
-    log_notice("told to end by signal %d", signo);
+    had_event(h, EVENT_HAD_ENDED, "told to end by signal %d", signo);
     if (again || !had_core_leave(h)) loop_stop(l);
 }
 
@@ -188,6 +188,7 @@ static void tear_down(struct had *h) {
     guard_free(h->guard);
     peer_free(h->peer);
     netcfg_close(h->net);
+    had_events_close(h);
     epoch_close(h->epoch);
     loop_timer_free(h->tick);
     loop_timer_free(h->hurry);
@@ -219,15 +220,16 @@ static bool start(struct had *h) {
     h->started_ns = (int64_t)clock_boot_ns();
     h->loop = loop_new();
     if (!lock_node(h)) return false;
+    had_events_open(h);
     if (!open_record(h, &record) || !open_servers(h) || !open_network(h)) return false;
     snprintf(path, sizeof path, "%s/run/had.pid", h->root);
     if (!file_write_pid(path)) log_warning("%s: %s", path, strerror(errno));
     be_real_time(h);
-    log_notice("node %s (%s of pair %u) starts, epoch %llu of the record", h->conf.name,
-               h->conf.setup.node ? "b" : "a", h->conf.setup.pair,
-               (unsigned long long)ha_epoch_number(record.epoch));
     h->hurry = loop_timer_new(h->loop, had_on_hurry, h);
     had_core_start(h, &record);
+    had_event(h, EVENT_HAD_STARTED, "node %s (%s of pair %u) starts, epoch %llu of the record",
+              h->conf.name, h->conf.setup.node ? "b" : "a", h->conf.setup.pair,
+              (unsigned long long)ha_epoch_number(record.epoch));
     h->tick = loop_timer_new(h->loop, had_on_tick, h);
     uint64_t tick_ns = h->conf.setup.timing.tick_ms * NS_PER_MS;
     loop_timer_start(h->tick, tick_ns, tick_ns);

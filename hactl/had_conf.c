@@ -269,6 +269,10 @@ bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error
     if (!conf_apply(c, "ha", NULL, profile_rows, &r, err)) return false;
     if (!conf_apply(c, "ha", NULL, ha_rows, &r, err)) return false;
     ha_timing_derive(&out->setup.timing);
+    char service[NETCFG_ADDR_CHARS];
+    if (!log_conf_read(c, &out->log, err)) return false;
+    netcfg_addr_text(&out->net.service.addr, false, service);
+    if (!metrics_conf_read(c, service, &out->metrics, err)) return false;
     if (!read_instances(out, c, err)) return false;
     if (!complete(c, &r, err)) return false;
     if (!out->name[0])

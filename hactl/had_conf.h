@@ -5,6 +5,7 @@
 
 #include "hactl/ha_fsm.h"
 #include "hactl/instance.h"
+#include "hactl/log_conf.h"
 #include "netcfg/netcfg.h"
 #include "server/base/conf.h"
 
@@ -16,7 +17,9 @@ struct had_conf {
     struct netcfg_conf net;
     struct instance_conf instances[INSTANCE_LIMIT];
     int instance_count;
-    int64_t changes; /* how often hactl has changed the instances */
+    struct event_out_conf log;
+    struct place metrics; /* where they are served; len 0: nowhere */
+    int64_t changes;      /* how often hactl has changed the instances */
 };
 
 /* Reads path, or takes text already read. False with "FILE:LINE: sentence" in err; *out is then of

@@ -5,8 +5,35 @@
 #include <string.h>
 
 #include "hactl/had.h"
+#include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+
+#define LOOK_BACK_MS 300
+
+/* ---- from start to end ---- */
+
+/* Numbers go on where the files end. A disk that does not answer is not waited for: then they go on from the time in
+ * seconds, which is higher than any count. */
+void had_events_open(struct had *h) {
+    struct had_events *e = &h->events;
+    char dir[512], other[512];
+    uint64_t last = 0;
+    snprintf(dir, sizeof dir, "%s/data/log", h->root);
+    snprintf(other, sizeof other, "%s/run/log", h->root);
+    e->file = event_file_new(dir, other, EVENT_FILE_LIMIT_BYTES);
+    if (!e->file || !event_file_last(e->file, LOOK_BACK_MS, &last))
+        last = (uint64_t)(clock_wall_ms() / 1000);
+    e->count = last;
+    e->first = last + 1;
+    snprintf(dir, sizeof dir, "%s/run/events.fifo", h->root);
+    e->out = event_out_new(&h->conf.log, dir, h->conf.name);
+}
+
+void had_events_close(struct had *h) {
+    event_file_free(h->events.file);
+    event_out_free(h->events.out);
+}
 
 /* ---- adding ---- */
 
@@ -21,7 +48,6 @@ static void add(struct had *h, struct event *e, enum event_kind kind, const char
     __attribute__((format(printf, 4, 0)));
 static void add(struct had *h, struct event *e, enum event_kind kind, const char *fmt, va_list ap) {
     uint64_t epoch = h->fsm.disk.epoch;
-    if (!h->events.count) h->events.first = 1;
     e->number = ++h->events.count;
     e->wall_ms = clock_wall_ms();
     e->boot_ms = (int64_t)clock_boot_ms();
@@ -32,6 +58,11 @@ static void add(struct had *h, struct event *e, enum event_kind kind, const char
     vsnprintf(e->text, sizeof e->text, fmt, ap);
     h->events.ring[e->number % HAD_EVENTS] = *e;
     to_log(e);
+    struct buf line = BUF_INIT;
+    event_line(e, &line);
+    event_file_add(h->events.file, buf_head(&line), buf_len(&line));
+    event_out_add(h->events.out, e, buf_head(&line), buf_len(&line));
+    buf_free(&line);
 }
 
 void had_event(struct had *h, enum event_kind kind, const char *fmt, ...) {
@@ -123,6 +154,18 @@ static void look_tails(struct had *h) {
     }
 }
 
+/* That the data partition did not take events is an event, which it may not take either. */
+static void look_lost(struct had *h) {
+    uint64_t lost = event_file_lost(h->events.file);
+    struct event e = {0};
+    if (lost <= h->events.lost_said || lost - h->events.lost_said < h->events.lost_said / 2) return;
+    h->events.lost_said = lost;
+    event_field_number(&e, "events", (int64_t)lost);
+    had_event_with(h, &e, EVENT_EVENTS_LOST,
+                   "the data partition did not take %llu events: check its disk",
+                   (unsigned long long)lost);
+}
+
 void had_events_look(struct had *h) {
     struct had_events_seen *s = &h->events.seen;
     struct ha_view v;
@@ -142,4 +185,5 @@ void had_events_look(struct had *h) {
                            master ? "the slave is not in sync any more"
                                   : "this slave is not in sync any more");
     look_tails(h);
+    look_lost(h);
 }

@@ -3,7 +3,8 @@
 #ifndef HACTL_HAD_EVENTS_H
 #define HACTL_HAD_EVENTS_H
 
-#include "hactl/event.h"
+#include "hactl/event_file.h"
+#include "hactl/event_out.h"
 #include "hactl/ha_fsm.h"
 #include "hactl/instance.h"
 
@@ -23,10 +24,17 @@ struct had_events_seen {
 };
 
 struct had_events {
+    struct event_file *file;
+    struct event_out *out;
+    uint64_t lost_said;    /* of the file's lost ones */
     uint64_t first, count; /* numbers: of this start's first event; of the newest one */
     struct had_events_seen seen;
     struct event ring[HAD_EVENTS];
 };
+
+/* Before the first event, and after the last one. */
+void had_events_open(struct had *h);
+void had_events_close(struct had *h);
 
 /* An event now: a sentence; its line goes to the log too. */
 void had_event(struct had *h, enum event_kind kind, const char *fmt, ...)
