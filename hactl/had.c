@@ -1,5 +1,6 @@
 /* had, the HA daemon of a node: arguments, start in order, end in order. */
 #include "hactl/had.h"
+#include "hactl/had_arbiter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,6 +184,7 @@ static void on_end(struct loop *l, void *arg, int signo) {
 static void tear_down(struct had *h) {
     if (h->servers) instance_set_lease(h->servers, 0, 0);
     request_sock_free(h->sock);
+    had_arbiter_close(h);
     instance_set_free(h->servers);
     vip_free(h->vip);
     guard_free(h->guard);
@@ -226,6 +228,7 @@ static bool start(struct had *h) {
     if (!file_write_pid(path)) log_warning("%s: %s", path, strerror(errno));
     be_real_time(h);
     h->hurry = loop_timer_new(h->loop, had_on_hurry, h);
+    had_arbiter_open(h);
     had_core_start(h, &record);
     had_event(h, EVENT_HAD_STARTED, "node %s (%s of pair %u) starts, epoch %llu of the record",
               h->conf.name, h->conf.setup.node ? "b" : "a", h->conf.setup.pair,

@@ -3,6 +3,7 @@
 #define HACTL_HAD_H
 
 #include "hactl/epoch.h"
+#include "hactl/fence.h"
 #include "hactl/guard.h"
 #include "hactl/had_conf.h"
 #include "hactl/had_events.h"
@@ -10,6 +11,7 @@
 #include "hactl/instance_set.h"
 #include "hactl/peer.h"
 #include "hactl/vip.h"
+#include "hactl/witness_client.h"
 
 struct had_alarm {
     bool on;
@@ -34,6 +36,8 @@ struct had {
     struct guard *guard;
     struct peer *peer;
     struct vip *vip;
+    struct witness_client *witness; /* NULL: none is configured */
+    struct fence *fence;            /* the same */
     struct request_sock *sock;
     struct had_events events;
     struct had_alarm alarms[HA_ALARMS];
@@ -53,6 +57,8 @@ void had_feed(struct had *h, const struct ha_event *ev);
 /* The calls of the drivers; arg is struct had. */
 void had_on_saved(void *arg, uint32_t id, bool ok);
 void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb);
+/* An alarm begins or ends: the core's HA_ACT_ALARM, or a driver's own. */
+void had_core_alarm(struct had *h, const struct ha_action *a);
 extern const struct guard_calls had_guard_calls;
 extern const struct instance_set_calls had_server_calls;
 void had_on_tick(struct loop *l, void *arg);

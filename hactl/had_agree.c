@@ -55,6 +55,15 @@ static uint32_t last_path(uint32_t crc, const struct had_conf *c) {
     return crc32c(crc, &promote, sizeof promote);
 }
 
+/* The same witness; the fences are each the other one's controller. */
+static uint32_t arbiters(uint32_t crc, const struct had_conf *c) {
+    uint8_t has[] = {c->setup.has_witness, c->setup.has_fence};
+    crc = crc32c(crc, has, sizeof has);
+    crc = crc32c(crc, c->arbiter.witness.host, sizeof c->arbiter.witness.host);
+    crc = crc32c(crc, &c->arbiter.witness.port, sizeof c->arbiter.witness.port);
+    return crc32c(crc, c->arbiter.witness.key, sizeof c->arbiter.witness.key);
+}
+
 static const struct {
     uint32_t (*add)(uint32_t crc, const struct had_conf *c);
     const char *name;
@@ -65,6 +74,7 @@ static const struct {
     {instances, "the instances and their ports"},
     {changes, "how often the instances were changed (`hactl instance sync`)"},
     {addresses, "the nodes' addresses ([network] service, crossover)"},
+    {arbiters, "the arbiters ([ha] witness, fence)"},
     {last_path, "what is done with one path left ([ha] last-path)"},
 };
 #define PARTS (sizeof parts / sizeof *parts)

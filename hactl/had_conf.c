@@ -152,6 +152,20 @@ static bool ignore(void *target, const struct conf *c, const struct conf_line *l
     return true;
 }
 
+static bool set_witness(void *target, const struct conf *c, const struct conf_line *l,
+                        struct conf_error *err) {
+    struct had_conf *out = ((struct reading *)target)->out;
+    out->setup.has_witness = true;
+    return arbiter_conf_witness(&out->arbiter, c, l, err);
+}
+
+static bool set_fence(void *target, const struct conf *c, const struct conf_line *l,
+                      struct conf_error *err) {
+    struct had_conf *out = ((struct reading *)target)->out;
+    out->setup.has_fence = true;
+    return arbiter_conf_fence(&out->arbiter, c, l, err);
+}
+
 /* The profile sets all times, so it is read first, wherever it stands. */
 static const struct conf_row profile_rows[] = {
     {"profile", 1, 1, set_profile, "profile default|fast"},
@@ -161,6 +175,8 @@ static const struct conf_row profile_rows[] = {
     {"grant-time-ms", 1, 1, ignore, ""},
     {"busy-limit-ms", 1, 1, ignore, ""},
     {"last-path", 1, 1, ignore, ""},
+    {"witness", 3, 3, ignore, ""},
+    {"fence", 4, 4, ignore, ""},
     {0},
 };
 
@@ -173,6 +189,9 @@ static const struct conf_row ha_rows[] = {
     {"busy-limit-ms", 1, 1, set_busy, "busy-limit-ms MS: a server that does not advance is hung"},
     {"last-path", 1, 1, set_last_path,
      "last-path promote|hold: with one path left, may the slave take over"},
+    {"witness", 3, 3, set_witness, "witness ADDRESS PORT KEY: the lease on a third machine"},
+    {"fence", 4, 4, set_fence,
+     "fence ipmi ADDRESS USER PASSWORD: the management controller of the peer"},
     {0},
 };
 

@@ -3,6 +3,7 @@
 #ifndef HACTL_HAD_CONF_H
 #define HACTL_HAD_CONF_H
 
+#include "hactl/arbiter_conf.h"
 #include "hactl/ha_fsm.h"
 #include "hactl/instance.h"
 #include "hactl/log_conf.h"
@@ -15,6 +16,7 @@ struct had_conf {
     uint8_t secret[HEARTBEAT_KEY];
     struct ha_setup setup;
     struct netcfg_conf net;
+    struct arbiter_conf arbiter;
     struct instance_conf instances[INSTANCE_LIMIT];
     int instance_count;
     struct event_out_conf log;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hactl/had_agree.h"
+#include "hactl/had_arbiter.h"
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -58,7 +59,7 @@ static void alarm_text(const struct had *h, const struct ha_action *a, char out[
         snprintf(out, HA_TEXT, "%s", a->text);
 }
 
-static void act_alarm(struct had *h, const struct ha_action *a) {
+void had_core_alarm(struct had *h, const struct ha_action *a) {
     struct had_alarm *alarm = &h->alarms[a->alarm.id];
     if (!alarm->on && a->alarm.on) alarm->since_ms = clock_wall_ms();
     alarm->on = a->alarm.on;
@@ -90,11 +91,11 @@ static void act(struct had *h, const struct ha_action *a) {
     case HA_ACT_ASK_GATEWAY: guard_ask_gateway(h->guard, (uint64_t)a->gateway.sent_at); break;
     case HA_ACT_PROBE_VIP: guard_probe_vip(h->guard, now); break;
     case HA_ACT_TELL: act_tell(h, a); break;
-    case HA_ACT_ALARM: act_alarm(h, a); break;
+    case HA_ACT_ALARM: had_core_alarm(h, a); break;
     case HA_ACT_LOG: had_event_of_core(h, a); break;
     case HA_ACT_ANSWER: act_answer(h, a); break;
-    case HA_ACT_ASK_WITNESS: /* until their drivers stand */
-    case HA_ACT_FENCE: break;
+    case HA_ACT_ASK_WITNESS: had_arbiter_ask(h, a); break;
+    case HA_ACT_FENCE: had_arbiter_fence(h, a); break;
     case HA_ACTIONS: bug("an action that is none");
     }
 }
@@ -287,5 +288,6 @@ void had_on_tick(struct loop *l, void *arg) {
     feed_waiting(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
+    had_arbiter_tick(h);
     had_events_look(h);
 }

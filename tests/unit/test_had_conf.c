@@ -1,4 +1,4 @@
-/* link: hactl/had_agree.c hactl/had_conf.c hactl/log_conf.c hactl/place.c hactl/event_syslog.c hactl/event.c hactl/report.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
+/* link: hactl/had_agree.c hactl/arbiter_conf.c hactl/had_conf.c hactl/log_conf.c hactl/place.c hactl/event_syslog.c hactl/event.c hactl/report.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
    server/base/conf.c server/base/crc32c.c server/base/file.c server/base/log.c server/base/num.c
    server/base/clock.c */
 /* What had takes from duet.conf, and how it complains. */
@@ -74,6 +74,37 @@ static void refused(const char *text, const char *sentence) {
     if (good || !strstr(err.text, sentence)) printf("# got: %s\n", err.text);
 }
 
+#define KEY64 "775a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
+
+static void arbiters(void) {
+    ok(read_text(NODE PAIR NET "[ha]\nwitness 192.0.2.9 7810 " KEY64
+                               "\nfence ipmi 2001:db8::7 root \"a b\"\n"),
+       "a witness and a fence are taken") ||
+        printf("# %s\n", err.text);
+    ok(conf.setup.has_witness && conf.setup.has_fence, "the core is told of both");
+    ok(conf.arbiter.witness.port == 7810 && conf.arbiter.witness.key[0] == 0x77 &&
+           strcmp(conf.arbiter.witness.host, "192.0.2.9") == 0,
+       "address, port and key of the witness");
+    ok(strcmp(conf.arbiter.fence.host, "2001:db8::7") == 0 &&
+           strcmp(conf.arbiter.fence.user, "root") == 0 &&
+           strcmp(conf.arbiter.fence.password, "a b") == 0,
+       "address, user and password of the fence");
+    read_text(NODE PAIR NET);
+    ok(!conf.setup.has_witness && !conf.setup.has_fence, "without the lines there is neither");
+    uint64_t parts = conf.setup.config_parts;
+    is_str(differing(NODE PAIR NET "[ha]\nwitness 192.0.2.9 7810 " KEY64 "\n", parts),
+           "the arbiters ([ha] witness, fence)", "a witness that one node knows alone is named");
+    refused(NODE PAIR NET "[ha]\nwitness 192.0.2.9 7810 77\n",
+            "duet.conf:13: the witness's key must be 64 hexadecimal digits");
+    refused(NODE PAIR NET "[ha]\nwitness host.example 7810 " KEY64 "\n", "is no address");
+    refused(NODE PAIR NET "[ha]\nwitness 192.0.2.9 0 " KEY64 "\n", "port is 1 to 65535");
+    refused(NODE PAIR NET "[ha]\nfence apc 192.0.2.9 a b\n", "the only fence is 'ipmi'");
+    refused(NODE PAIR NET "[ha]\nfence ipmi 192.0.2.9 root 123456789012345678901\n",
+            "password has 1 to 20 characters");
+    refused(NODE PAIR NET "[ha]\nfence ipmi 192.0.2.9 a b\nfence ipmi 192.0.2.8 a b\n",
+            "there is one fence");
+}
+
 static void complaints(void) {
     refused("[node]\nnode c\n" PAIR NET, "duet.conf:2: 'c' is neither 'b' nor 'a'");
     refused(PAIR NET, "[node] needs");
@@ -95,6 +126,7 @@ static void complaints(void) {
 int main(void) {
     a_good_one();
     what_differs_is_named();
+    arbiters();
     complaints();
     return done();
 }
