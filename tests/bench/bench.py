@@ -3,7 +3,7 @@
 
 Environment: QUICK=1 a short run; PART=cpu,memory those parts only; PEERS=DIR a folder with programs named *-server
 (by default peers/ in the cache); BENCH_PEERS='name=command;name=command' further servers, for example an older Duet;
-LIMIT=900 the seconds that it may take (later rounds are left out first).
+LIMIT=900 the seconds that it may take (later rounds are left out first); MINUTES=60 of the part false-takeovers.
 Results: build/bench/report.md, results.json and charts. --list names the parts.
 """
 
@@ -17,8 +17,9 @@ import frame  # noqa: E402
 import report  # noqa: E402
 import rig  # noqa: E402
 
-PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "clients", "defaults", "growth", "stalls", "churn", "streams", "pubsub", "snapshot", "restart", "fullsync", "pair", "always"]
+PARTS = ["cpu", "cross", "memory", "latency", "threads", "tls", "clients", "defaults", "growth", "stalls", "churn", "streams", "pubsub", "snapshot", "restart", "fullsync", "pair", "always", "failover", "false-takeovers"]
 NOT_QUICK = ("clients", "defaults", "fullsync", "pair", "always")  # unless PART asks for them
+ALONE = ("failover", "false-takeovers")  # only when PART asks for them: they take an hour
 QUICK_LIMIT_S, LIMIT_S = 215, 1340
 BUSY_LOAD = 0.5  # load average above which figures of time are doubtful
 
@@ -28,7 +29,7 @@ def chosen_parts(quick):
     unknown = [p for p in wanted if p not in PARTS]
     if unknown:
         raise SystemExit("bench: no part is called %s; there are: %s" % (unknown[0], " ".join(PARTS)))
-    return wanted or [p for p in PARTS if not (quick and p in NOT_QUICK)]
+    return wanted or [p for p in PARTS if p not in ALONE and not (quick and p in NOT_QUICK)]
 
 
 def ended(number, _frame):
@@ -40,7 +41,7 @@ def main():
         print(__doc__.strip())
         return
     if "--list" in sys.argv:
-        print("\n".join("%-9s %s" % (n, m.ABOUT) for n, m in frame.Bench([], PARTS, False, 0).parts))
+        print("\n".join("%-15s %s" % (n, m.ABOUT) for n, m in frame.Bench([], PARTS, False, 0).parts))
         return
     for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(s, ended)
@@ -52,6 +53,8 @@ def main():
     if not limit.isdigit():
         raise SystemExit("bench: LIMIT=%s is no number of seconds" % limit)
     bench = frame.Bench(rig.find_servers(), chosen_parts(quick), quick, int(limit))
+    if not os.environ.get("LIMIT"):
+        bench.limit_s = max([bench.limit_s] + [m.LIMIT_S for _, m in bench.parts if hasattr(m, "LIMIT_S")])
     for s in bench.servers:
         bench.show("%-10s %s" % (s.name, s.version))
     if not any(s.name.startswith("valkey") for s in bench.servers):

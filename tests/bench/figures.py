@@ -1,5 +1,6 @@
 """What the design asks of Duet, and whether this run shows it."""
 
+FIRST = "to the first write, or longest without one"
 CPU, RATE, OVER = "server CPU a request", "requests a second", "bytes over payload"
 
 # name, part, measure, row (None: the worst of all), compared with, times: Duet's figure must be at most (for a rate: at least) so many times the
@@ -23,6 +24,12 @@ FIGURES = [
     ("bytes over payload, one sorted set of 1 M", "memory", OVER, "one sorted set of 1 M", None, 28),
     ("bytes over payload, one hash of 1 M", "memory", OVER, "one hash of 1 M", None, 22),
     ("bytes over payload, one set of 1 M strings", "memory", OVER, "one set of 1 M strings", None, 18),
+    ("power cut to the first write, defaults, p99, ms", "failover", FIRST, "power cut, defaults: p99", None, 700),
+    ("power cut to the first write, profile fast, p99, ms", "failover", FIRST, "power cut, profile fast: p99", None, 250),
+    ("server killed to the first write, p99, ms", "failover", FIRST, "server killed, defaults: p99", None, 200),
+    ("switchover under load, longest gap, p99, ms", "failover", FIRST, "switchover under load, defaults: p99", None, 50),
+    ("slave's death, longest stall of writes, p99, ms", "failover", FIRST, "slave's death under load, defaults: p99", None, 1250),
+    ("false takeovers, the worst of the conditions", "false-takeovers", "takeovers", None, None, 0),
     ("longest turn of the executor, whatever one client does, ms", "stalls", "longest turn", None, None, 5),
 ]
 

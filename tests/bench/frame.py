@@ -54,7 +54,7 @@ class Bench:
         self.notes = []  # sentences about what was skipped or is doubtful
         self.loads = {}  # part -> what the machine was doing
         self.began = time.monotonic()
-        self.parts = [(name, importlib.import_module("parts." + name)) for name in parts]
+        self.parts = [(name, importlib.import_module("parts." + name.replace("-", "_"))) for name in parts]
 
     @property
     def rounds(self):

@@ -71,14 +71,10 @@ class DuetPair:
 
     def __init__(self, profile):
         self.pair = pairlab.Pair("[ha]\nprofile %s\n" % profile if profile != "default" else "")
+        self.lab = self.pair.lab
 
     def settled(self):
         return self.pair.settled()
-
-    def power_cut(self, node):
-        began = Cut(self.pair.lab.names[node.name]).now(node.pids())
-        node.kill_all()
-        return began
 
     def kill_server(self, node):
         pid = node.pid("server")
@@ -123,6 +119,13 @@ def logged(node):
                     yield at, m[2]
 
 
+def power_cut(lab, node):
+    """The instant; when this returns, nothing of the machine runs."""
+    began = Cut(lab.lab.names[node.name]).now(node.pids())
+    tap.until(lambda: not node.pids(), LIMIT_S, "all processes are gone", 0.001)
+    return began
+
+
 def make(what, profile):
     if what == "duet":
         return DuetPair(profile)
@@ -139,14 +142,14 @@ def once(lab, fault):
         tap.until(lambda: len(load.done) > 20 and len(prober.done) > 5, LIMIT_S, "writes before the fault")
         victim = master
         if fault == "power":
-            began = lab.power_cut(master)
+            began = power_cut(lab, master)
         elif fault == "server":
             began = lab.kill_server(master)
         elif fault == "switch":
             began = lab.switchover(master)
         else:
             victim = master.other
-            began = lab.power_cut(victim)
+            began = power_cut(lab, victim)
         wall = time.time() - (time.monotonic() - began)
         # Of the slave's death and of a switchover the longest stall counts; writes must go on for a while after it.
         after = began if fault in ("switch", "slave") else time.monotonic()
