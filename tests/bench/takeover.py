@@ -98,7 +98,7 @@ class DuetPair:
             for at, text in logged(node):
                 if -0.02 <= at - wall <= until_s + 0.02:
                     lines.append((at - wall, "%8.1f %s %s" % ((at - wall) * 1000, node.name, text)))
-        return [text for _, text in sorted(lines)]
+        return [text for _, text in sorted(lines, key=lambda l: l[0])]
 
     def close(self):
         self.pair.close()
