@@ -5,17 +5,24 @@
 #include <string.h>
 
 #include "server/base/buf.h"
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
 
 #define EVENT_BUDGET 128 /* of one turn: a flood of ARP must not hold up the tick */
+#define COUNTERS_NS  (NS_PER_S / 4) /* how often the card's counters are read */
+#define SILENT_NS    (2 * NS_PER_S) /* a witness, or a card, that gave nothing for so long is remarked */
 
 struct guard {
     struct netcfg *net;
     struct loop_io *io;
     struct guard_calls calls;
-    bool has_gateway;
+    struct guard_witness witnesses[NETCFG_WITNESSES];
+    bool silent[NETCFG_WITNESSES]; /* as remarked */
+    size_t witness_count;
     bool carrier[2]; /* by crossover */
+    uint64_t started_ns, counters_ns, received, received_ns, deaf_ns;
+    bool deaf; /* as remarked */
     char trouble[320];
 };
 
@@ -34,14 +41,22 @@ static void link_changed(struct guard *g, bool crossover) {
     g->calls.carrier(g->calls.arg, crossover, up);
 }
 
+static void witness_answered(struct guard *g, const struct netcfg_event *ev) {
+    struct guard_witness *w = &g->witnesses[ev->which];
+    if (ev->sent_ns > w->answer_ns) w->answer_ns = ev->sent_ns;
+    g->calls.gateway(g->calls.arg, ev->which, ev->sent_ns);
+}
+
 static void on_readable(struct loop *l, void *arg, int revents) {
     struct guard *g = arg;
     struct netcfg_event ev;
     (void)l, (void)revents;
     for (int i = 0; i < EVENT_BUDGET && netcfg_next(g->net, &ev); i++) {
         switch (ev.kind) {
-        case NETCFG_GATEWAY_ANSWER: g->calls.gateway(g->calls.arg, ev.sent_ns); break;
-        case NETCFG_VIP_FOREIGN: g->calls.vip_foreign(g->calls.arg, ev.mac); break;
+        case NETCFG_GATEWAY_ANSWER: witness_answered(g, &ev); break;
+        case NETCFG_VIP_FOREIGN:
+            g->calls.vip_foreign(g->calls.arg, ev.group, ev.which, ev.mac);
+            break;
         case NETCFG_LINK_CHANGE: link_changed(g, ev.crossover); break;
         }
     }
@@ -59,13 +74,60 @@ static void note(struct guard *g, bool good, const char *text) {
 
 void guard_ask_gateway(struct guard *g, uint64_t now_ns) {
     struct netcfg_error err = {""};
-    if (!g->has_gateway) return;
+    if (!g->witness_count) return;
     note(g, netcfg_gateway_probe(g->net, now_ns, &err), err.text);
 }
 
-void guard_probe_vip(struct guard *g, uint64_t now_ns) {
-    struct netcfg_error err = {""};
-    note(g, netcfg_vip_probe(g->net, now_ns, &err), err.text);
+/* ---- remarks ---- */
+
+static void remark_witness(struct guard *g, size_t i, uint64_t now_ns) {
+    const struct guard_witness *w = &g->witnesses[i];
+    uint64_t since = w->answer_ns > g->started_ns ? w->answer_ns : g->started_ns;
+    bool silent = now_ns - since > SILENT_NS;
+    char text[128], address[NETCFG_ADDR_CHARS];
+    if (silent == g->silent[i]) return;
+    g->silent[i] = silent;
+    snprintf(text, sizeof text, "the %s %s %s", w->gateway ? "gateway" : "reference",
+             netcfg_addr_text(&w->addr, false, address),
+             silent ? "does not answer this node" : "answers this node again");
+    g->calls.remark(g->calls.arg, text);
+}
+
+/* Heartbeats alone make the counter of a healthy card move many times a second. */
+static void look_at_counters(struct guard *g, uint64_t now_ns) {
+    struct netcfg_link link;
+    struct netcfg_error err;
+    g->counters_ns = now_ns + COUNTERS_NS;
+    bool up = netcfg_link(g->net, false, &link, &err) && link.up && link.carrier;
+    if (!up || link.rx_packets != g->received) {
+        g->received = link.rx_packets;
+        g->received_ns = now_ns;
+    }
+    g->deaf_ns = up ? now_ns - g->received_ns : 0;
+    bool deaf = g->deaf_ns > SILENT_NS;
+    if (deaf == g->deaf) return;
+    g->deaf = deaf;
+    g->calls.remark(g->calls.arg,
+                    deaf ? "the service interface has a carrier and receives nothing: check its "
+                           "card, cable and switch port"
+                    : up ? "the service interface receives again"
+                         : "the service interface lost its carrier after receiving nothing");
+}
+
+void guard_tick(struct guard *g, uint64_t now_ns) {
+    if (now_ns < g->counters_ns) return;
+    look_at_counters(g, now_ns);
+    for (size_t i = 0; i < g->witness_count; i++) remark_witness(g, i, now_ns);
+}
+
+size_t guard_witness_count(const struct guard *g) {
+    return g->witness_count;
+}
+const struct guard_witness *guard_witness(const struct guard *g, size_t i) {
+    return &g->witnesses[i];
+}
+uint64_t guard_deaf_ns(const struct guard *g) {
+    return g->deaf_ns;
 }
 
 bool guard_carrier(const struct guard *g, bool crossover) {
@@ -75,12 +137,22 @@ const char *guard_trouble(const struct guard *g) {
     return g->trouble;
 }
 
-struct guard *guard_new(struct loop *l, struct netcfg *net, bool has_gateway,
+static void know_witnesses(struct guard *g, const struct netcfg_conf *conf) {
+    struct netcfg_addr all[NETCFG_WITNESSES];
+    g->witness_count = netcfg_witnesses(conf, all);
+    for (size_t i = 0; i < g->witness_count; i++) {
+        g->witnesses[i].addr = all[i];
+        g->witnesses[i].gateway = i == 0 && conf->gateway.family != 0;
+    }
+}
+
+struct guard *guard_new(struct loop *l, struct netcfg *net, const struct netcfg_conf *conf,
                         const struct guard_calls *calls) {
     struct guard *g = xcalloc(1, sizeof *g);
     g->net = net;
-    g->has_gateway = has_gateway;
     g->calls = *calls;
+    g->started_ns = g->received_ns = clock_boot_ns();
+    know_witnesses(g, conf);
     for (int crossover = 0; crossover < 2; crossover++)
         g->carrier[crossover] = carrier_now(g, crossover);
     g->io = loop_io_new(l, netcfg_fd(net), on_readable, g);

@@ -146,11 +146,13 @@ static bool open_network(struct had *h) {
     struct netcfg_error err;
     h->net = netcfg_open(&h->conf.net, h->conf.setup.node ? "b" : "a", &err);
     if (!h->net) return complain(err.text);
-    h->vip = vip_new(h->net, clock_boot_ns(), &err);
-    if (!h->vip) return complain(err.text);
+    if (!netcfg_vip_guard_install(h->net, &err)) return complain(err.text);
+    h->vip = vip_new(h->net, NETCFG_VIPS_WRITE, clock_boot_ns());
+    if (h->conf.net.read_vip.family)
+        h->read = read_vip_new(h->net, &h->conf.setup.timing, clock_boot_ns());
     struct guard_calls calls = had_guard_calls;
     calls.arg = h;
-    h->guard = guard_new(h->loop, h->net, h->conf.net.gateway.family != 0, &calls);
+    h->guard = guard_new(h->loop, h->net, &h->conf.net, &calls);
     struct peer_conf peer = {.pair = h->conf.setup.pair,
                              .node = h->conf.setup.node,
                              .key = h->conf.secret,
@@ -181,12 +183,19 @@ static void on_end(struct loop *l, void *arg, int signo) {
     if (again || !had_core_leave(h)) loop_stop(l);
 }
 
+static void give_up_vips(struct had *h) {
+    struct netcfg_error err;
+    vip_free(h->vip);
+    read_vip_free(h->read);
+    if (h->vip && !netcfg_vip_guard_remove(h->net, &err)) log_warning("%s", err.text);
+}
+
 static void tear_down(struct had *h) {
     if (h->servers) instance_set_lease(h->servers, 0, 0);
     request_sock_free(h->sock);
     had_arbiter_close(h);
     instance_set_free(h->servers);
-    vip_free(h->vip);
+    give_up_vips(h);
     guard_free(h->guard);
     peer_free(h->peer);
     netcfg_close(h->net);

@@ -10,6 +10,7 @@
 #include "hactl/request_sock.h"
 #include "hactl/instance_set.h"
 #include "hactl/peer.h"
+#include "hactl/read_vip.h"
 #include "hactl/vip.h"
 #include "hactl/witness_client.h"
 
@@ -38,9 +39,11 @@ struct had {
     struct vip *vip;
     struct witness_client *witness; /* NULL: none is configured */
     struct fence *fence;            /* the same */
+    struct read_vip *read; /* NULL: no read-vip is configured */
     struct request_sock *sock;
     struct had_events events;
     struct had_alarm alarms[HA_ALARMS];
+    uint64_t outside_ns;     /* newest probe that a gateway or reference answered; 0 none yet */
     uint8_t foreign_mac[6];  /* of the last machine that claimed the VIP */
     bool locked, real_time;  /* memory, scheduling */
     bool leaving;            /* was told to end and hands over first */

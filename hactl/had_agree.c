@@ -13,10 +13,13 @@ static uint32_t add_address(uint32_t crc, const struct netcfg_addr *a) {
 }
 
 static uint32_t vip(uint32_t crc, const struct had_conf *c) {
-    return add_address(crc, &c->net.vip);
+    for (size_t i = 0; i < c->net.vip_count; i++) crc = add_address(crc, &c->net.vips[i]);
+    return add_address(crc, &c->net.read_vip);
 }
 
 static uint32_t gateway(uint32_t crc, const struct had_conf *c) {
+    for (size_t i = 0; i < c->net.reference_count; i++)
+        crc = add_address(crc, &c->net.references[i]);
     return add_address(crc, &c->net.gateway);
 }
 
@@ -68,8 +71,8 @@ static const struct {
     uint32_t (*add)(uint32_t crc, const struct had_conf *c);
     const char *name;
 } parts[] = {
-    {vip, "the virtual address ([network] vip)"},
-    {gateway, "the gateway ([network] gateway)"},
+    {vip, "the virtual addresses ([network] vip, read-vip)"},
+    {gateway, "the gateway or references ([network] gateway, reference)"},
     {times, "the times ([ha])"},
     {instances, "the instances and their ports"},
     {changes, "how often the instances were changed (`hactl instance sync`)"},

@@ -268,7 +268,7 @@ static bool complete(const struct conf *c, const struct reading *r, struct conf_
         return lacks(c, err, "[network] needs 'service IFACE ADDRESS/PREFIX peer ADDRESS'");
     if (o->net.crossover.addr.family && !o->net.crossover.peer.family)
         return lacks(c, err, "[network] the crossover line needs 'peer ADDRESS'");
-    if (!o->net.vip.family) return lacks(c, err, "[network] needs 'vip ADDRESS/PREFIX'");
+    if (!o->net.vip_count) return lacks(c, err, "[network] needs 'vip ADDRESS/PREFIX'");
     const char *wrong = ha_timing_wrong(&o->setup.timing);
     if (wrong) {
         snprintf(err->text, sizeof err->text, "%s: [ha] %s", c->path, wrong);

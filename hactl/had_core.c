@@ -16,6 +16,7 @@
 #define LEAVE_ID         UINT32_MAX /* the operator's command that had gives itself */
 #define LEAVE_TIMEOUT_MS 1000
 #define WAIT_FOR_SYNC    (1000 * HA_MS)
+#define OUTSIDE_BACK_NS  NS_PER_S
 
 /* ---- actions ---- */
 
@@ -23,6 +24,7 @@ static void act_lease(struct had *h, int64_t until) {
     uint64_t until_ns = until > 0 ? (uint64_t)until : 0;
     /* Lost: the server first, because it writes; won: the server last, when the way is open. */
     if (!until_ns) instance_set_lease(h->servers, h->fsm.disk.epoch, 0);
+    if (h->read) read_vip_lease(h->read, clock_boot_ns(), until_ns);
     vip_lease(h->vip, clock_boot_ns(), until_ns);
     if (until_ns) instance_set_lease(h->servers, h->fsm.disk.epoch, until_ns);
 }
@@ -73,10 +75,17 @@ static void act_answer(struct had *h, const struct ha_action *a) {
     request_sock_answer(h->sock, a->answer.id, a->answer.ok, a->text);
 }
 
+/* The leave to hold the VIP for reads goes with the heartbeat; the core knows nothing of it. */
+static void act_beat(struct had *h, const struct heartbeat *hb) {
+    struct heartbeat out = *hb;
+    if (h->read && read_vip_grant(h->read, &h->fsm, clock_boot_ns())) out.flags |= HB_READ;
+    peer_send(h->peer, &out);
+}
+
 static void act(struct had *h, const struct ha_action *a) {
     uint64_t now = clock_boot_ns();
     switch (a->kind) {
-    case HA_ACT_BEAT: peer_send(h->peer, &a->beat); break;
+    case HA_ACT_BEAT: act_beat(h, &a->beat); break;
     case HA_ACT_SAVE: epoch_save(h->epoch, a->save.id, &a->save.record); break;
     case HA_ACT_LEASE: act_lease(h, a->lease.until); break;
     case HA_ACT_VIP_TAKE:
@@ -89,7 +98,7 @@ static void act(struct had *h, const struct ha_action *a) {
         break;
     case HA_ACT_VIP_ANNOUNCE: vip_announce(h->vip, now, false); break;
     case HA_ACT_ASK_GATEWAY: guard_ask_gateway(h->guard, (uint64_t)a->gateway.sent_at); break;
-    case HA_ACT_PROBE_VIP: guard_probe_vip(h->guard, now); break;
+    case HA_ACT_PROBE_VIP: vip_probe(h->vip, now); break;
     case HA_ACT_TELL: act_tell(h, a); break;
     case HA_ACT_ALARM: had_core_alarm(h, a); break;
     case HA_ACT_LOG: had_event_of_core(h, a); break;
@@ -208,6 +217,12 @@ bool had_core_leave(struct had *h) {
 
 /* ---- events ---- */
 
+static void announce_anew(struct had *h) {
+    uint64_t now = clock_boot_ns();
+    vip_link_back(h->vip, now);
+    if (h->read) read_vip_link_back(h->read, now);
+}
+
 void had_on_saved(void *arg, uint32_t id, bool ok) {
     struct ha_event ev = {.kind = HA_EV_SAVED, .saved = {.id = id, .ok = ok}};
     had_feed(arg, &ev);
@@ -218,17 +233,34 @@ void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb) 
     had_feed(arg, &ev);
 }
 
-static void on_gateway(void *arg, uint64_t sent_ns) {
+/* A port that came up may have passed nothing for half a minute: the first answer says that it does. */
+static void on_gateway(void *arg, unsigned which, uint64_t sent_ns) {
     struct ha_event ev = {.kind = HA_EV_GATEWAY, .gateway = {.sent_at = (int64_t)sent_ns}};
-    had_feed(arg, &ev);
+    struct had *h = arg;
+    bool back = h->outside_ns && sent_ns > h->outside_ns + OUTSIDE_BACK_NS;
+    (void)which;
+    if (sent_ns > h->outside_ns) h->outside_ns = sent_ns;
+    if (back) announce_anew(h);
+    had_feed(h, &ev);
 }
 
-static void on_vip_foreign(void *arg, const uint8_t mac[6]) {
+static void on_vip_foreign(void *arg, enum netcfg_group group, unsigned which,
+                           const uint8_t mac[6]) {
     struct ha_event ev = {.kind = HA_EV_VIP_FOREIGN};
     struct had *h = arg;
+    if (group == NETCFG_VIP_READ) {
+        read_vip_foreign(h->read, mac, clock_boot_ns());
+        return;
+    }
+    vip_foreign(h->vip, which, mac, clock_boot_ns());
     memcpy(h->foreign_mac, mac, sizeof h->foreign_mac);
     memcpy(ev.vip.mac, mac, sizeof ev.vip.mac);
-    had_feed(arg, &ev);
+    had_feed(h, &ev);
+}
+
+static void on_remark(void *arg, const char *text) {
+    struct had *h = arg;
+    had_event(h, EVENT_NOTE, "%s", text);
 }
 
 static void feed_tick(struct had *h) {
@@ -243,12 +275,14 @@ static void feed_tick(struct had *h) {
 /* Clients that learnt another way while the link was down are told again. */
 static void on_carrier(void *arg, bool crossover, bool up) {
     struct had *h = arg;
-    if (!crossover && up) vip_announce(h->vip, clock_boot_ns(), true);
+    if (!crossover && up) announce_anew(h);
+    guard_ask_gateway(h->guard, clock_boot_ns()); /* look now, not at the next beat */
     feed_tick(h);
 }
 
 const struct guard_calls had_guard_calls = {
-    .gateway = on_gateway, .vip_foreign = on_vip_foreign, .carrier = on_carrier};
+    .gateway = on_gateway, .vip_foreign = on_vip_foreign, .carrier = on_carrier,
+    .remark = on_remark};
 
 static void on_server(void *arg, const struct ha_server *all) {
     struct ha_event ev = {.kind = HA_EV_SERVER, .server = all};
@@ -288,6 +322,8 @@ void had_on_tick(struct loop *l, void *arg) {
     feed_waiting(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
+    if (h->read) read_vip_tick(h->read, &h->fsm, clock_boot_ns());
+    guard_tick(h->guard, clock_boot_ns());
     had_arbiter_tick(h);
     had_events_look(h);
 }

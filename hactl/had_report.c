@@ -89,23 +89,6 @@ static void report_paths(const struct had *h, const struct ha_view *v, struct bu
     }
 }
 
-static void report_vip(const struct had *h, const struct ha_view *v, struct buf *out) {
-    char address[NETCFG_ADDR_CHARS];
-    const char *holder = "";
-    if (vip_held(h->vip) && v->serving)
-        holder = letter(h->conf.setup.node);
-    else if (v->peer_heard && h->fsm.peer_known && h->fsm.peer.state == HA_MASTER)
-        holder = letter(!h->conf.setup.node);
-    put_text(out, netcfg_addr_text(&h->conf.net.vip, false, address), "vip.address");
-    put_text(out, holder, "vip.holder");
-    put_text(out, vip_trouble(h->vip), "vip.trouble");
-    bool there = h->conf.net.gateway.family != 0;
-    put_text(out, there ? netcfg_addr_text(&h->conf.net.gateway, false, address) : "",
-             "gateway.address");
-    put_number(out, put_age_ms(v->gateway_age_ns), "gateway.age_ms");
-    put_text(out, guard_trouble(h->guard), "gateway.trouble");
-}
-
 static void report_alarms(const struct had *h, const struct ha_view *v, struct buf *out) {
     (void)v;
     int n = 0;
@@ -146,7 +129,7 @@ static void report_takeover(const struct had *h, const struct ha_view *v, struct
 
 /* Fields of one object stand together: a section has its own first words. */
 static had_section_fn *const sections[] = {
-    report_node,  report_peer,          report_sync,         report_takeover, report_vip,
+    report_node,  report_peer,          report_sync,         report_takeover, had_report_vip,
     report_paths, had_report_instances, had_report_arbiters, report_alarms,   report_counts,
 };
 

@@ -65,7 +65,8 @@ enum {
     HB_PLANNED = 1u << 15, /* the permit is an operator's switchover: no takeover to be counted */
     HB_LOCKED =
         1u << 16, /* roles changed too often: no automatic change until an operator ends it */
-    HB_KNOWN_FLAGS = (1u << 17) - 1
+    HB_READ = 1u << 17, /* a master: the receiver may hold the VIP for reads, dated like a grant */
+    HB_KNOWN_FLAGS = (1u << 18) - 1
 };
 
 #define HEARTBEAT_AGE_NEVER 65535u /* gateway_age_ms: never, or longer than can be said */

@@ -31,6 +31,11 @@ int addr_change(struct nl *nl, bool add, int index, const struct netcfg_addr *a,
         nl_attr(&m, IFA_BROADCAST, brd, sizeof brd);
     }
     if (add && a->family == AF_INET6) nl_attr_u32(&m, IFA_FLAGS, IFA_F_NODAD);
+    /* What the node itself sends must not come from an address that it may lose. */
+    if (add && a->family == AF_INET6 && proto == ADDR_PROTO_VIP) {
+        struct ifa_cacheinfo life = {.ifa_prefered = 0, .ifa_valid = UINT32_MAX};
+        nl_attr(&m, IFA_CACHEINFO, &life, sizeof life);
+    }
     if (add) nl_attr(&m, ATTR_IFA_PROTO, &who, 1);
     return nl_talk(nl, &m, kernel_says);
 }

@@ -68,7 +68,8 @@ bool netcfg_mac_parse(const char *text, uint8_t mac[NETCFG_MAC_BYTES]) {
 /* Where each line stood, so that a line given twice is named and later checks can point at it. */
 struct reader {
     struct netcfg_conf *out;
-    const struct conf_line *service, *crossover, *gateway, *vip;
+    const struct conf_line *service, *crossover, *gateway, *read_vip;
+    const struct conf_line *vips[NETCFG_VIPS], *references[NETCFG_REFERENCES];
 };
 
 static bool once(const struct conf *c, const struct conf_line **seen, const struct conf_line *l,
@@ -168,10 +169,44 @@ static bool set_gateway(void *target, const struct conf *c, const struct conf_li
            read_addr(c, l, l->argv[1], false, &r->out->gateway, err);
 }
 
+/* One more line of a kind that may stand several times. */
+static bool read_more(const struct conf *c, const struct conf_line *l, bool need_prefix,
+                      struct netcfg_addr *list, const struct conf_line **lines, size_t *count,
+                      size_t room, struct conf_error *err) {
+    struct netcfg_addr a;
+    if (*count == room) {
+        return conf_complain(c, l, err, "there are more than %zu '%s' lines; remove one", room,
+                             l->argv[0]);
+    }
+    if (!read_addr(c, l, l->argv[1], need_prefix, &a, err)) return false;
+    for (size_t i = 0; i < *count; i++) {
+        if (!netcfg_addr_same(&list[i], &a)) continue;
+        return conf_complain(c, l, err, "'%s %s' stands in line %d already; keep one of the two",
+                             l->argv[0], l->argv[1], lines[i]->number);
+    }
+    lines[*count] = l;
+    list[(*count)++] = a;
+    return true;
+}
+
 static bool set_vip(void *target, const struct conf *c, const struct conf_line *l,
                     struct conf_error *err) {
     struct reader *r = target;
-    return once(c, &r->vip, l, err) && read_addr(c, l, l->argv[1], true, &r->out->vip, err);
+    return read_more(c, l, true, r->out->vips, r->vips, &r->out->vip_count, NETCFG_VIPS, err);
+}
+
+static bool set_read_vip(void *target, const struct conf *c, const struct conf_line *l,
+                         struct conf_error *err) {
+    struct reader *r = target;
+    return once(c, &r->read_vip, l, err) &&
+           read_addr(c, l, l->argv[1], true, &r->out->read_vip, err);
+}
+
+static bool set_reference(void *target, const struct conf *c, const struct conf_line *l,
+                          struct conf_error *err) {
+    struct reader *r = target;
+    return read_more(c, l, false, r->out->references, r->references, &r->out->reference_count,
+                     NETCFG_REFERENCES, err);
 }
 
 static const struct conf_row rows[] = {
@@ -179,6 +214,8 @@ static const struct conf_row rows[] = {
     {"crossover", 4, 4, set_crossover, "crossover IFACE ADDRESS/PREFIX peer ADDRESS"},
     {"gateway", 1, 1, set_gateway, "gateway ADDRESS"},
     {"vip", 1, 1, set_vip, "vip ADDRESS/PREFIX"},
+    {"read-vip", 1, 1, set_read_vip, "read-vip ADDRESS/PREFIX: on the slave, for reads"},
+    {"reference", 1, 1, set_reference, "reference ADDRESS: asked beside the gateway"},
     {NULL, 0, 0, NULL, NULL},
 };
 
@@ -227,27 +264,78 @@ static bool check_gateway(const struct conf *c, const struct reader *r, struct c
     return true;
 }
 
-static bool check_vip(const struct conf *c, const struct reader *r, struct conf_error *err) {
+static bool check_vip(const struct conf *c, const struct reader *r, const struct conf_line *l,
+                      const struct netcfg_addr *a, struct conf_error *err) {
     const struct netcfg_conf *n = r->out;
-    if (!r->vip) return true;
     if (!r->service) {
-        return conf_complain(c, r->vip, err,
+        return conf_complain(c, l, err,
                              "there is a VIP but no service line; add the service line");
     }
-    if (taken(n, &n->vip) || netcfg_addr_same(&n->vip, &n->gateway)) {
-        return conf_complain(c, r->vip, err,
+    if (taken(n, a) || netcfg_addr_same(a, &n->gateway)) {
+        return conf_complain(c, l, err,
                              "the VIP %s is the address of a node or of the "
                              "gateway; it must be one that nobody else has",
-                             r->vip->argv[1]);
+                             l->argv[1]);
     }
     return true;
+}
+
+static bool check_vips(const struct conf *c, const struct reader *r, struct conf_error *err) {
+    const struct netcfg_conf *n = r->out;
+    for (size_t i = 0; i < n->vip_count; i++) {
+        if (!check_vip(c, r, r->vips[i], &n->vips[i], err)) return false;
+        if (!r->read_vip || !netcfg_addr_same(&n->vips[i], &n->read_vip)) continue;
+        return conf_complain(c, r->read_vip, err,
+                             "%s is a VIP already: one address cannot be on the master and on the "
+                             "slave",
+                             r->read_vip->argv[1]);
+    }
+    return !r->read_vip || check_vip(c, r, r->read_vip, &n->read_vip, err);
+}
+
+static bool check_reference(const struct conf *c, const struct reader *r, size_t i,
+                            struct conf_error *err) {
+    const struct netcfg_conf *n = r->out;
+    const struct netcfg_addr *a = &n->references[i];
+    const struct conf_line *l = r->references[i];
+    bool vip = netcfg_addr_same(a, &n->read_vip);
+    for (size_t k = 0; k < n->vip_count; k++) vip |= netcfg_addr_same(a, &n->vips[k]);
+    if (!r->service || n->service.addr.family != a->family) {
+        return conf_complain(c, l, err,
+                             "the reference %s cannot be asked from the service address; "
+                             "write one of the same kind",
+                             l->argv[1]);
+    }
+    if (taken(n, a) || vip || netcfg_addr_same(a, &n->gateway)) {
+        return conf_complain(c, l, err,
+                             "the reference %s is the gateway, a VIP or a node's own address; it "
+                             "must be another machine that is always on",
+                             l->argv[1]);
+    }
+    return true;
+}
+
+static bool check_references(const struct conf *c, const struct reader *r,
+                             struct conf_error *err) {
+    for (size_t i = 0; i < r->out->reference_count; i++) {
+        if (!check_reference(c, r, i, err)) return false;
+    }
+    return true;
+}
+
+size_t netcfg_witnesses(const struct netcfg_conf *n, struct netcfg_addr out[NETCFG_WITNESSES]) {
+    size_t count = 0;
+    if (n->gateway.family) out[count++] = n->gateway;
+    for (size_t i = 0; i < n->reference_count; i++) out[count++] = n->references[i];
+    return count;
 }
 
 bool netcfg_read(const struct conf *c, struct netcfg_conf *out, struct conf_error *err) {
     struct netcfg_conf fresh = {0};
     struct reader r = {.out = &fresh};
     if (!conf_apply(c, "network", NULL, rows, &r, err)) return false;
-    if (!check_crossover(c, &r, err) || !check_gateway(c, &r, err) || !check_vip(c, &r, err)) {
+    if (!check_crossover(c, &r, err) || !check_gateway(c, &r, err) || !check_vips(c, &r, err) ||
+        !check_references(c, &r, err)) {
         return false;
     }
     *out = fresh;

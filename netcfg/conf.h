@@ -26,18 +26,31 @@ struct netcfg_iface {
     struct netcfg_addr peer;
 };
 
+#define NETCFG_VIPS       8
+#define NETCFG_REFERENCES 4
+#define NETCFG_WITNESSES  (1 + NETCFG_REFERENCES)
+
 struct netcfg_conf {
     struct netcfg_iface service;
     struct netcfg_iface crossover;
     struct netcfg_addr gateway;
-    struct netcfg_addr vip;
+    struct netcfg_addr vips[NETCFG_VIPS]; /* the writer's: all go with the write lease */
+    size_t vip_count;
+    struct netcfg_addr read_vip; /* for reads, on the slave while that is in sync */
+    struct netcfg_addr references[NETCFG_REFERENCES]; /* asked beside the gateway, or instead of it */
+    size_t reference_count;
 };
 
 /* Reads [network]. Refuses with FILE:LINE: unknown directives, a line given twice, an address that
- * is none, a peer or gateway outside its subnet or equal to the own address, a VIP that is a node's
- * own address, one interface for both. No line is needed: what is missing has family 0 and an empty
+ * is none, a peer or gateway outside its subnet or equal to the own address, a VIP or a reference that
+ * is a node's own address or given twice, more than NETCFG_VIPS or NETCFG_REFERENCES, one interface
+ * for both. `vip` and `reference` may stand several times. No line is needed: what is missing has family 0 and an empty
  * name, and the caller says what it cannot do without. */
 bool netcfg_read(const struct conf *c, struct netcfg_conf *out, struct conf_error *err);
+
+/* Who is asked about the outside: the gateway first where there is one (witness 0 then is it), then
+ * the references. Returns how many. */
+size_t netcfg_witnesses(const struct netcfg_conf *n, struct netcfg_addr out[NETCFG_WITNESSES]);
 
 /* An address without a prefix gets 32 or 128 bits. */
 bool netcfg_addr_parse(const char *text, bool need_prefix, struct netcfg_addr *out);

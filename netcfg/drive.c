@@ -14,7 +14,9 @@
 struct drive {
     struct netcfg *h;
     struct netcfg_error err;
+    enum netcfg_group group; /* that the command is about */
     int64_t keep_ms;
+    enum netcfg_group keep_group;
     uint64_t keep_next_ns;
     bool quit;
 };
@@ -25,10 +27,12 @@ static void print_event(const struct netcfg_event *ev) {
     uint64_t age_ms = (clock_boot_ns() - ev->sent_ns) / NS_PER_MS;
     switch (ev->kind) {
     case NETCFG_GATEWAY_ANSWER:
-        printf("event gateway %llu %s\n", (unsigned long long)age_ms, ev->exact ? "exact" : "arp");
+        printf("event %s %llu %s\n", ev->which ? "reference" : "gateway", (unsigned long long)age_ms,
+               ev->exact ? "exact" : "arp");
         break;
     case NETCFG_VIP_FOREIGN:
-        printf("event foreign %s %s\n", mac, ev->probe_answer ? "answer" : "claim");
+        printf("event foreign %s %s %s%u\n", mac, ev->probe_answer ? "answer" : "claim",
+               ev->group == NETCFG_VIP_READ ? "read-vip" : "vip", ev->which);
         break;
     case NETCFG_LINK_CHANGE:
         printf("event link %s\n", ev->crossover ? "crossover" : "service");
@@ -47,23 +51,23 @@ static bool do_unguard(struct drive *d, char **w, int n) {
 static bool do_drop(struct drive *d, char **w, int n) {
     (void)w, (void)n;
     d->keep_ms = 0;
-    return netcfg_vip_guard_drop(d->h, &d->err);
+    return netcfg_vip_guard_drop(d->h, d->group, &d->err);
 }
 static bool do_add(struct drive *d, char **w, int n) {
     (void)w, (void)n;
-    return netcfg_vip_add(d->h, &d->err);
+    return netcfg_vip_add(d->h, d->group, &d->err);
 }
 static bool do_remove(struct drive *d, char **w, int n) {
     (void)w, (void)n;
-    return netcfg_vip_remove(d->h, &d->err);
+    return netcfg_vip_remove(d->h, d->group, &d->err);
 }
 static bool do_announce(struct drive *d, char **w, int n) {
     (void)w, (void)n;
-    return netcfg_vip_announce(d->h, &d->err);
+    return netcfg_vip_announce(d->h, d->group, &d->err);
 }
 static bool do_probe(struct drive *d, char **w, int n) {
     (void)w, (void)n;
-    return netcfg_vip_probe(d->h, clock_boot_ns(), &d->err);
+    return netcfg_vip_probe(d->h, d->group, clock_boot_ns(), &d->err);
 }
 static bool do_gateway(struct drive *d, char **w, int n) {
     (void)w, (void)n;
@@ -71,7 +75,7 @@ static bool do_gateway(struct drive *d, char **w, int n) {
 }
 static bool do_present(struct drive *d, char **w, int n) {
     (void)w, (void)n;
-    printf("%s\n", netcfg_vip_present(d->h) ? "present" : "absent");
+    printf("%s\n", netcfg_vip_present(d->h, d->group) ? "present" : "absent");
     return true;
 }
 static bool do_quit(struct drive *d, char **w, int n) {
@@ -89,12 +93,13 @@ static bool number(struct drive *d, const char *word, int64_t *out) {
 static bool do_renew(struct drive *d, char **w, int n) {
     int64_t ms;
     (void)n;
-    return number(d, w[1], &ms) && netcfg_vip_renew(d->h, (uint64_t)ms, &d->err);
+    return number(d, w[1], &ms) && netcfg_vip_renew(d->h, d->group, (uint64_t)ms, &d->err);
 }
 
 static bool do_keep(struct drive *d, char **w, int n) {
     (void)n;
     if (!number(d, w[1], &d->keep_ms)) return false;
+    d->keep_group = d->group;
     d->keep_next_ns = 0;
     return true;
 }
@@ -144,6 +149,8 @@ static void command(struct drive *d, char *line) {
     for (char *w = strtok_r(line, " \t", &save); w && n < 8; w = strtok_r(NULL, " \t", &save)) {
         words[n++] = w;
     }
+    d->group = n > 0 && strcmp(words[0], "read") == 0 ? NETCFG_VIP_READ : NETCFG_VIPS_WRITE;
+    if (d->group == NETCFG_VIP_READ) memmove(words, words + 1, (size_t)--n * sizeof *words);
     if (n == 0) return;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(words[0], commands[i].name) != 0 || n != commands[i].words) continue;
@@ -163,7 +170,7 @@ static void turn(struct drive *d, int wait_ms) {
     poll(&p, 1, wait_ms);
     while (netcfg_next(d->h, &ev)) print_event(&ev);
     if (d->keep_ms > 0 && clock_boot_ns() >= d->keep_next_ns) {
-        if (!netcfg_vip_renew(d->h, (uint64_t)d->keep_ms, &d->err)) {
+        if (!netcfg_vip_renew(d->h, d->keep_group, (uint64_t)d->keep_ms, &d->err)) {
             printf("error: %s\n", d->err.text);
         }
         d->keep_next_ns = clock_boot_ns() + (uint64_t)d->keep_ms * NS_PER_MS / 4;

@@ -2,11 +2,12 @@
  * answer ("ok" or "error: ..."), events as lines between them:
  *
  *     guard | renew MS | keep MS | drop | unguard      the guard; keep renews every MS / 4 from then on
- *     add | remove | announce | present                the VIP
+ *     add | remove | announce | present                the VIPs
+ *     read ...                                 the same of the read-only VIP ("read add", "read keep 400")
  *     probe | gateway | via PORT TEXT                  probes; a datagram through the gateway
  *     link service|crossover | wait MS | quit
  *
- *     event gateway AGE_MS exact|arp ...; event foreign MAC answer|claim; event link service|crossover
+ *     event gateway|reference AGE_MS exact|arp; event foreign MAC answer|claim vipN|read-vip0; event link service|crossover
  *     (AGE_MS: how long before the answer its probe was sent) */
 #ifndef DUET_NETCFG_DRIVE_H
 #define DUET_NETCFG_DRIVE_H

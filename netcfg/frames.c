@@ -81,34 +81,85 @@ bool echo_read(const void *p, size_t len, bool v6, struct echo *e) {
     return get16(b + 4) == (e->asker & 0xffff);
 }
 
-static void nd_write(uint8_t type, uint8_t flags, uint8_t option, const uint8_t ip[16],
-                     const uint8_t mac[6], uint8_t out[ND_BYTES]) {
-    memset(out, 0, ND_BYTES);
-    out[0] = type;
-    out[4] = flags;
-    memcpy(out + 8, ip, 16);
-    out[24] = option;
-    out[25] = 1;
-    memcpy(out + 26, mac, 6);
+/* ---- IPv6 ---- */
+
+#define IP6_BYTES  40
+#define NEXT_UDP   17
+#define NEXT_ICMP6 58
+#define CLASS_CS6  0xc0
+
+static void ip6_write(const uint8_t source[16], const uint8_t dest[16], unsigned next,
+                      unsigned hops, size_t len, uint8_t out[IP6_BYTES]) {
+    memset(out, 0, IP6_BYTES);
+    put16(out, 0x6000 | CLASS_CS6 << 4);
+    put16(out + 4, (unsigned)len);
+    out[6] = (uint8_t)next;
+    out[7] = (uint8_t)hops;
+    memcpy(out + 8, source, 16);
+    memcpy(out + 24, dest, 16);
 }
 
-void nd_write_advert(const uint8_t ip[16], const uint8_t mac[6], uint8_t out[ND_BYTES]) {
-    nd_write(136, 0x20, 2, ip, mac, out);
+/* With the pseudo header: addresses, length, protocol. The checksum's own field is still 0. */
+static unsigned ip6_sum(const uint8_t *packet, unsigned next, size_t len) {
+    uint32_t sum = sum16((uint32_t)len + next, packet + 8, 32);
+    return fold(sum16(sum, packet + IP6_BYTES, len));
 }
 
-void nd_write_solicit(const uint8_t ip[16], const uint8_t mac[6], uint8_t out[ND_BYTES]) {
-    nd_write(135, 0, 1, ip, mac, out);
+void nd_write(const struct nd *n, uint8_t out[ND_BYTES]) {
+    uint8_t *icmp = out + IP6_BYTES;
+    bool advert = n->type == ND_ADVERT;
+    ip6_write(n->source, n->dest, NEXT_ICMP6, 255, ND_BYTES - IP6_BYTES, out);
+    memset(icmp, 0, ND_BYTES - IP6_BYTES);
+    icmp[0] = (uint8_t)n->type;
+    if (advert) icmp[4] = n->solicited ? 0x60 : 0x20;
+    memcpy(icmp + 8, n->target, 16);
+    icmp[24] = advert ? 2 : 1;
+    icmp[25] = 1;
+    memcpy(icmp + 26, n->mac, 6);
+    put16(icmp + 2, ip6_sum(out, NEXT_ICMP6, ND_BYTES - IP6_BYTES));
 }
 
-bool nd_read_advert(const void *p, size_t len, const uint8_t ip[16], uint8_t mac[6]) {
-    const uint8_t *b = p;
-    if (len < 24 || b[0] != 136 || memcmp(b + 8, ip, 16) != 0) return false;
-    for (size_t at = 24; at + 8 <= len && b[at + 1] > 0; at += (size_t)b[at + 1] * 8) {
-        if (b[at] != 2) continue;
-        memcpy(mac, b + at + 2, 6);
-        return true;
+bool nd_read(const void *p, size_t len, struct nd *n) {
+    const uint8_t *b = p, *icmp = b + IP6_BYTES;
+    if (len < IP6_BYTES + 24 || b[0] >> 4 != 6 || b[6] != NEXT_ICMP6 || b[7] != 255) return false;
+    size_t said = get16(b + 4);
+    if (said < 24 || said > len - IP6_BYTES || icmp[1] != 0) return false;
+    memset(n, 0, sizeof *n);
+    n->type = icmp[0];
+    if (n->type != ND_SOLICIT && n->type != ND_ADVERT) return false;
+    n->solicited = n->type == ND_ADVERT && (icmp[4] & 0x40);
+    memcpy(n->source, b + 8, 16);
+    memcpy(n->dest, b + 24, 16);
+    memcpy(n->target, icmp + 8, 16);
+    for (size_t at = 24; at + 8 <= said && icmp[at + 1] > 0; at += (size_t)icmp[at + 1] * 8) {
+        if (icmp[at] != (n->type == ND_ADVERT ? 2 : 1)) continue;
+        memcpy(n->mac, icmp + at + 2, 6);
+        n->has_mac = true;
+        break;
     }
-    return false;
+    return true;
+}
+
+void nd_group(const uint8_t ip[16], uint8_t out[16]) {
+    static const uint8_t head[13] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
+    memcpy(out, head, sizeof head);
+    memcpy(out + 13, ip + 13, 3);
+}
+
+void nd_group_mac(const uint8_t group[16], uint8_t out[6]) {
+    out[0] = out[1] = 0x33;
+    memcpy(out + 2, group + 12, 4);
+}
+
+/* ---- UDP ---- */
+
+static void udp_write(uint8_t *udp, uint16_t source_port, uint16_t dest_port, const void *data,
+                      size_t len) {
+    put16(udp, source_port);
+    put16(udp + 2, dest_port);
+    put16(udp + 4, (unsigned)len + 8);
+    put16(udp + 6, 0);
+    memcpy(udp + 8, data, len);
 }
 
 void udp4_write(const uint8_t source[4], uint16_t source_port, const uint8_t dest[4],
@@ -118,18 +169,25 @@ void udp4_write(const uint8_t source[4], uint16_t source_port, const uint8_t des
     unsigned udp_len = (unsigned)len + 8;
     memset(out, 0, UDP4_HEADER_BYTES);
     out[0] = 0x45;
+    out[1] = CLASS_CS6;
     put16(out + 2, udp_len + 20);
     out[6] = 0x40; /* do not fragment */
     out[8] = 64;
-    out[9] = 17;
+    out[9] = NEXT_UDP;
     memcpy(out + 12, source, 4);
     memcpy(out + 16, dest, 4);
     put16(out + 10, fold(sum16(0, out, 20)));
-    put16(udp, source_port);
-    put16(udp + 2, dest_port);
-    put16(udp + 4, udp_len);
-    memcpy(udp + 8, data, len);
+    udp_write(udp, source_port, dest_port, data, len);
     /* The pseudo header: addresses, protocol, length. */
-    unsigned sum = fold(sum16(sum16(17 + udp_len, out + 12, 8), udp, udp_len));
+    unsigned sum = fold(sum16(sum16(NEXT_UDP + udp_len, out + 12, 8), udp, udp_len));
     put16(udp + 6, sum ? sum : 0xffff);
+}
+
+void udp6_write(const uint8_t source[16], uint16_t source_port, const uint8_t dest[16],
+                uint16_t dest_port, const void *data, size_t len, uint8_t *out) {
+    must(len <= 65535 - UDP6_HEADER_BYTES, "a datagram fits IPv6");
+    ip6_write(source, dest, NEXT_UDP, 64, len + 8, out);
+    udp_write(out + IP6_BYTES, source_port, dest_port, data, len);
+    unsigned sum = ip6_sum(out, NEXT_UDP, len + 8);
+    put16(out + IP6_BYTES + 6, sum ? sum : 0xffff);
 }

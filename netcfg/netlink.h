@@ -22,7 +22,7 @@ bool nl_open(struct nl *nl, int protocol, uint32_t groups, struct netcfg_error *
 void nl_close(struct nl *nl);
 
 /* One or more messages. A message that does not fit is a programmer's error. */
-#define NL_MSG_BYTES 8192
+#define NL_MSG_BYTES 16384
 struct nl_msg {
     size_t len;
     size_t at; /* the message being built */

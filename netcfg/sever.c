@@ -18,6 +18,7 @@
 
 struct found {
     const struct netcfg_addr *local;
+    size_t local_count;
     struct inet_diag_req_v2 *list;
     size_t count, room;
 };
@@ -33,10 +34,17 @@ static bool is_local(const struct inet_diag_msg *d, const struct netcfg_addr *lo
            memcmp(src + sizeof mapped, local->bytes, 4) == 0;
 }
 
+static bool is_one(const struct inet_diag_msg *d, const struct found *f) {
+    for (size_t i = 0; i < f->local_count; i++) {
+        if (is_local(d, &f->local[i])) return true;
+    }
+    return false;
+}
+
 static void note(const struct nlmsghdr *h, void *arg) {
     struct found *f = arg;
     const struct inet_diag_msg *d = NLMSG_DATA(h);
-    if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || !is_local(d, f->local)) return;
+    if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || !is_one(d, f)) return;
     if (f->count == f->room) {
         f->room = f->room ? f->room * 2 : 64;
         f->list = xrealloc(f->list, f->room * sizeof *f->list);
@@ -63,15 +71,15 @@ static bool end(struct nl *nl, const struct inet_diag_req_v2 *one) {
     return nl_talk(nl, &m, NULL) == 0;
 }
 
-int sever_connections(const struct netcfg_addr *local) {
+int sever_connections(const struct netcfg_addr *local, size_t count) {
     struct netcfg_error err;
-    struct found f = {.local = local};
+    struct found f = {.local = local, .local_count = count};
     struct nl nl;
     uint64_t until = clock_boot_ms() + SEVER_LIMIT_MS;
     int ended = 0;
     if (!nl_open(&nl, NETLINK_SOCK_DIAG, 0, &err)) return 0;
     look_for(&nl, AF_INET6, &f);
-    if (local->family == AF_INET) look_for(&nl, AF_INET, &f);
+    look_for(&nl, AF_INET, &f);
     for (size_t i = 0; i < f.count && clock_boot_ms() < until; i++) ended += end(&nl, &f.list[i]);
     free(f.list);
     nl_close(&nl);

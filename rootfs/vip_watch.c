@@ -35,7 +35,7 @@ static void look(struct loop *l, void *arg) {
     struct netcfg_error err;
     uint64_t now = clock_boot_ns();
     (void)l;
-    if (any_lease(w, now) || !netcfg_vip_present(w->net)) {
+    if (any_lease(w, now) || !netcfg_vip_present(w->net, NETCFG_VIPS_WRITE)) {
         w->valid_ns = now;
         return;
     }
@@ -43,7 +43,7 @@ static void look(struct loop *l, void *arg) {
     log_warning("the VIP is on the interface and no write lease has been valid for %d s; taking it "
                 "off",
                 (int)(LAPSED_NS / NS_PER_S));
-    if (!netcfg_vip_remove(w->net, &err)) log_error("%s", err.text);
+    if (!netcfg_vip_remove(w->net, NETCFG_VIPS_WRITE, &err)) log_error("%s", err.text);
     w->valid_ns = now;
 }
 
@@ -58,7 +58,7 @@ static void drain(struct loop *l, void *arg, int revents) {
 struct vip_watch *vip_watch_new(struct loop *l, const struct netcfg_conf *net, const char *tag,
                                 const char *const *lease_paths, size_t lease_count) {
     struct netcfg_error err;
-    if (net->vip.family == 0) return NULL;
+    if (net->vip_count == 0) return NULL;
     struct netcfg *handle = netcfg_open(net, tag, &err);
     if (!handle) {
         log_error("the VIP is not watched: %s", err.text);
@@ -84,7 +84,9 @@ void vip_watch_free(struct vip_watch *w, bool remove_all) {
     struct netcfg_error err;
     if (!w) return;
     if (remove_all) {
-        if (!netcfg_vip_remove(w->net, &err)) log_warning("%s", err.text);
+        for (enum netcfg_group g = 0; g < NETCFG_GROUPS; g++) {
+            if (!netcfg_vip_remove(w->net, g, &err)) log_warning("%s", err.text);
+        }
         if (!netcfg_vip_guard_remove(w->net, &err)) log_warning("%s", err.text);
     }
     loop_timer_free(w->timer);

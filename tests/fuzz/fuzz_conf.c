@@ -17,19 +17,18 @@ static void as_conf(const char *text, size_t len) {
     struct netcfg_conf net;
     if (!conf_parse(&c, "duet.conf", text, len, true, &err)) return;
     if (node_conf_read(&c, &node, &err)) node_conf_free(&node);
-    if (netcfg_read(&c, &net, &err) && net.vip.family && !net.service.addr.family) abort();
+    if (netcfg_read(&c, &net, &err) && net.vip_count && !net.service.addr.family) abort();
     conf_free(&c);
 }
 
 static void as_packet(const uint8_t *data, size_t len) {
-    static const uint8_t ip[16];
     struct arp arp;
     struct echo echo;
-    uint8_t mac[6];
+    struct nd nd;
     arp_read(data, len, &arp);
     echo_read(data, len, false, &echo);
     echo_read(data, len, true, &echo);
-    nd_read_advert(data, len, ip, mac);
+    nd_read(data, len, &nd);
 }
 
 static void as_typing(const uint8_t *data, size_t len) {
