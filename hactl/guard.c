@@ -9,9 +9,10 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 
-#define EVENT_BUDGET 128 /* of one turn: a flood of ARP must not hold up the tick */
+#define EVENT_BUDGET 128            /* of one turn: a flood of ARP must not hold up the tick */
 #define COUNTERS_NS  (NS_PER_S / 4) /* how often the card's counters are read */
-#define SILENT_NS    (2 * NS_PER_S) /* a witness, or a card, that gave nothing for so long is remarked */
+#define SILENT_NS                                                                                  \
+    (2 * NS_PER_S) /* a witness, or a card, that gave nothing for so long is remarked */
 
 struct guard {
     struct netcfg *net;

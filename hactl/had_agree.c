@@ -71,7 +71,7 @@ static const struct {
     uint32_t (*add)(uint32_t crc, const struct had_conf *c);
     const char *name;
 } parts[] = {
-    {vip, "the virtual addresses ([network] vip, read-vip)"},
+    {vip, "the virtual address ([network] vip, read-vip)"},
     {gateway, "the gateway or references ([network] gateway, reference)"},
     {times, "the times ([ha])"},
     {instances, "the instances and their ports"},

@@ -280,9 +280,10 @@ static void on_carrier(void *arg, bool crossover, bool up) {
     feed_tick(h);
 }
 
-const struct guard_calls had_guard_calls = {
-    .gateway = on_gateway, .vip_foreign = on_vip_foreign, .carrier = on_carrier,
-    .remark = on_remark};
+const struct guard_calls had_guard_calls = {.gateway = on_gateway,
+                                            .vip_foreign = on_vip_foreign,
+                                            .carrier = on_carrier,
+                                            .remark = on_remark};
 
 static void on_server(void *arg, const struct ha_server *all) {
     struct ha_event ev = {.kind = HA_EV_SERVER, .server = all};

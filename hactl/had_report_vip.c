@@ -54,7 +54,8 @@ void had_report_vip(const struct had *h, const struct ha_view *v, struct buf *ou
         report_one(h->vip, i, &net->vips[i], "write", i, out);
     if (h->read)
         report_one(read_vip_vip(h->read), 0, &net->read_vip, "read", (unsigned)net->vip_count, out);
-    put_text(out, netcfg_addr_text(&net->gateway, false, address), "gateway.address");
+    put_text(out, net->gateway.family ? netcfg_addr_text(&net->gateway, false, address) : "",
+             "gateway.address");
     put_number(out, put_age_ms(v->gateway_age_ns), "gateway.age_ms");
     put_text(out, guard_trouble(h->guard), "gateway.trouble");
     put_number(out, (int64_t)(guard_deaf_ns(h->guard) / NS_PER_MS), "service.deaf_ms");

@@ -64,7 +64,7 @@ enum {
     HB_FENCE_READY = 1u << 14, /* the sender's fence of the receiver answered a test lately */
     HB_PLANNED = 1u << 15, /* the permit is an operator's switchover: no takeover to be counted */
     HB_LOCKED =
-        1u << 16, /* roles changed too often: no automatic change until an operator ends it */
+        1u << 16,       /* roles changed too often: no automatic change until an operator ends it */
     HB_READ = 1u << 17, /* a master: the receiver may hold the VIP for reads, dated like a grant */
     HB_KNOWN_FLAGS = (1u << 18) - 1
 };

@@ -75,6 +75,7 @@ static void note_failure(struct peer_path *p, const char *what, const char *why)
 static void prioritise(int fd) {
     int tos = IPTOS_CLASS_CS6, prio = CONTROL_PRIO;
     (void)setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+    (void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
     (void)setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &prio, sizeof prio);
 }
 
@@ -267,7 +268,7 @@ struct peer *peer_new(struct loop *l, const struct peer_conf *conf, struct netcf
     p->arg = arg;
     p->paths[HA_PATH_CROSSOVER].configured = p->net.crossover.peer.family != 0;
     p->paths[HA_PATH_SERVICE].configured = p->net.service.peer.family != 0;
-    p->paths[HA_PATH_GATEWAY].configured = net_handle && p->net.gateway.family == AF_INET;
+    p->paths[HA_PATH_GATEWAY].configured = net_handle && p->net.gateway.family != 0;
     for (int i = 0; i < 2; i++) {
         p->links[i] =
             (struct link){.peer = p, .path = (enum ha_path)i, .crossover = i == 0, .fd = -1};

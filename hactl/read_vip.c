@@ -7,16 +7,17 @@
 #include "server/base/log.h"
 
 #define MARGIN_NS  (100 * NS_PER_MS) /* drift of two clocks over HOLD, and ticks */
-#define FIT_NS     NS_PER_S          /* a slave must have been fit for so long: no going to and fro */
-#define RENEW_NS   (25 * NS_PER_MS)  /* the guard is not set anew for less */
-#define PROBES     2                 /* unanswered ones before it is taken ... */
-#define PROBE_NS   (60 * NS_PER_MS)  /* ... so far apart */
-#define FOREIGN_NS NS_PER_S          /* who has it now is asked again after this */
+#define FIT_NS     NS_PER_S /* a slave must have been fit for so long: no going to and fro */
+#define RENEW_NS   (25 * NS_PER_MS) /* the guard is not set anew for less */
+#define PROBES     2                /* unanswered ones before it is taken ... */
+#define PROBE_NS   (60 * NS_PER_MS) /* ... so far apart */
+#define FOREIGN_NS NS_PER_S         /* who has it now is asked again after this */
 
 struct read_vip {
     struct vip *vip;
     uint64_t hold_ns, fresh_ns;
-    uint64_t leave_ns; /* a master's: when the last leave went out; an earlier had's may be just now */
+    uint64_t
+        leave_ns; /* a master's: when the last leave went out; an earlier had's may be just now */
     uint64_t fit_ns;   /* its slave has been fit since; 0: it is not */
     uint64_t until_ns; /* of what we hold */
     bool as_master;    /* held under the write lease */

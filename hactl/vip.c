@@ -10,9 +10,9 @@
 
 #define RETRY_NS    (100 * NS_PER_MS)
 #define REFRESH_NS  (10 * NS_PER_S)
-#define EAGER_NS    (2 * NS_PER_S) /* refresh for so long ... */
+#define EAGER_NS    (2 * NS_PER_S)  /* refresh for so long ... */
 #define EAGER_FOR   (60 * NS_PER_S) /* ... after the link came back */
-#define LEFTOVER_NS (3 * NS_PER_S) /* an address that nobody wanted for so long is taken off */
+#define LEFTOVER_NS (3 * NS_PER_S)  /* an address that nobody wanted for so long is taken off */
 #define BURST       5
 
 /* From the first announcement on, when each of the burst is due, in ms. */

@@ -268,8 +268,7 @@ static bool check_vip(const struct conf *c, const struct reader *r, const struct
                       const struct netcfg_addr *a, struct conf_error *err) {
     const struct netcfg_conf *n = r->out;
     if (!r->service) {
-        return conf_complain(c, l, err,
-                             "there is a VIP but no service line; add the service line");
+        return conf_complain(c, l, err, "there is a VIP but no service line; add the service line");
     }
     if (taken(n, a) || netcfg_addr_same(a, &n->gateway)) {
         return conf_complain(c, l, err,
@@ -315,8 +314,7 @@ static bool check_reference(const struct conf *c, const struct reader *r, size_t
     return true;
 }
 
-static bool check_references(const struct conf *c, const struct reader *r,
-                             struct conf_error *err) {
+static bool check_references(const struct conf *c, const struct reader *r, struct conf_error *err) {
     for (size_t i = 0; i < r->out->reference_count; i++) {
         if (!check_reference(c, r, i, err)) return false;
     }

@@ -37,7 +37,8 @@ struct netcfg_conf {
     struct netcfg_addr vips[NETCFG_VIPS]; /* the writer's: all go with the write lease */
     size_t vip_count;
     struct netcfg_addr read_vip; /* for reads, on the slave while that is in sync */
-    struct netcfg_addr references[NETCFG_REFERENCES]; /* asked beside the gateway, or instead of it */
+    struct netcfg_addr
+        references[NETCFG_REFERENCES]; /* asked beside the gateway, or instead of it */
     size_t reference_count;
 };
 

@@ -27,8 +27,8 @@ static void print_event(const struct netcfg_event *ev) {
     uint64_t age_ms = (clock_boot_ns() - ev->sent_ns) / NS_PER_MS;
     switch (ev->kind) {
     case NETCFG_GATEWAY_ANSWER:
-        printf("event %s %llu %s\n", ev->which ? "reference" : "gateway", (unsigned long long)age_ms,
-               ev->exact ? "exact" : "arp");
+        printf("event %s %llu %s\n", ev->which ? "reference" : "gateway",
+               (unsigned long long)age_ms, ev->exact ? "exact" : "arp");
         break;
     case NETCFG_VIP_FOREIGN:
         printf("event foreign %s %s %s%u\n", mac, ev->probe_answer ? "answer" : "claim",

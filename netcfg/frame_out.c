@@ -89,12 +89,12 @@ static bool send_icmp(struct netcfg *h, struct sockaddr *to, socklen_t to_len, i
         .msg_iov = &iov,
         .msg_iovlen = 1,
         .msg_control = control.bytes,
-        .msg_controllen = CMSG_SPACE(info_len),
+        .msg_controllen = (socklen_t)CMSG_SPACE(info_len),
     };
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = level;
     c->cmsg_type = type;
-    c->cmsg_len = CMSG_LEN(info_len);
+    c->cmsg_len = (socklen_t)CMSG_LEN(info_len);
     memcpy(CMSG_DATA(c), info, info_len);
     return sendmsg(h->icmp, &m, MSG_DONTWAIT) >= 0;
 }

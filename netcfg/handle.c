@@ -24,7 +24,8 @@
 
 #define ETHERTYPE_ARP 0x0806
 #define ETHERTYPE_IP6 0x86dd
-#define CONTROL_PRIO  6 /* the queue's first band: probes are not starved by what replication sends */
+#define CONTROL_PRIO                                                                               \
+    6 /* the queue's first band: probes are not starved by what replication sends */
 
 static bool watch(struct netcfg *h, int fd) {
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
@@ -85,8 +86,7 @@ static bool open_sockets(struct netcfg *h, struct netcfg_error *err) {
     h->packet = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     h->icmp = open_icmp(h->conf.service.addr.family == AF_INET6);
     if (h->v6) h->nd = open_nd();
-    if (h->epoll < 0 || !watch(h, h->packet) || !watch(h, h->icmp) ||
-        (h->v6 && !watch(h, h->nd))) {
+    if (h->epoll < 0 || !watch(h, h->packet) || !watch(h, h->icmp) || (h->v6 && !watch(h, h->nd))) {
         snprintf(err->text, sizeof err->text,
                  "cannot open the sockets for ARP and ICMP: %s; run as root, with AF_PACKET in the "
                  "kernel",
@@ -99,9 +99,8 @@ static bool open_sockets(struct netcfg *h, struct netcfg_error *err) {
 }
 
 static bool bind_packet(int fd, unsigned ethertype, int index) {
-    struct sockaddr_ll ll = {.sll_family = AF_PACKET,
-                             .sll_protocol = htons((uint16_t)ethertype),
-                             .sll_ifindex = index};
+    struct sockaddr_ll ll = {
+        .sll_family = AF_PACKET, .sll_protocol = htons((uint16_t)ethertype), .sll_ifindex = index};
     return bind(fd, (struct sockaddr *)&ll, sizeof ll) == 0;
 }
 

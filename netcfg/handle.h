@@ -28,19 +28,20 @@ struct outside {
 
 struct netcfg {
     struct netcfg_conf conf;
-    bool v6;      /* there are IPv6 addresses to speak neighbour discovery for */
+    bool v6; /* there are IPv6 addresses to speak neighbour discovery for */
     int epoll;
-    int packet;   /* ARP comes in, all frames go out */
-    int nd;       /* neighbour discovery comes in; -1 without IPv6 */
-    int groups;   /* member of the VIPs' solicitation groups; -1 without IPv6 */
-    int icmp;     /* echoes of the service address's family */
+    int packet; /* ARP comes in, all frames go out */
+    int nd;     /* neighbour discovery comes in; -1 without IPv6 */
+    int groups; /* member of the VIPs' solicitation groups; -1 without IPv6 */
+    int icmp;   /* echoes of the service address's family */
     struct nl route, links;
     struct guard guard;
     struct netcfg_link link[2]; /* service, crossover, as of the last notification */
     bool link_changed[2];
     int bound_index; /* the interface that the sockets are bound to; 0: none */
     uint64_t asker;  /* tells our echoes from others' */
-    uint8_t asker_ip6[16]; /* link-local and nobody's: what we solicit from, so that no neighbour table
+    uint8_t
+        asker_ip6[16]; /* link-local and nobody's: what we solicit from, so that no neighbour table
                             * changes and answers to the kernel's own questions are told from ours */
     uint64_t probe_count;
     uint64_t probe_sent_ns[PROBE_RING]; /* of probe number i: slot i % PROBE_RING */

@@ -16,8 +16,8 @@ static bool is_ours(const struct netcfg *h, const uint8_t mac[6]) {
     return memcmp(mac, h->link[0].mac, 6) == 0;
 }
 
-static bool foreign_vip(struct netcfg *h, enum netcfg_group g, unsigned which,
-                        const uint8_t mac[6], bool answer, struct netcfg_event *ev) {
+static bool foreign_vip(struct netcfg *h, enum netcfg_group g, unsigned which, const uint8_t mac[6],
+                        bool answer, struct netcfg_event *ev) {
     if (is_ours(h, mac)) return false;
     ev->kind = NETCFG_VIP_FOREIGN;
     ev->group = g;
@@ -33,8 +33,7 @@ static bool take_frame(int fd, unsigned ethertype, uint8_t *frame, size_t size, 
                        struct sockaddr_ll *from) {
     for (;;) {
         socklen_t from_len = sizeof *from;
-        ssize_t n =
-            recvfrom(fd, frame, size, MSG_DONTWAIT, (struct sockaddr *)from, &from_len);
+        ssize_t n = recvfrom(fd, frame, size, MSG_DONTWAIT, (struct sockaddr *)from, &from_len);
         if (n < 0 && (errno == EINTR || errno == ENETDOWN)) continue;
         if (n < 0) return false;
         if (from->sll_protocol != htons((uint16_t)ethertype)) continue;

@@ -65,7 +65,7 @@ static void what_differs_is_named(void) {
                                "crossover eth1 10.78.0.2/30 peer 10.78.0.1\ngateway 10.77.0.1\n"
                                "vip 10.77.0.9/24\n",
                      parts),
-           "the virtual address ([network] vip)", "the virtual address is named");
+           "the virtual address ([network] vip, read-vip)", "the virtual address is named");
 }
 
 static void refused(const char *text, const char *sentence) {

@@ -27,7 +27,25 @@ static void test_conf(void) {
     ok(read_text(GOOD, &n, &err), "a whole section is read");
     is_str(netcfg_addr_text(&n.service.addr, true, text), "10.0.0.11/24", "service address");
     is_str(netcfg_addr_text(&n.crossover.peer, false, text), "10.1.0.2", "crossover peer");
-    is_str(netcfg_addr_text(&n.vip, true, text), "10.0.0.10/24", "vip");
+    is_int(n.vip_count, 1, "one vip");
+    is_str(netcfg_addr_text(&n.vips[0], true, text), "10.0.0.10/24", "vip");
+    struct netcfg_addr all[NETCFG_WITNESSES];
+    is_int(netcfg_witnesses(&n, all), 1, "the gateway is who is asked about the outside");
+    ok(read_text(GOOD "vip fd00::10/64\nread-vip 10.0.0.13/24\nreference 10.0.0.2\nreference "
+                      "192.0.2.1\n",
+                 &n, &err) &&
+           n.vip_count == 2 && n.reference_count == 2,
+       "more VIPs of both kinds, one for reads, references on the link and beyond") ||
+        fprintf(stderr, "# said: %s\n", err.text);
+    is_str(netcfg_addr_text(&n.vips[1], true, text), "fd00::10/64", "the second vip");
+    is_str(netcfg_addr_text(&n.read_vip, true, text), "10.0.0.13/24", "the one for reads");
+    is_int(netcfg_witnesses(&n, all), 3, "three are asked");
+    ok(netcfg_addr_same(&all[0], &n.gateway) && netcfg_addr_same(&all[2], &n.references[1]),
+       "the gateway first, then the references in order");
+    ok(read_text("[network]\nservice eth0 10.0.0.11/24 peer 10.0.0.12\nreference 10.0.0.2\n", &n,
+                 &err) &&
+           netcfg_witnesses(&n, all) == 1,
+       "a reference instead of a gateway");
     ok(read_text("[network]\nservice mac:52:54:00:12:34:5f fd00::1/64 peer fd00::2\n", &n, &err),
        "an interface by MAC and IPv6 are read");
     ok(read_text("[node]\nname x\n", &n, &err) && n.service.addr.family == 0,
@@ -62,6 +80,23 @@ static const struct {
     {"[network]\nservice eth0 10.0.0.11/24 peer 10.0.0.12\nvip 10.0.0.10\n",
      "duet.conf:3:", "prefix"},
     {"[network]\nvip 10.0.0.10/24\n", "duet.conf:2:", "service line"},
+    {GOOD "vip 10.0.0.10/24\n", "duet.conf:6:", "line 5"},
+    {GOOD "vip 10.0.0.20/24\nvip 10.0.0.1/24\n", "duet.conf:7:", "gateway"},
+    {GOOD "vip 10.0.0.21/24\nvip 10.0.0.22/24\nvip 10.0.0.23/24\nvip 10.0.0.24/24\n"
+          "vip 10.0.0.25/24\nvip 10.0.0.26/24\nvip 10.0.0.27/24\nvip 10.0.0.28/24\n",
+     "duet.conf:13:", "more than 8"},
+    {GOOD "read-vip 10.0.0.10/24\n", "duet.conf:6:", "a VIP already"},
+    {GOOD "read-vip 10.0.0.12/24\n", "duet.conf:6:", "a node"},
+    {GOOD "read-vip 10.0.0.13/24\nread-vip 10.0.0.14/24\n", "duet.conf:7:", "line 6"},
+    {GOOD "read-vip 10.0.0.13\n", "duet.conf:6:", "prefix"},
+    {GOOD "reference 10.0.0.1\n", "duet.conf:6:", "gateway"},
+    {GOOD "reference 10.0.0.10\n", "duet.conf:6:", "VIP"},
+    {GOOD "reference 10.0.0.12\n", "duet.conf:6:", "own address"},
+    {GOOD "reference fd00::1\n", "duet.conf:6:", "same kind"},
+    {GOOD "reference 10.0.0.2\nreference 10.0.0.2\n", "duet.conf:7:", "line 6"},
+    {GOOD "reference 10.0.0.2\nreference 10.0.0.3\nreference 10.0.0.4\nreference 10.0.0.5\n"
+          "reference 10.0.0.6\n",
+     "duet.conf:10:", "more than 4"},
     {"[network]\ngateway 10.0.0.1\n", "duet.conf:2:", "service line"},
     {"[network]\nservice eth0 10.0.0.1/24 peer 10.0.0.2\ncrossover eth0 10.1.0.1/30 peer "
      "10.1.0.2\n",
@@ -73,11 +108,11 @@ static const struct {
 
 static void test_refusals(void) {
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        struct netcfg_conf n = {.vip = {.family = 77}};
+        struct netcfg_conf n = {.vip_count = 77};
         struct conf_error err = {""};
         bool fine = read_text(refused[i].text, &n, &err);
         if (!ok(!fine && strstr(err.text, refused[i].place) && strstr(err.text, refused[i].word) &&
-                    n.vip.family == 77,
+                    n.vip_count == 77,
                 "refused with its place: %s", refused[i].word)) {
             fprintf(stderr, "# said: %s\n", err.text);
         }
@@ -250,14 +285,52 @@ static void test_frames(void) {
     is_int(sum(out + 20, 13, sum(out + 12, 8, 17 + 13)), 0xffff, "the UDP checksum is right");
     ok(memcmp(out + 28, "hello", 5) == 0 && out[3] == 33, "the data follows the headers");
 
-    uint8_t ip6[16] = {0xfd, [15] = 1}, mac[6] = {2, 0, 0, 0, 0, 7}, got[6];
-    nd_write_advert(ip6, mac, out);
-    ok(nd_read_advert(out, ND_BYTES, ip6, got) && memcmp(mac, got, 6) == 0,
+    ok(out[1] == 0xc0, "and it is marked as control traffic");
+}
+
+static void test_frames_v6(void) {
+    struct nd n = {.type = ND_ADVERT,
+                   .source = {0xfd, [15] = 1},
+                   .dest = {0xff, 2, [15] = 1},
+                   .target = {0xfd, [15] = 9},
+                   .mac = {2, 0, 0, 0, 0, 7}},
+              m;
+    uint8_t out[UDP6_HEADER_BYTES + 64], group[16], mac[6];
+    nd_write(&n, out);
+    is_int(sum(out + 40, 32, sum(out + 8, 32, 58 + 32)), 0xffff, "the checksum is right");
+    ok(nd_read(out, ND_BYTES, &m) && m.type == ND_ADVERT && !m.solicited && m.has_mac &&
+           memcmp(m.mac, n.mac, 6) == 0 && memcmp(m.target, n.target, 16) == 0 &&
+           memcmp(m.source, n.source, 16) == 0 && memcmp(m.dest, n.dest, 16) == 0,
        "an advertisement there and back");
-    out[25] = 0;
-    ok(!nd_read_advert(out, ND_BYTES, ip6, got), "an option without a length ends the reading");
-    nd_write_solicit(ip6, mac, out);
-    ok(!nd_read_advert(out, ND_BYTES, ip6, got), "a solicitation is no advertisement");
+    ok(out[44] == 0x20, "it overrides what others have");
+    ok(nd_read(out, ND_BYTES + 18, &m), "what fills the frame behind it does not matter");
+    ok(!nd_read(out, ND_BYTES - 1, &m), "a cut one is none");
+    out[7] = 254;
+    ok(!nd_read(out, ND_BYTES, &m), "one that came over a router is none");
+    out[7] = 255, out[65] = 0;
+    ok(nd_read(out, ND_BYTES, &m) && !m.has_mac, "an option without a length ends the reading");
+    n.type = ND_SOLICIT;
+    nd_write(&n, out);
+    ok(nd_read(out, ND_BYTES, &m) && m.type == ND_SOLICIT && m.has_mac, "so with a solicitation");
+    n.type = ND_ADVERT, n.solicited = true;
+    nd_write(&n, out);
+    ok(nd_read(out, ND_BYTES, &m) && m.solicited, "and an answer");
+    out[40] = 134;
+    ok(!nd_read(out, ND_BYTES, &m), "a router's advertisement is neither");
+
+    static const uint8_t ip[16] = {0xfd, [13] = 0xaa, [14] = 0xbb, [15] = 0xcc};
+    nd_group(ip, group);
+    nd_group_mac(group, mac);
+    ok(group[0] == 0xff && group[11] == 1 && group[12] == 0xff &&
+           memcmp(group + 13, ip + 13, 3) == 0,
+       "the group of an address");
+    ok(memcmp(mac, "\x33\x33\xff\xaa\xbb\xcc", 6) == 0, "and its link address");
+
+    udp6_write(n.source, 7800, n.target, 7801, "hello", 5, out);
+    is_int(sum(out + 40, 13, sum(out + 8, 32, 17 + 13)), 0xffff,
+           "UDP over IPv6: the checksum is right");
+    ok(memcmp(out + 48, "hello", 5) == 0 && out[5] == 13 && out[6] == 17,
+       "and the data follows the headers");
 }
 
 int main(void) {
@@ -266,5 +339,6 @@ int main(void) {
     test_plan();
     test_json();
     test_frames();
+    test_frames_v6();
     return done();
 }
