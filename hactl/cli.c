@@ -1,6 +1,7 @@
 /* hactl: what an operator does with a node. A verb is a row of the table below; its help is made
  * from the row. */
 #include "hactl/cli.h"
+#include "hactl/cli_watch.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -19,8 +20,8 @@
 int hactl_main(int argc, char **argv);
 
 struct verb {
-    const char *name, *args;
-    int min, max; /* words */
+    const char *name, *args; /* args NULL: inside, not listed */
+    int min, max;            /* words */
     const char *help;
     int (*run)(struct cli *c);
     bool peer; /* the other node may ask for it (hactl --peer) */
@@ -45,39 +46,6 @@ static int report(struct cli *c, const char *request, struct cli_answer *a, bool
     buf_free(&out);
     *printed = true;
     return CLI_OK;
-}
-
-static void print_and_free(struct buf *out) {
-    if (buf_len(out)) fwrite(buf_head(out), 1, buf_len(out), stdout);
-    buf_free(out);
-}
-
-static int run_status(struct cli *c) {
-    struct cli_answer a;
-    struct buf out = BUF_INIT;
-    bool printed;
-    int status = report(c, "status", &a, &printed);
-    if (status != CLI_OK) return status;
-    if (!printed) cli_status_screen(&a.fields, &out);
-    print_and_free(&out);
-    cli_answer_free(&a);
-    return CLI_OK;
-}
-
-static int run_check(struct cli *c) {
-    struct cli_answer a;
-    struct buf out = BUF_INIT;
-    int status = cli_ask(c, "status", ANSWER_MS, &a);
-    if (status != CLI_OK) return status;
-    int found = cli_check_list(&a.fields, &out);
-    if (c->json)
-        printf("{\"can_fail_over\": %s, \"reasons\": %d}\n", found ? "false" : "true", found);
-    else if (!found)
-        printf("good: if the master died now, the other node would take over by itself\n");
-    if (c->json) buf_clear(&out);
-    print_and_free(&out);
-    cli_answer_free(&a);
-    return found ? CLI_NO : CLI_OK;
 }
 
 static int run_explain(struct cli *c) {
@@ -113,16 +81,6 @@ static int run_switchover(struct cli *c) {
     long ms = c->timeout_ms ? c->timeout_ms : SWITCHOVER_MS;
     snprintf(request, sizeof request, "switchover %ld", ms);
     return command(c, request, ms + ANSWER_MS);
-}
-
-static int run_maintenance(struct cli *c) {
-    if (strcmp(c->argv[0], "on") != 0 && strcmp(c->argv[0], "off") != 0) {
-        fprintf(stderr, "hactl: maintenance is 'on' or 'off', not '%s'\n", c->argv[0]);
-        return CLI_USAGE;
-    }
-    char request[64];
-    snprintf(request, sizeof request, "maintenance %s", c->argv[0]);
-    return command(c, request, ANSWER_MS);
 }
 
 bool cli_confirmed(const struct cli *c, const char *sentence) {
@@ -206,14 +164,14 @@ static int run_version(struct cli *c) {
 static int run_help(struct cli *c);
 
 static const struct verb verbs[] = {
-    {"status", "", 0, 0, "both nodes, paths, takeover, VIP and alarms on one screen", run_status,
+    {"status", "", 0, 0, "both nodes, paths, takeover, VIP and alarms on one screen", cli_status,
      true},
-    {"check", "", 0, 0, "can the pair fail over now; if not, named reasons and status 1", run_check,
+    {"check", "", 0, 0, "can the pair fail over now; if not, named reasons and status 1", cli_check,
      true},
     {"switchover", "[--timeout MS]", 0, 0, "on the master: hand over to the slave, as planned",
      run_switchover, true},
-    {"maintenance", "on|off", 1, 1, "no automatic change of roles while it is on", run_maintenance,
-     true},
+    {"maintenance", "on [--for 2h] [REASON] | off", 1, 12,
+     "no automatic change of roles while it is on", cli_maintenance, true},
     {"history", "[COUNT] [--since TIME] [--both]", 0, 1,
      "the last events, over restarts; --both: of both nodes by time", cli_history, true},
     {"events", "[COUNT] [--follow]", 0, 1,
@@ -238,6 +196,7 @@ static const struct verb verbs[] = {
      "the data of another server; `hactl help import` says from what", cli_import, true},
     {"export", "--to redis://... | status|cutover|abort|resume", 0, 2,
      "the data into another server, and on with its changes", cli_export, true},
+    {"watch", NULL, 1, 1, "what the steward looks at now and then", cli_watch, false},
     {"version", "", 0, 0, "the version of this program", run_version, true},
     {"help", "[VERB]", 0, 1, "this text", run_help, true},
 };
@@ -252,7 +211,8 @@ static const struct verb *verb_named(const char *name) {
 static void print_help(FILE *to) {
     fprintf(to, "usage: hactl [--root DIR] [--json] VERB [ARGUMENT...]\n\n");
     for (size_t i = 0; i < VERBS; i++)
-        fprintf(to, "  %-11s %-15s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+        if (verbs[i].args)
+            fprintf(to, "  %-11s %-15s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
     fprintf(to,
             "\n"
             "  --root DIR       the node below DIR (as `duet node --root DIR` runs it)\n"
@@ -301,6 +261,7 @@ static const struct option {
     {"--force", offsetof(struct cli, force), false},
     {"--peer", offsetof(struct cli, peer), false},
     {"--from-peer", offsetof(struct cli, from_peer), false},
+    {"--for", offsetof(struct cli, for_span), true},
     {"--both", offsetof(struct cli, both), false},
     {"--follow", offsetof(struct cli, follow), false},
     {"--lines", offsetof(struct cli, lines), false},

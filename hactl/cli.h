@@ -35,7 +35,7 @@ struct cli {
     bool replace, merge, skip_unsupported, dry_run, truncate, wait, background, insecure, rdb;
     bool exporting;           /* the verb is export */
     bool both, follow, lines; /* history, events: of both nodes; go on; as they stand in the file */
-    const char *since;
+    const char *since, *for_span;
     const char *rename_db, *keys, *instance, *db, *cacert, *rdb_version;
     char **raw; /* all words and options but --root and --peer: what crosses */
     int raw_count;
@@ -67,6 +67,9 @@ void cli_backup_help(void);
 bool cli_confirmed(const struct cli *c, const char *sentence);
 int cli_not_confirmed(const char *sentence); /* answers CLI_NO */
 
+/* hactl status, hactl check (cli_check.c): had's report with the verdict, and all reasons beyond it. */
+int cli_status(struct cli *c);
+int cli_check(struct cli *c);
 /* hactl history, hactl events (cli_history.c). */
 int cli_history(struct cli *c);
 int cli_events(struct cli *c);
@@ -102,7 +105,4 @@ int cli_peer_run(const struct cli *c, char *const *words, int count, const struc
 /* The screen of `hactl status`; pure: fields to text. */
 struct buf;
 void cli_status_screen(const struct fields *f, struct buf *out);
-/* Named reasons why the pair could not fail over now, a line each; their count. */
-int cli_check_list(const struct fields *f, struct buf *out);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "hactl/cli_control.h"
 #include "hactl/cli_instance.h"
+#include "hactl/cli_watch.h"
 #include "server/base/clock.h"
 
 #define LOOK_EACH_US 100000
@@ -106,7 +107,7 @@ static void note(struct fields *json, int n, const char *number, const struct ou
 static int compare_all(struct cli *c, const struct fields *here, int only) {
     struct fields json = {0};
     int count = 0;
-    bool fine = true;
+    bool fine = true, differs = false, compared = false;
     for (int i = 0; i < INSTANCE_NUMBERS; i++) {
         const char *number = fields_text(here, NULL, "instances.%d.number", i);
         struct outcome o;
@@ -114,6 +115,8 @@ static int compare_all(struct cli *c, const struct fields *here, int only) {
         if (only >= 0 && i != only) continue;
         compare(c, (unsigned)atoi(number), &o);
         fine = fine && strcmp(o.result, "same") == 0;
+        differs = differs || strcmp(o.result, "differs") == 0;
+        compared = compared || differs || fine;
         if (c->json)
             note(&json, count++, number, &o);
         else
@@ -126,6 +129,10 @@ static int compare_all(struct cli *c, const struct fields *here, int only) {
         buf_free(&out);
     }
     fields_free(&json);
+    if (compared && (differs || (fine && only < 0)))
+        compare_keep(c, differs && !c->force,
+                     differs ? "the slave's data differ from the master's"
+                             : "the slave's data are the master's");
     return fine ? CLI_OK : CLI_NO;
 }
 

@@ -1,15 +1,20 @@
-/* The status screen: what a tired operator needs, most important first. Pure: fields to text. */
+/* The status screen: what a tired operator needs, most important first, in 24 lines of 80. Pure: fields to text.
+ * Its first line says whether it serves, whether it is safe, and what to do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "hactl/cli.h"
+#include "hactl/cli_verdict.h"
 #include "server/base/buf.h"
 #include "server/base/num.h"
 
 static const char *const path_names[] = {"crossover", "service", "gateway", "serial"};
 #define PATH_NAMES (sizeof path_names / sizeof *path_names)
+#define WIDTH      80
+#define HEIGHT     24
+#define INSTANCES  3 /* shown, when there are more */
 
 /* "now", "230 ms ago", "12 s ago", "3 h ago", "never". */
 static const char *age_text(int64_t ms, char out[32]) {
@@ -87,8 +92,13 @@ static void both_nodes(const struct fields *f, struct buf *out) {
 }
 
 static void paths(const struct fields *f, struct buf *out) {
-    buf_printf(out, "  %-10s", "paths");
     const char *sep = "";
+    int all = 0, both = 0;
+    for (size_t p = 0; p < PATH_NAMES; p++) {
+        all += *fields_text(f, "", "paths.%s.heard", path_names[p]) != 0;
+        both += fields_true(f, "paths.%s.both_ways", path_names[p]);
+    }
+    buf_printf(out, "  %-10s%d of %d: ", "paths", both, all);
     for (size_t p = 0; p < PATH_NAMES; p++) {
         const char *n = path_names[p];
         if (!*fields_text(f, "", "paths.%s.heard", n)) continue;
@@ -130,6 +140,11 @@ static void troubles(const struct fields *f, struct buf *out) {
 
 static void instances(const struct fields *f, struct buf *out) {
     for (int i = 0; *fields_text(f, "", "instances.%d.port", i); i++) {
+        const char *more = fields_text(f, "", "instances.%d.port", i + 1);
+        if (i >= INSTANCES && *more) {
+            buf_add_str(out, "  ... more: hactl instance list\n");
+            break;
+        }
         const char *name = fields_text(f, "", "instances.%d.name", i);
         const char *waits = fields_text(f, "", "instances.%d.waits_for", i);
         buf_printf(out, "  instance %lld%s%s: port %lld, ",
@@ -152,6 +167,31 @@ static void instances(const struct fields *f, struct buf *out) {
     }
 }
 
+/* Words in lines of at most 80, the later ones indented. */
+static void wrapped(struct buf *out, size_t indent, const char *text) {
+    size_t column = 0, from = buf_len(out);
+    while (from > 0 && buf_head(out)[from - 1] != '\n') from--, column++;
+    while (*text) {
+        size_t word = strcspn(text, " "), gap = strspn(text + word, " ");
+        if (column + word > WIDTH && column > indent) {
+            while (buf_len(out) && buf_head(out)[buf_len(out) - 1] == ' ') buf_take_back(out, 1);
+            buf_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        buf_add(out, text, word);
+        buf_add(out, " ", gap ? 1 : 0);
+        column += word + (gap ? 1 : 0);
+        text += word + gap;
+    }
+    buf_add_str(out, "\n");
+}
+
+static int lines_of(const struct buf *out) {
+    int n = 0;
+    for (size_t i = 0; i < buf_len(out); i++) n += buf_head(out)[i] == '\n';
+    return n;
+}
+
 static void alarms(const struct fields *f, struct buf *out) {
     char when[32];
     int64_t n = fields_number(f, 0, "alarm_count");
@@ -161,37 +201,67 @@ static void alarms(const struct fields *f, struct buf *out) {
     }
     buf_printf(out, "\n%lld ALARM%s (times are UTC):\n", (long long)n, n > 1 ? "S" : "");
     for (int i = 0; i < n; i++) {
+        const char *name = fields_text(f, "?", "alarms.%d.name", i);
+        const char *todo = reason_advice(name);
+        struct buf one = BUF_INIT;
         time_text(fields_number(f, 0, "alarms.%d.since_ms", i), when);
-        buf_printf(out, "  ! %s  %s: %s\n", when, fields_text(f, "?", "alarms.%d.name", i),
-                   fields_text(f, "?", "alarms.%d.text", i));
+        buf_printf(&one, "! %s  %s: ", when, name);
+        wrapped(&one, 4, fields_text(f, "?", "alarms.%d.text", i));
+        if (*todo) buf_add_str(&one, "    do: ");
+        if (*todo) wrapped(&one, 8, todo);
+        bool fits = lines_of(out) + lines_of(&one) + (i + 1 < n) <= HEIGHT;
+        if (fits) buf_add(out, buf_head(&one), buf_len(&one));
+        buf_free(&one);
+        if (fits) continue;
+        buf_printf(out, "... and %lld more: hactl check lists all\n", (long long)n - i);
+        return;
     }
 }
 
+/* "duet-a, node a: SERVING, SAFE. Nothing to do." */
+static void first_line(const struct fields *f, struct buf *out) {
+    static const struct {
+        const char *serving, *text;
+    } texts[] = {{"here", "SERVING"},
+                 {"there", "THE OTHER NODE SERVES"},
+                 {"nobody", "NOBODY SERVES"},
+                 {"unknown", "NOT KNOWN"}};
+    struct verdict v;
+    const char *text = "";
+    verdict_of(f, &v);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (is(v.serving, texts[i].serving)) text = texts[i].text;
+    struct buf line = BUF_INIT;
+    buf_printf(&line, "%s, node %s: %s", fields_text(f, "?", "node.name"),
+               fields_text(f, "?", "node.letter"), text);
+    bool serves = is(v.serving, "here") || is(v.serving, "there");
+    if (v.safe)
+        buf_printf(&line, ", SAFE. %s%s", is(v.todo, "nothing") ? "Nothing to do." : "To do: ",
+                   is(v.todo, "nothing") ? "" : v.todo);
+    else
+        buf_printf(&line, "%s %s. DO: %s", serves ? ", NOT SAFE:" : ":", v.why, v.todo);
+    wrapped(out, 4, buf_cstr(&line));
+    buf_free(&line);
+}
+
+static void maintenance(const struct fields *f, struct buf *out) {
+    char until[32];
+    int64_t ms = fields_number(f, 0, "maintenance.until_ms");
+    const char *reason = fields_text(f, "", "maintenance.reason");
+    if (!fields_true(f, "node.maintenance") && !fields_true(f, "peer.maintenance")) return;
+    time_text(ms, until);
+    buf_printf(out, "*** MAINTENANCE %s%s%s%s%s: no automatic change of roles ***\n",
+               fields_true(f, "node.maintenance") ? "here" : "at the other node",
+               ms ? " until " : "", ms ? until : "", *reason ? ", " : "", reason);
+}
+
 void cli_status_screen(const struct fields *f, struct buf *out) {
-    buf_printf(out, "%s, node %s of pair %lld\n", fields_text(f, "?", "node.name"),
-               fields_text(f, "?", "node.letter"), (long long)fields_number(f, 0, "node.pair"));
+    first_line(f, out);
     headline(f, out);
-    buf_add_str(out, "\n");
+    maintenance(f, out);
     both_nodes(f, out);
-    buf_add_str(out, "\n");
     paths(f, out);
     instances(f, out);
     troubles(f, out);
     alarms(f, out);
-}
-
-int cli_check_list(const struct fields *f, struct buf *out) {
-    int found = 0;
-    if (!*fields_text(f, "", "vip.holder")) {
-        buf_add_str(out, "nobody-serves: no node serves as master\n");
-        found++;
-    }
-    if (!fields_true(f, "takeover.on")) {
-        buf_printf(out, "takeover-off: %s\n", fields_text(f, "?", "takeover.why"));
-        found++;
-    }
-    for (int i = 0; *fields_text(f, "", "alarms.%d.name", i); i++, found++)
-        buf_printf(out, "%s: %s\n", fields_text(f, "?", "alarms.%d.name", i),
-                   fields_text(f, "?", "alarms.%d.text", i));
-    return found;
 }

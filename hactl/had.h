@@ -7,6 +7,7 @@
 #include "hactl/guard.h"
 #include "hactl/had_conf.h"
 #include "hactl/had_events.h"
+#include "hactl/had_notices.h"
 #include "hactl/request_sock.h"
 #include "hactl/instance_set.h"
 #include "hactl/peer.h"
@@ -42,6 +43,7 @@ struct had {
     struct read_vip *read; /* NULL: no read-vip is configured */
     struct request_sock *sock;
     struct had_events events;
+    struct had_notices notices;
     struct had_alarm alarms[HA_ALARMS];
     uint64_t outside_ns;     /* newest probe that a gateway or reference answered; 0 none yet */
     uint8_t foreign_mac[6];  /* of the last machine that claimed the VIP */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hactl/had_agree.h"
+#include "hactl/moment.h"
 #include "server/base/num.h"
 
 /* What is read while the sections are walked: the target, and what must have been said. */
@@ -146,6 +147,15 @@ static bool set_busy(void *target, const struct conf *c, const struct conf_line 
     return set_ms(c, l, &((struct reading *)target)->out->setup.timing.server_hung_ms, err);
 }
 
+static bool set_compare(void *target, const struct conf *c, const struct conf_line *l,
+                        struct conf_error *err) {
+    int64_t ms = span_parse_ms(l->argv[1]);
+    ((struct reading *)target)->out->compare_every_ms = ms;
+    if (ms >= 60000) return true;
+    return conf_complain(c, l, err, "'compare-every' wants a time as 12h or 7d, not '%s'",
+                         l->argv[1]);
+}
+
 static bool ignore(void *target, const struct conf *c, const struct conf_line *l,
                    struct conf_error *err) {
     (void)target, (void)c, (void)l, (void)err;
@@ -177,6 +187,7 @@ static const struct conf_row profile_rows[] = {
     {"last-path", 1, 1, ignore, ""},
     {"witness", 3, 3, ignore, ""},
     {"fence", 4, 4, ignore, ""},
+    {"compare-every", 1, 1, ignore, ""},
     {0},
 };
 
@@ -187,6 +198,7 @@ static const struct conf_row ha_rows[] = {
     {"dead-time-ms", 1, 1, set_dead, "dead-time-ms MS: silence before a takeover"},
     {"grant-time-ms", 1, 1, set_grant, "grant-time-ms MS: how long a slave may take over"},
     {"busy-limit-ms", 1, 1, set_busy, "busy-limit-ms MS: a server that does not advance is hung"},
+    {"compare-every", 1, 1, set_compare, "compare-every 7d: the two nodes' data, by themselves"},
     {"last-path", 1, 1, set_last_path,
      "last-path promote|hold: with one path left, may the slave take over"},
     {"witness", 3, 3, set_witness, "witness ADDRESS PORT KEY: the lease on a third machine"},

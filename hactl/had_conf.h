@@ -20,8 +20,9 @@ struct had_conf {
     struct instance_conf instances[INSTANCE_LIMIT];
     int instance_count;
     struct event_out_conf log;
-    struct place metrics; /* where they are served; len 0: nowhere */
-    int64_t changes;      /* how often hactl has changed the instances */
+    struct place metrics;     /* where they are served; len 0: nowhere */
+    int64_t compare_every_ms; /* the two nodes' data are compared so often; 0: not by themselves */
+    int64_t changes;          /* how often hactl has changed the instances */
 };
 
 /* Reads path, or takes text already read. False with "FILE:LINE: sentence" in err; *out is then of

@@ -327,4 +327,5 @@ void had_on_tick(struct loop *l, void *arg) {
     guard_tick(h->guard, clock_boot_ns());
     had_arbiter_tick(h);
     had_events_look(h);
+    had_notices_look(h);
 }

@@ -34,6 +34,7 @@ static void report_node(const struct had *h, const struct ha_view *v, struct buf
     put_true(out, vip_held(h->vip), "node.vip");
     put_text(out, v->waiting_for, "node.waiting_for");
     put_number(out, (now - h->started_ns) / HA_MS, "node.uptime_ms");
+    put_number(out, clock_wall_ms(), "node.wall_ms");
     put_true(out, h->locked, "node.memory_locked");
     put_true(out, h->real_time, "node.real_time");
     put_number(out, (int64_t)(epoch_busy_ns(h->epoch) / NS_PER_MS), "node.record_busy_ms");
@@ -97,6 +98,14 @@ static void report_alarms(const struct had *h, const struct ha_view *v, struct b
         put_text(out, ha_alarm_name((enum ha_alarm)a), "alarms.%d.name", n);
         put_number(out, h->alarms[a].since_ms, "alarms.%d.since_ms", n);
         put_text(out, h->alarms[a].text, "alarms.%d.text", n);
+        n++;
+    }
+    for (int i = 0; i < NOTICES; i++) {
+        const struct had_notice *one = &h->notices.list[i];
+        if (!*one->id) continue;
+        put_text(out, one->id, "alarms.%d.name", n);
+        put_number(out, one->since_ms, "alarms.%d.since_ms", n);
+        put_text(out, one->text, "alarms.%d.text", n);
         n++;
     }
     put_number(out, n, "alarm_count");

@@ -116,12 +116,20 @@ static enum request_verdict on_unbench(struct request *r) {
     return command(r, HA_CMD_UNBENCH, 0);
 }
 
+/* notice ID on|off TEXT: an alarm that others look for. */
+static enum request_verdict on_notice(struct request *r) {
+    bool on = strcmp(r->argv[2], "on") == 0;
+    if (!on && strcmp(r->argv[2], "off") != 0) return refuse(r, "a notice is 'on' or 'off'");
+    if (!had_notice(r->had, r->argv[1], on, r->argv[3])) return refuse(r, "too many notices");
+    return REQUEST_YES;
+}
+
 static const struct row rows[] = {
     {"status", 0, 0, on_status},           {"events", 1, 2, on_events},
     {"explain", 0, 0, on_explain},         {"switchover", 0, 1, on_switchover},
     {"maintenance", 1, 1, on_maintenance}, {"promote-force", 0, 0, on_promote},
     {"resume", 0, 0, on_resume},           {"unbench", 0, 0, on_unbench},
-    {"reload", 0, 0, on_reload},
+    {"reload", 0, 0, on_reload},           {"notice", 3, 3, on_notice},
 };
 
 enum request_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,

@@ -99,3 +99,17 @@ bool moment_parse(const char *text, int64_t now_us, int64_t *us) {
     if (*us > now_us) *us -= DAY_US;
     return true;
 }
+
+int64_t span_parse_ms(const char *text) {
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
+    size_t len = strlen(text);
+    int64_t n;
+    for (size_t i = 0; len > 1 && i < sizeof units / sizeof *units; i++)
+        if (text[len - 1] == units[i].unit && num_parse_i64(text, len - 1, &n) && n > 0 &&
+            n <= 366 * 86400000LL / units[i].ms)
+            return n * units[i].ms;
+    return 0;
+}

@@ -26,7 +26,8 @@ int steward_main(int argc, char **argv);
 #define BACKUP_EACH_MS   30000 /* sets that are due, and those that nobody keeps */
 #define INSTANCE_EACH_MS 5000  /* changes that this node, or the other one, has missed */
 #define IMPORT_EACH_MS   5000  /* imports whose process ended though they have not (a reboot) */
-#define JOBS             3
+#define WATCH_EACH_MS    30000 /* disks, backups, clocks, comparisons, the end of maintenance */
+#define JOBS             4
 #define TICK_NICE        10
 
 static const char usage[] =
@@ -204,6 +205,7 @@ static bool prepare(struct steward *s) {
     s->jobs[0] = (struct job){"backup", BACKUP_EACH_MS, now, 0};
     s->jobs[1] = (struct job){"instance", INSTANCE_EACH_MS, now, 0};
     s->jobs[2] = (struct job){"import", IMPORT_EACH_MS, now, 0};
+    s->jobs[3] = (struct job){"watch", WATCH_EACH_MS, now, 0};
     sigaction(SIGCHLD, &on, NULL);
     signal(SIGPIPE, SIG_IGN);
     return true;

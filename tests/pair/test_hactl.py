@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import netlab  # noqa: E402
@@ -21,14 +22,16 @@ def status_tells_all_on_one_screen():
     """status says who serves, over which paths, where the VIP is"""
     m = pair.settled()
     screen = m.hactl("status").stdout
-    tap.ok("This node serves, the other one follows in sync." in screen, "the master's screen begins with how things are")
-    tap.ok(screen.count("both ways") == 3, "three paths work both ways: crossover, service, through the gateway")
+    tap.ok(screen.startswith("duet-%s, node %s: SERVING, SAFE. Nothing to do.\n" % (m.name, m.name)), "the first line: serving, safe, what to do")
+    tap.ok("This node serves, the other one follows in sync." in screen, "then how things are")
+    tap.ok(screen.count("both ways") == 3 and "3 of 3" in screen, "three paths work both ways: crossover, service, through the gateway")
     tap.ok("%s on node %s" % (netlab.VIP, m.name) in screen and "automatic, on" in screen, "VIP and takeover")
     tap.ok("No alarms." in screen and len(screen.splitlines()) <= 24, "no alarms, and it fits on a screen")
     other = m.other.hactl("status").stdout
-    tap.ok("The other node serves, this one follows in sync." in other, "the slave's screen says it from there")
+    tap.ok("The other node serves, this one follows in sync." in other and "THE OTHER NODE SERVES, SAFE. Nothing" in other, "the slave's screen says it from there")
     s = m.status()
     tap.ok(s["vip"]["holder"] == m.name and s["instances"][0]["role"] == "master", "--json says the same")
+    tap.equal((s["verdict"]["serving"], s["verdict"]["safe"], s["verdict"]["todo"]), ("here", True, "nothing"), "and has the verdict")
 
 
 def reports_are_json_too():
@@ -46,10 +49,63 @@ def maintenance():
     m = pair.settled()
     tap.ok("noted on disk" in m.hactl("maintenance", "on").stdout, "on is noted on disk")
     tap.until(lambda: "maintenance" in alarms(m) and "maintenance" in alarms(m.other), pairlab.SETTLE_S, "both alarm")
-    tap.ok(m.hactl("check", check=False).returncode == 1, "check says that no takeover would happen")
+    p = m.hactl("check", "--json", check=False)
+    found = {r["id"]: r for r in json.loads(p.stdout)["reasons"]}
+    tap.ok(p.returncode == 1 and found["maintenance"]["blocks"] and "hactl maintenance off" in found["maintenance"]["todo"], "check names it, and what to do")
+    tap.ok("NOT SAFE" in m.hactl("status").stdout.splitlines()[0] and "*** MAINTENANCE" in m.hactl("status").stdout, "status says it loud")
+    tap.ok("*** MAINTENANCE at the other node" in m.other.hactl("status").stdout, "on both nodes")
     m.hactl("maintenance", "off")
     tap.until(lambda: not alarms(m) and not alarms(m.other), pairlab.SETTLE_S, "the alarms end")
     tap.ok(m.hactl("check", check=False).returncode == 0, "off: check finds nothing")
+
+
+def maintenance_ends_by_itself():
+    """maintenance --for ends when its time is over, and shows its reason until then"""
+    m = pair.settled()
+    tap.ok(m.hactl("maintenance", "on", "--for", "soon", check=False).returncode == 2, "--for wants a time")
+    m.hactl("maintenance", "on", "--for", "1s", "new", "memory")
+    s = m.status()
+    tap.ok(s["maintenance"]["reason"] == "new memory" and s["maintenance"]["until_ms"] > 0, "end and reason are kept")
+    tap.ok("new memory" in m.hactl("status").stdout, "and shown")
+
+    def over():
+        m.hactl("watch", "tick")
+        return not m.status()["node"]["maintenance"]
+    tap.until(over, pairlab.SETTLE_S, "the steward's look ends it")
+    tap.until(lambda: not alarms(m) and not alarms(m.other), pairlab.SETTLE_S, "the alarms end")
+    tap.ok("maintenance" not in m.status(), "and nothing of it is left")
+
+
+def notices():
+    """what the steward finds is an alarm like had's own"""
+    m = pair.settled()
+    m.hactl("watch", "tick")
+    tap.equal(alarms(m), [], "nothing is found on a well node")
+    with open(os.path.join(m.root, "data", "compared"), "w") as f:
+        f.write('at_ms %d\ndiffers true\ntext "the slave\'s data differ from the master\'s"\n' % (time.time() * 1000))
+    m.hactl("watch", "tick")
+    tap.equal(alarms(m), ["data-differs"], "data that differ are an alarm")
+    p = m.hactl("check", check=False)
+    tap.ok(p.returncode == 1 and "data-differs: the slave's data differ" in p.stdout and "compare --force" in p.stdout, "check names it")
+    m.hactl("compare")
+    m.hactl("watch", "tick")
+    tap.equal(alarms(m), [], "a comparison that finds them the same ends it")
+
+
+def without_had_here():
+    """a node whose had is down still says what can be known"""
+    m = pair.settled()
+    s = m.other
+    s.power_cut()
+    p = s.hactl("status", check=False)
+    tap.ok(p.returncode == 3 and p.stdout.startswith("NOT KNOWN: had does not run"), "status: exit 3, and the first line says so")
+    p = s.hactl("status", "--json", check=False)
+    tap.ok(p.returncode == 3 and json.loads(p.stdout)["verdict"]["serving"] == "unknown", "--json too")
+    screen = tap.until(lambda: (lambda t: t if "NOT SAFE" in t.splitlines()[0] else None)(m.hactl("status").stdout), pairlab.SETTLE_S, "the master's first line says: not safe")
+    tap.ok("SERVING" in screen.splitlines()[0] and len(screen.splitlines()) <= 24, "but serving, on one screen")
+    s.power_on()
+    s.links("up")
+    pair.settled(m)
 
 
 def what_it_refuses():
@@ -57,7 +113,7 @@ def what_it_refuses():
     m = pair.settled()
     epoch = m.status()["node"]["epoch"]
     cases = [(("fly",), 2, "there is no verb 'fly'"), (("status", "--tall"), 2, "there is no option '--tall'"),
-             (("maintenance",), 2, "usage: hactl maintenance on|off"), (("maintenance", "maybe"), 2, "not 'maybe'"),
+             (("maintenance",), 2, "usage: hactl maintenance on [--for"), (("maintenance", "maybe"), 2, "not 'maybe'"),
              (("switchover", "--timeout", "soon"), 2, "not 'soon'"), (("history", "0"), 2, "1 to 100000"),
              (("promote",), 2, "promote --force"), (("promote", "--force"), 1, "not confirmed"),
              (("promote", "--force", "--confirm", "yes"), 1, "--confirm 'promote duet-"),
@@ -131,7 +187,8 @@ def had_itself():
 def main():
     global pair
     with pairlab.Pair() as pair:
-        pairlab.run(status_tells_all_on_one_screen, reports_are_json_too, maintenance, what_it_refuses, compare, had_itself, without_had)
+        pairlab.run(status_tells_all_on_one_screen, reports_are_json_too, maintenance, maintenance_ends_by_itself, what_it_refuses, compare, notices, had_itself,
+                    without_had, without_had_here)
     sys.exit(tap.done())
 
 

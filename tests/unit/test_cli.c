@@ -1,7 +1,8 @@
-/* link: hactl/cli_fields.c hactl/cli_status.c server/base/buf.c server/base/log.c
+/* link: hactl/cli_fields.c hactl/cli_status.c hactl/cli_verdict.c server/base/buf.c server/base/log.c
    server/base/num.c server/base/clock.c */
 /* hactl's reading of had's reports: fields, JSON, the status screen. */
 #include "hactl/cli.h"
+#include "hactl/cli_verdict.h"
 #include "server/base/buf.h"
 #include "tests/unit/tap.h"
 
@@ -79,24 +80,99 @@ static void the_screen_says_how_things_are(void) {
     ok(strstr(s, "serves ALONE") != NULL, "a lone master");
 }
 
-static void checks_are_named(void) {
-    struct buf out = BUF_INIT;
-    take("vip.holder \"a\"\ntakeover.on true\nalarm_count 0\n");
-    is_int(cli_check_list(&fields, &out), 0, "nothing is wrong");
-    take("vip.holder \"\"\ntakeover.on false\ntakeover.why \"one path\"\n"
-         "alarms.0.name \"solo\"\nalarms.0.text \"alone\"\n");
-    is_int(cli_check_list(&fields, &out), 3, "three things are wrong");
-    is_str(buf_cstr(&out),
-           "nobody-serves: no node serves as master\ntakeover-off: one path\nsolo: alone\n",
-           "each with its name");
-    buf_free(&out);
+static int reasons_in(const char *lines, struct reasons *r) {
+    memset(r, 0, sizeof *r);
+    take(lines);
+    reasons_of_report(r, &fields);
+    return r->count;
+}
+
+static void reasons_are_named(void) {
+    struct reasons r;
+    is_int(reasons_in("node.state \"master\"\nvip.holder \"a\"\ntakeover.on true\nalarm_count 0\n",
+                      &r),
+           0, "nothing is wrong");
+    is_int(
+        reasons_in(
+            "node.state \"boot\"\nvip.holder \"\"\ntakeover.on false\ntakeover.why \"one path\"\n"
+            "alarms.0.name \"backup-failed\"\nalarms.0.text \"no set\"\n"
+            "alarms.1.name \"solo\"\nalarms.1.text \"alone\"\nalarms.1.since_ms 5\n",
+            &r),
+        4, "four things are wrong");
+    is_str(r.list[0].id, "nobody-serves", "the worst first");
+    is_str(r.list[1].id, "solo", "then by importance");
+    ok(r.list[1].since_ms == 5 && strcmp(r.list[1].text, "alone") == 0, "since when, and what");
+    is_str(r.list[2].text, "one path", "why takeover is off");
+    ok(!r.list[3].blocks && r.blocking == 3, "a backup that failed keeps nobody from failing over");
+    is_int(reasons_in("", &r), 1, "no report");
+    is_str(r.list[0].id, "had-down", "is had that does not run");
+    for (int i = 0; i < 100; i++) reasons_add(&r, "many", true, 0, "%d", i);
+    is_int(r.count, REASON_LIMIT, "they are bounded");
+    int advised = 0;
+    static const char *const ids[] = {"had-down",     "waiting",      "solo",        "server",
+                                      "path-down",    "gateway-lost", "vip-foreign", "maintenance",
+                                      "data-differs", "disk-low"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) advised += *reason_advice(ids[i]) != 0;
+    is_int(advised, 10, "and each says what to do");
+}
+
+#define GOOD                                                                                       \
+    "node.name \"duet-a\"\nnode.letter \"a\"\nnode.state \"master\"\nnode.serving true\n"          \
+    "sync.in_sync true\ntakeover.on true\nvip.holder \"a\"\n" PEER "peer.state \"slave\"\n"
+
+static void the_verdict(void) {
+    struct verdict v;
+    take(GOOD "alarm_count 0\n");
+    verdict_of(&fields, &v);
+    ok(strcmp(v.serving, "here") == 0 && v.safe && strcmp(v.todo, "nothing") == 0, "all is well");
+    ok(strncmp(screen(GOOD "alarm_count 0\n"), "duet-a, node a: SERVING, SAFE. Nothing to do.\n",
+               46) == 0,
+       "and the first line says so");
+    const char *s =
+        screen(GOOD "alarm_count 1\nalarms.0.name \"disk-low\"\nalarms.0.text \"full\"\n");
+    ok(strncmp(s, "duet-a, node a: SERVING, SAFE. To do: make room", 47) == 0,
+       "safe, with something to do");
+    s = screen("node.state \"master\"\nnode.serving true\nvip.holder \"a\"\ntakeover.on false\n"
+               "takeover.why \"the other node is not heard\"\nalarm_count 1\n"
+               "alarms.0.name \"solo\"\nalarms.0.text \"no slave\"\n");
+    ok(strstr(s, "SERVING, NOT SAFE: no slave. DO: bring the") == strchr(s, ':') + 2,
+       "not safe: why, and what to do");
+    fields_free(&fields);
+    take(GOOD);
+    verdict_fields(&fields);
+    ok(fields_true(&fields, "verdict.safe"), "--json has it too");
+}
+
+static void the_screen_fits(void) {
+    struct buf lines = BUF_INIT;
+    buf_add_str(&lines,
+                GOOD "paths.crossover.heard true\npaths.service.heard true\nalarm_count 12\n");
+    for (int i = 0; i < 12; i++)
+        buf_printf(&lines,
+                   "alarms.%d.name \"path-down\"\nalarms.%d.since_ms 0\nalarms.%d.text \"a long "
+                   "text that goes on "
+                   "and on until it does not fit into one line of a screen any more\"\n",
+                   i, i, i);
+    const char *s = screen(buf_cstr(&lines));
+    int n = 0, widest = 0, width = 0;
+    for (; *s; s++) {
+        width = *s == '\n' ? 0 : width + 1;
+        n += *s == '\n';
+        if (width > widest) widest = width;
+    }
+    ok(n <= 24, "a screen with many alarms has 24 lines at most");
+    ok(widest <= 80, "none wider than 80");
+    ok(strstr(screen(buf_cstr(&lines)), "more: hactl check") != NULL, "and says where the rest is");
+    buf_free(&lines);
 }
 
 int main(void) {
     fields_are_read();
     json_is_nested();
     the_screen_says_how_things_are();
-    checks_are_named();
+    reasons_are_named();
+    the_verdict();
+    the_screen_fits();
     fields_free(&fields);
     return done();
 }

@@ -1,4 +1,4 @@
-/* link: hactl/had_agree.c hactl/arbiter_conf.c hactl/had_conf.c hactl/log_conf.c hactl/place.c hactl/event_syslog.c hactl/event.c hactl/report.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
+/* link: hactl/had_agree.c hactl/arbiter_conf.c hactl/had_conf.c hactl/log_conf.c hactl/place.c hactl/moment.c hactl/event_syslog.c hactl/event.c hactl/report.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
    server/base/conf.c server/base/crc32c.c server/base/file.c server/base/log.c server/base/num.c
    server/base/clock.c */
 /* What had takes from duet.conf, and how it complains. */
