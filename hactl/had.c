@@ -152,6 +152,7 @@ static bool open_network(struct had *h) {
         h->read = read_vip_new(h->net, &h->conf.setup.timing, clock_boot_ns());
     struct guard_calls calls = had_guard_calls;
     calls.arg = h;
+    h->clients = had_clients_new(h->loop, &h->conf.net, h->servers);
     h->guard = guard_new(h->loop, h->net, &h->conf.net, &calls);
     struct peer_conf peer = {.pair = h->conf.setup.pair,
                              .node = h->conf.setup.node,
@@ -195,6 +196,7 @@ static void tear_down(struct had *h) {
     request_sock_free(h->sock);
     had_arbiter_close(h);
     instance_set_free(h->servers);
+    had_clients_free(h->clients);
     give_up_vips(h);
     guard_free(h->guard);
     peer_free(h->peer);

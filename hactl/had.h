@@ -5,6 +5,7 @@
 #include "hactl/epoch.h"
 #include "hactl/fence.h"
 #include "hactl/guard.h"
+#include "hactl/had_clients.h"
 #include "hactl/had_conf.h"
 #include "hactl/had_events.h"
 #include "hactl/had_notices.h"
@@ -38,9 +39,10 @@ struct had {
     struct guard *guard;
     struct peer *peer;
     struct vip *vip;
+    struct had_clients *clients;    /* of the former master */
     struct witness_client *witness; /* NULL: none is configured */
     struct fence *fence;            /* the same */
-    struct read_vip *read; /* NULL: no read-vip is configured */
+    struct read_vip *read;          /* NULL: no read-vip is configured */
     struct request_sock *sock;
     struct had_events events;
     struct had_notices notices;

@@ -323,6 +323,7 @@ void had_on_tick(struct loop *l, void *arg) {
     feed_waiting(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
+    had_clients_tick(h->clients, vip_held(h->vip));
     if (h->read) read_vip_tick(h->read, &h->fsm, clock_boot_ns());
     guard_tick(h->guard, clock_boot_ns());
     had_arbiter_tick(h);

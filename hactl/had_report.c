@@ -138,8 +138,9 @@ static void report_takeover(const struct had *h, const struct ha_view *v, struct
 
 /* Fields of one object stand together: a section has its own first words. */
 static had_section_fn *const sections[] = {
-    report_node,  report_peer,          report_sync,         report_takeover, had_report_vip,
-    report_paths, had_report_instances, had_report_arbiters, report_alarms,   report_counts,
+    report_node,         report_peer,   report_sync,        report_takeover,
+    had_report_vip,      report_paths,  had_report_clients, had_report_instances,
+    had_report_arbiters, report_alarms, report_counts,
 };
 
 void had_report_status(const struct had *h, struct buf *out) {

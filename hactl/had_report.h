@@ -9,7 +9,7 @@
 
 typedef void had_section_fn(const struct had *h, const struct ha_view *v, struct buf *out);
 
-had_section_fn had_report_instances, had_report_vip;
+had_section_fn had_report_instances, had_report_clients, had_report_vip;
 had_section_fn had_report_arbiters; /* had_arbiter.c */
 
 #endif

@@ -9,6 +9,15 @@ static void report_lag(int i, const struct instance_status *s, struct buf *out) 
     put_number(out, (int64_t)s->slaves, "instances.%d.slaves", i);
 }
 
+/* Whom this node told, when it last took the VIP, that their connections had ended. */
+void had_report_clients(const struct had *h, const struct ha_view *v, struct buf *out) {
+    const struct had_clients_counts *n = had_clients_counts(h->clients);
+    (void)v;
+    put_number(out, (int64_t)n->known, "clients.known");
+    put_number(out, (int64_t)n->told, "clients.told");
+    put_number(out, (int64_t)n->took_ms, "clients.told_ms");
+}
+
 void had_report_instances(const struct had *h, const struct ha_view *v, struct buf *out) {
     (void)v;
     for (int i = 0; i < instance_set_count(h->servers); i++) {

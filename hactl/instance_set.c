@@ -282,6 +282,10 @@ void instance_set_alive(const struct instance_set *s, uint64_t now_ns, uint64_t 
 int instance_set_count(const struct instance_set *s) {
     return s->count;
 }
+struct instance *instance_set_server(struct instance_set *s, int i) {
+    return s->members[i].i;
+}
+
 const struct instance *instance_set_at(const struct instance_set *s, int i) {
     return s->members[i].i;
 }

@@ -45,6 +45,8 @@ void instance_set_alive(const struct instance_set *s, uint64_t now_ns, uint64_t 
                         uint64_t *executor_ns);
 int instance_set_count(const struct instance_set *s);
 const struct instance *instance_set_at(const struct instance_set *s, int i);
+/* For commands of its own; nobody waits for what is asked of it this way. */
+struct instance *instance_set_server(struct instance_set *s, int i);
 /* Why that one does not count yet; "" when it does. Static storage. */
 const char *instance_set_waits(const struct instance_set *s, int i);
 

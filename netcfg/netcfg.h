@@ -19,6 +19,7 @@
 #define DUET_NETCFG_NETCFG_H
 
 #include "netcfg/conf.h"
+#include "netcfg/provoke.h"
 
 struct netcfg_error {
     char text[320];

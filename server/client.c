@@ -11,6 +11,7 @@
 #include "server/io.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/peer_clients.h"
 #include "server/scripts.h"
 #include "server/push.h"
 #include "server/server.h"
@@ -52,6 +53,7 @@ struct client *client_new(struct stream *s, bool control, bool unix_socket) {
     c->authenticated = control || !*server.config.requirepass;
     c->created_ns = c->active_ns = loop_now_ns(server.loop);
     settle_socket(c);
+    peer_clients_add(c);
     c->next = server.clients;
     if (server.clients) server.clients->prev = c;
     server.clients = c;
@@ -74,6 +76,7 @@ static void unlink_stalled(struct client *c) {
 
 static void bury(struct client *c) {
     blocked_forget(c);
+    peer_clients_drop(c);
     unlink_stalled(c);
     output_forget(c);
     push_forget(c);

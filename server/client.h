@@ -42,9 +42,13 @@ enum client_stall {
     STALL_WOKEN    /* no more; its requests go on with the turn's end */
 };
 
+/* client.place of one that found the table full. */
+#define CLIENT_PLACE_BEYOND UINT32_MAX
+
 struct client {
     struct client *next, *prev; /* all clients */
     uint64_t id;
+    uint32_t place;           /* in peer_clients.h's table, 0: none */
     int fd;                   /* for names and options only; good until closed */
     struct io_thread *thread; /* NULL: the executor reads and writes it */
     bool closed;              /* no command may touch it any more */

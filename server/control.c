@@ -11,6 +11,7 @@
 #include "server/base/stream.h"
 #include "server/client.h"
 #include "server/output.h"
+#include "server/peer_clients.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -120,6 +121,15 @@ static void slave_fields(struct answer *f) {
     answer_number(f, "slave_lag_ms", behind_ms);
 }
 
+/* Whom the other node could reset after a takeover: as master whom it is told of, as slave whom it was told of. */
+static void client_fields(struct answer *f) {
+    struct peer_clients_counts n;
+    peer_clients_counts(&n);
+    answer_number(f, "clients_beyond", n.beyond);
+    answer_number(f, "peer_clients", n.known);
+    answer_number(f, "peer_clients_beyond", n.known_beyond);
+}
+
 static void duet_status(struct call *c) {
     struct repl_status r = {.whole = true};
     struct persist_status p = {0};
@@ -143,6 +153,7 @@ static void duet_status(struct call *c) {
     answer_number(&f, "disk_free_bytes", p.disk_free_bytes);
     answer_number(&f, "disk_low", p.disk_low);
     answer_number(&f, "clients", service_clients());
+    client_fields(&f);
     answer_number(&f, "keys", keys_in_all());
     answer_send(&f, c->out);
 }
@@ -265,11 +276,13 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"status", 2, duet_status}, {"master", 3, duet_master},      {"slave", 5, duet_slave},
-    {"none", 2, duet_none},     {"alone", 3, duet_alone},        {"fsync", 2, duet_fsync},
-    {"pause", 3, duet_pause},   {"resume", 2, duet_resume},      {"backup", -3, duet_backup},
-    {"log", -3, duet_log},      {"rollback", -3, duet_rollback}, {"import", -3, duet_import},
-    {"digest", 3, duet_digest},
+    {"status", 2, duet_status},      {"master", 3, duet_master},
+    {"slave", 5, duet_slave},        {"none", 2, duet_none},
+    {"alone", 3, duet_alone},        {"fsync", 2, duet_fsync},
+    {"pause", 3, duet_pause},        {"resume", 2, duet_resume},
+    {"backup", -3, duet_backup},     {"log", -3, duet_log},
+    {"rollback", -3, duet_rollback}, {"import", -3, duet_import},
+    {"digest", 3, duet_digest},      {"peerclients", 2, peer_clients_give},
 };
 
 void control_duet(struct call *c) {
@@ -286,5 +299,5 @@ void control_duet(struct call *c) {
         return;
     }
     reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE, RESUME, "
-                   "BACKUP, LOG, ROLLBACK, IMPORT or DIGEST");
+                   "BACKUP, LOG, ROLLBACK, IMPORT, DIGEST or PEERCLIENTS");
 }

@@ -28,6 +28,7 @@
 #include "server/edition.h"
 #include "server/output.h"
 #include "server/pair.h"
+#include "server/peer_clients.h"
 #include "server/process.h"
 #include "server/push.h"
 #include "server/reclaim.h"
@@ -148,6 +149,7 @@ void server_refresh(void) {
 static void on_changed(void *arg) {
     (void)arg;
     server_refresh();
+    peer_clients_look();
 }
 
 static void on_released(void *arg) {
@@ -348,6 +350,7 @@ static void loaded(void) {
                                             .replaced = server_replaced,
                                             .copy_fits = copy_room_fits,
                                             .keys = keys_of,
+                                            .told = peer_clients_told,
                                             .dress = tlsconf_dress};
     struct repl_options o;
     server.loading = false;

@@ -57,7 +57,12 @@ static void feed_request(struct feed *f, const struct resp_args *a) {
         if (a->count == 3 && bytes_is(a->v[0], "psync")) feed_take_psync(f, (int)a->count, a->v);
         return;
     }
-    if (a->count < 3 || !bytes_is(a->v[0], "replconf") || !bytes_is(a->v[1], "ack")) return;
+    if (a->count < 3 || !bytes_is(a->v[0], "replconf")) return;
+    if (f->conf.pair && bytes_is(a->v[1], "duet-beside")) {
+        f->listens = true;
+        repl_changed(f->r);
+    }
+    if (!bytes_is(a->v[1], "ack")) return;
     if (!num_parse_u64(a->v[2].p, a->v[2].len, &offset)) return;
     bool has = a->count >= 5 && bytes_is(a->v[3], "fack") &&
                num_parse_u64(a->v[4].p, a->v[4].len, &synced);
@@ -227,6 +232,8 @@ void feed_flush(struct feed *f) {
             open = f->state == FEED_BULK ? write_copy(f) : write_stream(f);
     }
     tell_level(f);
+    feed_beside(f);
+    if (open && buf_len(&f->out)) open = write_out(f);
     if (!f->dead) loop_io_want(f->io, stream_watch(f->stream, LOOP_READ | (open ? 0 : LOOP_WRITE)));
 }
 
@@ -302,6 +309,7 @@ static void feed_free(struct feed *f) {
     stream_free(f->stream);
     buf_free(&f->in);
     buf_free(&f->out);
+    buf_free(&f->beside);
     free(f);
 }
 

@@ -40,10 +40,12 @@ struct feed {
     struct stream *stream;
     struct loop_io *io;
     enum feed_state state;
+    bool listens;     /* the pair's slave takes what is told beside the stream */
     bool told_disk;   /* the pair's slave knows that it is to fsync what it acknowledges */
     bool psync;       /* else SYNC: no lines, never acknowledges */
     const char *dead; /* why it is to be closed; it is unlinked in feeds_reap */
     struct buf in, out;
+    struct buf beside;            /* to be told, once out is between two commands */
     uint64_t sent;                /* ONLINE: stream offset behind what is sent or in out */
     struct persist_reader reader; /* of the kept log */
     uint64_t acked, synced;
@@ -158,6 +160,8 @@ static inline bool is_slave(const struct repl *r) {
 void repl_settle_eager(struct repl *r);
 /* Beside the pair's stream, between two commands: the master lives; fsync what is acknowledged; do not. */
 enum { ASIDE_LIVES = '\n', ASIDE_DISK = 'F', ASIDE_MEMORY = 'f' };
+/* The same, of floor 4: two bytes of length follow, and so many bytes (beside.c). */
+enum { ASIDE_TOLD = 'B', ASIDE_TOLD_HEAD = 3 };
 
 /* stream.c */
 void stream_open(struct repl *r);
@@ -197,6 +201,8 @@ void pair_hello(struct repl *r, struct repl_conf *c, int argc, const struct byte
                 const struct stream *s, struct buf *reply);
 bool pair_take(struct repl *r, struct repl_conf **conf, int argc, const struct bytes *argv,
                struct stream *s, struct buf *unsent, struct buf *unread, struct buf *reply);
+/* beside.c: what is to be told goes into out, when that is possible now. */
+void feed_beside(struct feed *f);
 /* feed_shake.c: PSYNC of the pair's slave, which stands in blocks already. */
 void feed_take_psync(struct feed *f, int argc, const struct bytes *argv);
 /* Says once that the pair's link goes without a key. */

@@ -27,6 +27,7 @@ void link_stream_begin(struct link *k) {
     repl_settle_eager(r);
     log_notice("replication: streaming from %s:%u at offset %llu", k->host, k->port,
                (unsigned long long)backlog_end(r->backlog));
+    if (k->pair && r->world.told) replline_words(&k->out, "REPLCONF", "duet-beside", "1", NULL);
     link_ack(k);
     repl_changed(r);
 }
@@ -54,6 +55,19 @@ static void diverges(struct link *k) {
     link_event(k, LINK_EV_LOST);
 }
 
+/* What floor 4 of the master told floor 4 here. False: it is not there whole. */
+static bool take_told(struct link *k) {
+    const struct repl_world *w = &k->r->world;
+    const uint8_t *p = (const uint8_t *)buf_head(&k->in);
+    size_t have = buf_len(&k->in);
+    if (have < ASIDE_TOLD_HEAD) return false;
+    size_t len = (size_t)p[1] << 8 | p[2];
+    if (have < ASIDE_TOLD_HEAD + len) return false;
+    if (w->told) w->told(w->arg, buf_head(&k->in) + ASIDE_TOLD_HEAD, len);
+    buf_eat(&k->in, ASIDE_TOLD_HEAD + len);
+    return true;
+}
+
 /* What the pair's master says beside its stream; false: it is none of that. */
 static bool take_aside(struct link *k) {
     struct repl *r = k->r;
@@ -72,6 +86,7 @@ bool link_take_stream(struct link *k) {
     struct repl *r = k->r;
     size_t unit;
     if (take_aside(k)) return true;
+    if (k->pair && buf_head(&k->in)[0] == ASIDE_TOLD) return take_told(k);
     enum cmdstream_state st =
         cmdstream_find(&k->commands, buf_head(&k->in), buf_len(&k->in), &unit);
     if (st == CMDSTREAM_MORE) return false;

@@ -61,6 +61,8 @@ struct repl_world {
     /* The keys of a command, for the report on a saved tail: up to max; NULL or 0: argv[1] is
      * taken. */
     size_t (*keys)(void *arg, int argc, const struct bytes *argv, struct bytes *keys, size_t max);
+    /* What repl_beside_tell was given on the pair's master. NULL: nothing is told. */
+    void (*told)(void *arg, const char *p, size_t n);
     /* The stream over a connection to a master that is coming up (plain, TLS); pair: to the pair's other
      * node. NULL: err is a sentence, and fd is not closed. May be NULL: plain. */
     struct stream *(*dress)(void *arg, int fd, bool pair, char *err, size_t err_size);
@@ -151,6 +153,13 @@ void repl_take_acks(struct repl *r);
 /* Slaves whose lag is within min_slaves_lag_s; floor 4 answers NOREPLICAS when it is below
  * min_slaves. */
 int repl_good_slaves(const struct repl *r);
+
+/* ---- Beside the stream (beside.c): from the pair's master to its slave, in order, between two commands, no part of the data. */
+enum { REPL_BESIDE_BYTES = 16 * 1024 };
+/* *session: of the slave that listens, 0: none does; world.changed is called when one begins to. True: what was told before is
+ * on its way, and more may be told. */
+bool repl_beside_ready(const struct repl *r, uint64_t *session);
+void repl_beside_tell(struct repl *r, const void *p, size_t n); /* 1 to REPL_BESIDE_BYTES bytes */
 
 /* ---- Connections that are slaves'. */
 
