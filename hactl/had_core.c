@@ -90,6 +90,7 @@ static void act(struct had *h, const struct ha_action *a) {
     case HA_ACT_LEASE: act_lease(h, a->lease.until); break;
     case HA_ACT_VIP_TAKE:
         vip_take(h->vip, now);
+        had_clients_tick(h->clients, vip_held(h->vip));
         had_event(h, EVENT_VIP_TAKEN, "this node takes the VIP");
         break;
     case HA_ACT_VIP_DROP:
