@@ -64,7 +64,7 @@ static bool reach(struct run *r, const struct cli *c) {
         fprintf(stderr, "hactl: %s\n", err.text);
         return false;
     }
-    memcpy(id.secret, conf.secret, sizeof id.secret);
+    memcpy(id.secret, conf.secrets.now, sizeof id.secret);
     id.pair = conf.setup.pair;
     id.node = conf.setup.node;
     bool cable = conf.net.crossover.peer.family != 0;

@@ -91,6 +91,35 @@ static void both_nodes(const struct fields *f, struct buf *out) {
     row(out, "heard", "-", age_text(fields_number(f, -1, "peer.age_ms"), b));
 }
 
+static const char *path_word(const struct fields *f, const char *path) {
+    const char *state = fields_text(f, "", "paths.%s.state", path);
+    if (is(state, "both ways")) return "both ways";
+    if (is(state, "mute")) return "MUTE (the other node does not hear this one)";
+    if (is(state, "deaf")) return "DEAF (this node does not hear the other one)";
+    return "DOWN";
+}
+
+/* Only where there is something to say. */
+static void path_losses(const struct fields *f, struct buf *out) {
+    char age[32];
+    for (size_t p = 0; p < PATH_NAMES; p++) {
+        const char *n = path_names[p];
+        int64_t got = fields_number(f, 0, "paths.%s.received", n);
+        int64_t lost = fields_number(f, 0, "paths.%s.lost", n);
+        int64_t late = fields_number(f, 0, "paths.%s.late", n);
+        int64_t refused = fields_number(f, 0, "paths.%s.refused", n);
+        bool down = got && !fields_true(f, "paths.%s.heard", n);
+        if (!lost && !late && !refused && !down) continue;
+        buf_printf(out, "    %s: %lld heard, %lld lost (%.1f %%), %lld late, %lld refused", n,
+                   (long long)got, (long long)lost,
+                   got + lost ? 100.0 * (double)lost / (double)(got + lost) : 0.0, (long long)late,
+                   (long long)refused);
+        if (down)
+            buf_printf(out, "; last %s", age_text(fields_number(f, -1, "paths.%s.age_ms", n), age));
+        buf_add_str(out, "\n");
+    }
+}
+
 static void paths(const struct fields *f, struct buf *out) {
     const char *sep = "";
     int all = 0, both = 0;
@@ -102,13 +131,11 @@ static void paths(const struct fields *f, struct buf *out) {
     for (size_t p = 0; p < PATH_NAMES; p++) {
         const char *n = path_names[p];
         if (!*fields_text(f, "", "paths.%s.heard", n)) continue;
-        const char *how = fields_true(f, "paths.%s.both_ways", n) ? "both ways"
-                          : fields_true(f, "paths.%s.heard", n)   ? "HEARD ONLY"
-                                                                  : "DOWN";
-        buf_printf(out, "%s%s %s", sep, n, how);
+        buf_printf(out, "%s%s %s", sep, n, path_word(f, n));
         sep = ", ";
     }
     buf_add_str(out, "\n");
+    path_losses(f, out);
     const char *why = fields_text(f, "", "takeover.why");
     if (fields_true(f, "takeover.on"))
         buf_printf(out, "  %-10sautomatic, on\n", "takeover");

@@ -73,6 +73,7 @@ static const char *const alarm_names[HA_ALARMS] = {
     [HA_ALARM_FENCE] = "fence-lost",
     [HA_ALARM_HOLD] = "hold-down",
     [HA_ALARM_LINK] = "port",
+    [HA_ALARM_IDENTITY] = "identity",
 };
 
 static const char *const command_names[] = {

@@ -156,7 +156,8 @@ static bool open_network(struct had *h) {
     h->guard = guard_new(h->loop, h->net, &h->conf.net, &calls);
     struct peer_conf peer = {.pair = h->conf.setup.pair,
                              .node = h->conf.setup.node,
-                             .key = h->conf.secret,
+                             .keys = had_conf_keys(&h->conf.secrets),
+                             .late_ms = h->conf.setup.timing.fresh_ms,
                              .net = &h->conf.net};
     h->peer = peer_new(h->loop, &peer, h->net, had_on_heartbeat, h);
     return true;

@@ -49,7 +49,9 @@ static uint32_t both_ends(uint32_t crc, const struct had_conf *c, const struct n
     return add_address(crc, c->setup.node ? &own : &peer);
 }
 
-static uint32_t addresses(uint32_t crc, const struct had_conf *c) {
+/* A serial port may have another name at either end; its speed has to be the same. */
+static uint32_t ways(uint32_t crc, const struct had_conf *c) {
+    crc = crc32c(crc, &c->net.serial.baud, sizeof c->net.serial.baud);
     return both_ends(both_ends(crc, c, &c->net.service), c, &c->net.crossover);
 }
 
@@ -76,7 +78,7 @@ static const struct {
     {times, "the times ([ha])"},
     {instances, "the instances and their ports"},
     {changes, "how often the instances were changed (`hactl instance sync`)"},
-    {addresses, "the nodes' addresses ([network] service, crossover)"},
+    {ways, "the ways between the nodes ([network] service, crossover, serial)"},
     {arbiters, "the arbiters ([ha] witness, fence)"},
     {last_path, "what is done with one path left ([ha] last-path)"},
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hactl/had_agree.h"
+#include "hactl/heartbeat_line.h"
 #include "hactl/moment.h"
 #include "server/base/num.h"
 
@@ -67,14 +68,36 @@ static bool set_id(void *target, const struct conf *c, const struct conf_line *l
     return true;
 }
 
+static bool secret(const struct conf *c, const struct conf_line *l, uint8_t out[HEARTBEAT_KEY],
+                   bool *given, struct conf_error *err) {
+    if (!num_from_hex(l->argv[1], strlen(l->argv[1]), out, HEARTBEAT_KEY))
+        return conf_complain(c, l, err,
+                             "the secret must be 64 hexadecimal digits, the same on both nodes");
+    *given = true;
+    return true;
+}
+
 static bool set_secret(void *target, const struct conf *c, const struct conf_line *l,
                        struct conf_error *err) {
     struct reading *r = target;
-    if (!num_from_hex(l->argv[1], strlen(l->argv[1]), r->out->secret, HEARTBEAT_KEY))
-        return conf_complain(c, l, err,
-                             "the secret must be 64 hexadecimal digits, the same on both nodes");
-    r->secret = true;
-    return true;
+    return secret(c, l, r->out->secrets.now, &r->secret, err);
+}
+
+static bool set_secret_next(void *target, const struct conf *c, const struct conf_line *l,
+                            struct conf_error *err) {
+    struct had_secrets *s = &((struct reading *)target)->out->secrets;
+    return secret(c, l, s->next, &s->has_next, err);
+}
+
+static bool set_secret_old(void *target, const struct conf *c, const struct conf_line *l,
+                           struct conf_error *err) {
+    struct had_secrets *s = &((struct reading *)target)->out->secrets;
+    return secret(c, l, s->old, &s->has_old, err);
+}
+
+static bool set_secret_since(void *target, const struct conf *c, const struct conf_line *l,
+                             struct conf_error *err) {
+    return number(c, l, 0, INT64_MAX, &((struct reading *)target)->out->secrets.since_s, err);
 }
 
 static bool set_changes(void *target, const struct conf *c, const struct conf_line *l,
@@ -85,6 +108,9 @@ static bool set_changes(void *target, const struct conf *c, const struct conf_li
 static const struct conf_row pair_rows[] = {
     {"id", 1, 1, set_id, "id 1..65535: the same on both nodes, unique on the network"},
     {"secret", 1, 1, set_secret, "secret HEX: 64 hexadecimal digits, the same on both nodes"},
+    {"secret-next", 1, 1, set_secret_next, "secret-next HEX: of `hactl key rotate`"},
+    {"secret-old", 1, 1, set_secret_old, "secret-old HEX: of `hactl key rotate`"},
+    {"secret-since", 1, 1, set_secret_since, "secret-since SECONDS: when the secret was made"},
     {"changes", 1, 1, set_changes,
      "changes N: counts what hactl has changed in the instances; the higher one is the newer"},
     {0},
@@ -263,7 +289,57 @@ static bool read_instances(struct had_conf *out, const struct conf *c, struct co
     return true;
 }
 
+/* ---- the serial line ---- */
+
+/* The serial console, where [access] says none: server/base and rootfs know it by the same name. */
+#define CONSOLE_DEFAULT "ttyS0"
+
+static const struct conf_line *line_of(const struct conf *c, const char *section,
+                                       const char *word) {
+    const struct conf_line *found = NULL;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->lines[i].argc > 1 && strcmp(c->lines[i].section, section) == 0 &&
+            strcmp(c->lines[i].argv[0], word) == 0)
+            found = &c->lines[i];
+    return found;
+}
+
+/* A path must be able to bring an echo within demote-time, and two heartbeats before it counts as down. */
+static bool fast_enough(const struct had_conf *o) {
+    const struct ha_timing *t = &o->setup.timing;
+    unsigned frame_ms = line_ms(HEARTBEAT_BYTES, o->net.serial.baud), each_ms = t->beat_ms;
+    while (each_ms < frame_ms) each_ms += t->beat_ms;
+    return 2 * each_ms < t->path_ms && 2 * (each_ms + frame_ms) <= t->demote_ms;
+}
+
+static bool check_serial(const struct had_conf *o, const struct conf *c, struct conf_error *err) {
+    const struct conf_line *at = line_of(c, "network", "serial");
+    const struct conf_line *access = line_of(c, "access", "console");
+    const char *console = access ? access->argv[1] : CONSOLE_DEFAULT;
+    if (!o->net.serial.device[0] || !at) return true;
+    if (strcmp(o->net.serial.device + strlen("/dev/"), console) == 0)
+        return conf_complain(c, at, err,
+                             "%s is the serial console ([access] console %s); heartbeats need a "
+                             "port of their own: name another one, or move the console",
+                             o->net.serial.device, console);
+    if (fast_enough(o)) return true;
+    return conf_complain(c, at, err,
+                         "at %d baud a heartbeat takes %u ms, and its echo would come too late for "
+                         "demote-time-ms %u and beat-ms %u; use a faster line, or longer times in "
+                         "[ha]",
+                         o->net.serial.baud, line_ms(HEARTBEAT_BYTES, o->net.serial.baud),
+                         o->setup.timing.demote_ms, o->setup.timing.beat_ms);
+}
+
 /* ---- the whole ---- */
+
+struct peer_keys had_conf_keys(const struct had_secrets *s) {
+    struct peer_keys k = {.count = 1};
+    memcpy(k.key[0], s->now, HEARTBEAT_KEY);
+    if (!s->has_next && !s->has_old) return k;
+    memcpy(k.key[k.count++], s->has_next ? s->next : s->old, HEARTBEAT_KEY);
+    return k;
+}
 
 static bool lacks(const struct conf *c, struct conf_error *err, const char *what) {
     snprintf(err->text, sizeof err->text, "%s: %s", c->path, what);
@@ -305,7 +381,7 @@ bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error
     netcfg_addr_text(&out->net.service.addr, false, service);
     if (!metrics_conf_read(c, service, &out->metrics, err)) return false;
     if (!read_instances(out, c, err)) return false;
-    if (!complete(c, &r, err)) return false;
+    if (!complete(c, &r, err) || !check_serial(out, c, err)) return false;
     if (!out->name[0])
         snprintf(out->name, sizeof out->name, "duet-%c", out->setup.node ? 'b' : 'a');
     had_agree_note(out, &out->setup);

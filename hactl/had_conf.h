@@ -7,13 +7,22 @@
 #include "hactl/ha_fsm.h"
 #include "hactl/instance.h"
 #include "hactl/log_conf.h"
+#include "hactl/peer.h"
 #include "netcfg/netcfg.h"
 #include "server/base/conf.h"
+
+/* The pair's secret. While it is being changed (cli_key.h) there are two, and either is believed: `next` is known
+ * to this node and not used yet, `old` is not used any more. */
+struct had_secrets {
+    uint8_t now[HEARTBEAT_KEY], next[HEARTBEAT_KEY], old[HEARTBEAT_KEY];
+    bool has_next, has_old;
+    int64_t since_s; /* wall clock: when `now` was made; 0: not known */
+};
 
 struct had_conf {
     char path[512]; /* of duet.conf, as named in messages */
     char name[64];  /* of this node, for people */
-    uint8_t secret[HEARTBEAT_KEY];
+    struct had_secrets secrets;
     struct ha_setup setup;
     struct netcfg_conf net;
     struct arbiter_conf arbiter;
@@ -29,5 +38,8 @@ struct had_conf {
  * no use. */
 bool had_conf_read(struct had_conf *out, const char *path, struct conf_error *err);
 bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error *err);
+
+/* As the heartbeats' driver wants them. */
+struct peer_keys had_conf_keys(const struct had_secrets *s);
 
 #endif

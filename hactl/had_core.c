@@ -317,11 +317,24 @@ bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_
     return true;
 }
 
+/* Who is heard that should not be: no decision of the core rests on it. */
+static void watch_identity(struct had *h) {
+    struct had_alarm *alarm = &h->alarms[HA_ALARM_IDENTITY];
+    const char *odd = peer_oddity(h->peer, clock_boot_ns());
+    struct ha_action a = {.kind = HA_ACT_ALARM,
+                          .alarm = {.id = HA_ALARM_IDENTITY, .on = *odd != 0}};
+    if (alarm->on == a.alarm.on && (!a.alarm.on || strcmp(alarm->text, odd) == 0)) return;
+    snprintf(a.text, sizeof a.text, "%s",
+             *odd ? odd : "only the other node of this pair is heard, on the paths it sends on");
+    had_core_alarm(h, &a);
+}
+
 void had_on_tick(struct loop *l, void *arg) {
     struct had *h = arg;
     (void)l;
     feed_tick(h);
     feed_waiting(h);
+    watch_identity(h);
     instance_set_tick(h->servers, clock_boot_ns());
     vip_tick(h->vip, clock_boot_ns());
     had_clients_tick(h->clients, vip_held(h->vip));

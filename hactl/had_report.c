@@ -74,11 +74,24 @@ static void report_sync(const struct had *h, const struct ha_view *v, struct buf
     put_text(out, ha_path_name(f->route), "sync.path");
 }
 
+static void report_serial(const struct peer_path *s, struct buf *out) {
+    put_number(out, (int64_t)s->dropped, "paths.serial.dropped");
+    put_number(out, (int64_t)s->garbage, "paths.serial.garbage_bytes");
+}
+
+/* How a path works, in one word. Deaf: it does not bring the other node's, which has ours; mute: the reverse. */
+static const char *path_word(const struct had *h, const struct ha_view *v, int p) {
+    if (v->both_ways >> p & 1) return "both ways";
+    if (v->heard >> p & 1) return "mute";
+    return v->peer_heard && h->fsm.peer.paths >> p & 1 ? "deaf" : "down";
+}
+
 static void report_paths(const struct had *h, const struct ha_view *v, struct buf *out) {
     for (int p = 0; p < HA_PATHS; p++) {
         const struct peer_path *s = peer_path(h->peer, (enum ha_path)p);
         const char *n = ha_path_name((enum ha_path)p);
         if (!s->configured) continue;
+        put_text(out, path_word(h, v, p), "paths.%s.state", n);
         put_true(out, v->heard >> p & 1, "paths.%s.heard", n);
         put_true(out, v->both_ways >> p & 1, "paths.%s.both_ways", n);
         if (p <= HA_PATH_SERVICE)
@@ -86,8 +99,16 @@ static void report_paths(const struct had *h, const struct ha_view *v, struct bu
         put_number(out, (int64_t)s->sent, "paths.%s.sent", n);
         put_number(out, (int64_t)s->heard, "paths.%s.received", n);
         put_number(out, (int64_t)s->refused, "paths.%s.refused", n);
+        put_number(out, put_age_ms((int64_t)clock_boot_ns() - h->fsm.path_at[p]), "paths.%s.age_ms",
+                   n);
+        put_number(out, (int64_t)s->late, "paths.%s.late", n);
+        if (p == HA_PATH_SERIAL)
+            report_serial(s, out);
+        else
+            put_number(out, (int64_t)s->lost, "paths.%s.lost", n);
         put_text(out, s->why, "paths.%s.trouble", n);
     }
+    put_number(out, __builtin_popcount(v->both_ways), "paths_both_ways");
 }
 
 static void report_alarms(const struct had *h, const struct ha_view *v, struct buf *out) {
@@ -117,12 +138,14 @@ static void report_counts(const struct had *h, const struct ha_view *v, struct b
         enum ha_count count;
         const char *name;
     } counts[] = {
-        {HA_COUNT_TAKEOVERS, "counts.takeovers"},  {HA_COUNT_GAPS, "counts.own_gaps"},
-        {HA_COUNT_LATE, "counts.late_heartbeats"}, {HA_COUNT_REPLAYED, "counts.replayed"},
-        {HA_COUNT_STRANGERS, "counts.strangers"},  {HA_COUNT_IGNORED, "counts.ignored_events"},
+        {HA_COUNT_TAKEOVERS, "counts.takeovers"},    {HA_COUNT_GAPS, "counts.own_gaps"},
+        {HA_COUNT_REPLAYED, "counts.replayed"},      {HA_COUNT_STRANGERS, "counts.strangers"},
+        {HA_COUNT_IGNORED, "counts.ignored_events"},
     };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         put_number(out, (int64_t)h->fsm.counts[counts[i].count], "%s", counts[i].name);
+    put_number(out, (int64_t)peer_late(h->peer)->count, "counts.late_heartbeats");
+    put_number(out, (int64_t)peer_late(h->peer)->longest_ms, "counts.latest_heartbeat_ms");
     const struct ha_timing *t = &h->conf.setup.timing;
     put_number(out, t->beat_ms, "timing.beat_ms");
     put_number(out, t->demote_ms, "timing.demote_ms");

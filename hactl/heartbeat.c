@@ -19,6 +19,7 @@ static const char *const result_names[] = {
     [HEARTBEAT_SELF] = "from a node that has this node's own name",
     [HEARTBEAT_NONSENSE] = "signed, but with a value that no node sends",
     [HEARTBEAT_ASTRAY] = "of another path: the cables are swapped",
+    [HEARTBEAT_ELSEWHERE] = "signed, but not from the other node's address",
     [HEARTBEAT_REPLAY] = "a repetition of one heard before",
     [HEARTBEAT_STRANGER] = "from a start of the peer that has not yet proven to be alive",
 };

@@ -113,10 +113,11 @@ enum heartbeat_result {
     HEARTBEAT_FORGED,  /* HMAC does not fit: another secret, or somebody invents */
     HEARTBEAT_FOREIGN, /* authentic, but of another pair: two pairs share a secret */
     HEARTBEAT_SELF, /* authentic, but of our own node name: a loop, or both are called the same */
-    HEARTBEAT_NONSENSE, /* authentic, but a field has a value that no node sends */
-    HEARTBEAT_ASTRAY,   /* (driver) authentic, but it was sent on another path than it came by */
-    HEARTBEAT_REPLAY,   /* (judge) this or a later one of this life was heard on this path before */
-    HEARTBEAT_STRANGER  /* (judge) a life that has not yet proven that it is alive now */
+    HEARTBEAT_NONSENSE,  /* authentic, but a field has a value that no node sends */
+    HEARTBEAT_ASTRAY,    /* (driver) authentic, but it was sent on another path than it came by */
+    HEARTBEAT_ELSEWHERE, /* (driver) authentic, but not from the other node's address */
+    HEARTBEAT_REPLAY,  /* (judge) this or a later one of this life was heard on this path before */
+    HEARTBEAT_STRANGER /* (judge) a life that has not yet proven that it is alive now */
 };
 
 /* A sentence for the log. Static storage. */

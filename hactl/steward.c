@@ -196,7 +196,7 @@ static bool prepare(struct steward *s) {
         log_error("%s", err.text);
         return false;
     }
-    memcpy(s->id.secret, s->conf.secret, sizeof s->id.secret);
+    memcpy(s->id.secret, s->conf.secrets.now, sizeof s->id.secret);
     s->id.pair = s->conf.setup.pair;
     s->id.node = s->conf.setup.node;
     s->paths[0] = (struct path){"crossover", &s->conf.net.crossover, -1, false};

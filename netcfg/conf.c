@@ -68,7 +68,7 @@ bool netcfg_mac_parse(const char *text, uint8_t mac[NETCFG_MAC_BYTES]) {
 /* Where each line stood, so that a line given twice is named and later checks can point at it. */
 struct reader {
     struct netcfg_conf *out;
-    const struct conf_line *service, *crossover, *gateway, *read_vip;
+    const struct conf_line *service, *crossover, *gateway, *read_vip, *serial;
     const struct conf_line *vips[NETCFG_VIPS], *references[NETCFG_REFERENCES];
 };
 
@@ -209,6 +209,29 @@ static bool set_reference(void *target, const struct conf *c, const struct conf_
                      NETCFG_REFERENCES, err);
 }
 
+static bool set_serial(void *target, const struct conf *c, const struct conf_line *l,
+                       struct conf_error *err) {
+    static const int bauds[] = {9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600};
+    struct reader *r = target;
+    struct netcfg_serial *s = &r->out->serial;
+    int64_t baud = 115200;
+    size_t i = 0, len = strlen(l->argv[1]);
+    if (!once(c, &r->serial, l, err)) return false;
+    if (strncmp(l->argv[1], "/dev/", 5) != 0 || len >= sizeof s->device)
+        return conf_complain(c, l, err, "'%s' is not a serial port; write one like /dev/ttyS1",
+                             l->argv[1]);
+    if (l->argc > 2 && !num_parse_range(l->argv[2], 1, 1000000, &baud)) baud = 0;
+    while (i < sizeof bauds / sizeof *bauds && bauds[i] != baud) i++;
+    if (i == sizeof bauds / sizeof *bauds)
+        return conf_complain(c, l, err,
+                             "'%s' is not a speed of serial lines; write 57600, 115200, 230400, "
+                             "460800 or 921600 (slower ones need longer times in [ha])",
+                             l->argv[2]);
+    memcpy(s->device, l->argv[1], len + 1);
+    s->baud = (int)baud;
+    return true;
+}
+
 static const struct conf_row rows[] = {
     {"service", 4, 4, set_service, "service IFACE ADDRESS/PREFIX peer ADDRESS"},
     {"crossover", 4, 4, set_crossover, "crossover IFACE ADDRESS/PREFIX peer ADDRESS"},
@@ -216,6 +239,7 @@ static const struct conf_row rows[] = {
     {"vip", 1, 1, set_vip, "vip ADDRESS/PREFIX"},
     {"read-vip", 1, 1, set_read_vip, "read-vip ADDRESS/PREFIX: on the slave, for reads"},
     {"reference", 1, 1, set_reference, "reference ADDRESS: asked beside the gateway"},
+    {"serial", 1, 2, set_serial, "serial DEVICE [BAUD]: a null-modem cable to the other node"},
     {NULL, 0, 0, NULL, NULL},
 };
 

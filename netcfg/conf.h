@@ -30,6 +30,12 @@ struct netcfg_iface {
 #define NETCFG_REFERENCES 4
 #define NETCFG_WITNESSES  (1 + NETCFG_REFERENCES)
 
+/* A serial line between the two nodes; device "": none. */
+struct netcfg_serial {
+    char device[64]; /* below /dev */
+    int baud;
+};
+
 struct netcfg_conf {
     struct netcfg_iface service;
     struct netcfg_iface crossover;
@@ -40,6 +46,7 @@ struct netcfg_conf {
     struct netcfg_addr
         references[NETCFG_REFERENCES]; /* asked beside the gateway, or instead of it */
     size_t reference_count;
+    struct netcfg_serial serial;
 };
 
 /* Reads [network]. Refuses with FILE:LINE: unknown directives, a line given twice, an address that

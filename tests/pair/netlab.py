@@ -61,8 +61,8 @@ class Lab:
         self.children.append(p)
         return p
 
-    def conf(self, node, extra=""):
-        """The text of a node's duet.conf."""
+    def conf(self, node, extra="", network=""):
+        """The text of a node's duet.conf; network: more lines of that section."""
         peer = "b" if node == "a" else "a"
         return """[node]
 name duet-%s
@@ -75,7 +75,7 @@ service eth0 %s/24 peer %s
 crossover eth1 %s/30 peer %s
 gateway %s
 vip %s/24
-%s""" % (node, node, "5a" * 32, SERVICE[node], SERVICE[peer], CROSSOVER[node], CROSSOVER[peer], GATEWAY, VIP, extra)
+%s%s""" % (node, node, "5a" * 32, SERVICE[node], SERVICE[peer], CROSSOVER[node], CROSSOVER[peer], GATEWAY, VIP, network, extra)
 
     def close(self):
         for p in self.children:

@@ -65,7 +65,7 @@ class Node:
 
     def configure(self):
         conf = self.lab.conf(self.name, "[instance 0]\nport %d\nmemory 256mb\npassword none\ndurability pair\n" % PORT
-                             + self.pair.extra)
+                             + self.pair.extra, self.pair.network.get(self.name, ""))
         with open(os.path.join(self.root, "etc", "duet.conf"), "w") as f:
             f.write(conf)
 
@@ -259,8 +259,8 @@ class Lab(netlab.Lab):
 class Pair:
     """Both nodes, the switch with the gateway and the clients."""
 
-    def __init__(self, extra=""):
-        self.extra, self.closed = extra, False
+    def __init__(self, extra="", network=None):
+        self.extra, self.network, self.closed = extra, network or {}, False
         self.work = tempfile.mkdtemp(prefix="duet-pair-")
         atexit.register(self.close)
         for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -63,10 +63,16 @@ static void the_screen_says_how_things_are(void) {
         screen("node.name \"duet-a\"\nnode.letter \"a\"\nnode.state \"master\"\n"
                "node.serving true\nnode.server_up true\nsync.in_sync true\n" PEER
                "peer.state \"slave\"\npeer.healthy true\ntakeover.on true\nvip.holder \"a\"\n"
-               "paths.crossover.heard true\npaths.crossover.both_ways true\n"
-               "paths.service.heard true\npaths.service.both_ways false\nalarm_count 0\n");
+               "paths.crossover.heard true\npaths.crossover.both_ways true\npaths.crossover.state "
+               "\"both ways\"\n"
+               "paths.service.heard true\npaths.service.state \"mute\"\n"
+               "paths.service.received 300\npaths.service.lost 100\npaths_both_ways 1\n"
+               "paths.serial.heard false\npaths.serial.state \"deaf\"\nalarm_count 0\n");
     ok(strstr(s, "This node serves, the other one follows in sync.") != NULL, "a well pair");
-    ok(strstr(s, "crossover both ways, service HEARD ONLY") != NULL, "each path by name");
+    ok(strstr(s, "1 of 3 work both ways: crossover both ways, service MUTE (") &&
+           strstr(s, "serial DEAF ("),
+       "how many paths work, and each by name");
+    ok(strstr(s, "service: 300 heard, 100 lost (25.0 %)") != NULL, "what a path loses");
     ok(strstr(s, "automatic, on") && strstr(s, "No alarms."), "takeover, alarms");
     ok(strstr(s, "gateway DOWN") == NULL, "a path that is not there is not shown");
     s = screen("node.state \"boot\"\nnode.serving false\nnode.waiting_for \"the other node\"\n"

@@ -1,4 +1,4 @@
-/* link: hactl/had_agree.c hactl/arbiter_conf.c hactl/had_conf.c hactl/log_conf.c hactl/place.c hactl/moment.c hactl/event_syslog.c hactl/event.c hactl/report.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
+/* link: hactl/had_agree.c hactl/arbiter_conf.c hactl/had_conf.c hactl/heartbeat_line.c hactl/log_conf.c hactl/place.c hactl/moment.c hactl/event_syslog.c hactl/event.c hactl/report.c hactl/ha_names.c netcfg/conf.c server/base/buf.c
    server/base/conf.c server/base/crc32c.c server/base/file.c server/base/log.c server/base/num.c
    server/base/clock.c */
 /* What had takes from duet.conf, and how it complains. */
@@ -32,7 +32,7 @@ static void a_good_one(void) {
         printf("# %s\n", err.text);
     ok(conf.setup.node == 1 && conf.setup.pair == 77, "node and pair");
     is_str(conf.name, "duet-b", "name");
-    ok(conf.secret[0] == 0x5a && conf.secret[31] == 0x5a, "secret");
+    ok(conf.secrets.now[0] == 0x5a && conf.secrets.now[31] == 0x5a, "secret");
     is_int(conf.setup.timing.beat_ms, 25, "a time overrules the profile wherever it stands");
     is_int(conf.setup.timing.path_ms, 50, "what follows from beat and demote-time follows");
     is_int(conf.instance_count, 2, "instances are counted");
