@@ -127,7 +127,7 @@ static void paths(const struct fields *f, struct buf *out) {
         all += *fields_text(f, "", "paths.%s.heard", path_names[p]) != 0;
         both += fields_true(f, "paths.%s.both_ways", path_names[p]);
     }
-    buf_printf(out, "  %-10s%d of %d: ", "paths", both, all);
+    buf_printf(out, "  %-10s%d of %d work both ways: ", "paths", both, all);
     for (size_t p = 0; p < PATH_NAMES; p++) {
         const char *n = path_names[p];
         if (!*fields_text(f, "", "paths.%s.heard", n)) continue;
