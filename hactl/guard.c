@@ -11,6 +11,7 @@
 
 #define EVENT_BUDGET 128            /* of one turn: a flood of ARP must not hold up the tick */
 #define COUNTERS_NS  (NS_PER_S / 4) /* how often the card's counters are read */
+#define LINKS_NS     NS_PER_S       /* ... and the links told */
 #define SILENT_NS                                                                                  \
     (2 * NS_PER_S) /* a witness, or a card, that gave nothing for so long is remarked */
 
@@ -21,9 +22,10 @@ struct guard {
     struct guard_witness witnesses[NETCFG_WITNESSES];
     bool silent[NETCFG_WITNESSES]; /* as remarked */
     size_t witness_count;
-    bool carrier[2]; /* by crossover */
+    bool has_port[2], carrier[2]; /* by crossover */
     uint64_t started_ns, counters_ns, received, received_ns, deaf_ns;
-    bool deaf; /* as remarked */
+    uint64_t links_ns, link_received[2]; /* by crossover, as last told */
+    bool deaf;                           /* as remarked */
     char trouble[320];
 };
 
@@ -33,12 +35,22 @@ static bool carrier_now(struct guard *g, bool crossover) {
     return netcfg_link(g->net, crossover, &link, &err) && link.present && link.up && link.carrier;
 }
 
+static void tell_link(struct guard *g, bool crossover) {
+    struct netcfg_link link = {0};
+    struct netcfg_error err;
+    bool there = netcfg_link(g->net, crossover, &link, &err);
+    bool receives = there && link.rx_packets != g->link_received[crossover];
+    g->link_received[crossover] = link.rx_packets;
+    g->calls.link(g->calls.arg, crossover, there && link.up && link.carrier, receives);
+}
+
 static void link_changed(struct guard *g, bool crossover) {
     bool up = carrier_now(g, crossover);
     if (up == g->carrier[crossover]) return;
     g->carrier[crossover] = up;
     log_notice("the %s interface has %s", crossover ? "crossover" : "service",
                up ? "a carrier" : "no carrier: cable, card or switch port");
+    tell_link(g, crossover);
     g->calls.carrier(g->calls.arg, crossover, up);
 }
 
@@ -119,6 +131,10 @@ void guard_tick(struct guard *g, uint64_t now_ns) {
     if (now_ns < g->counters_ns) return;
     look_at_counters(g, now_ns);
     for (size_t i = 0; i < g->witness_count; i++) remark_witness(g, i, now_ns);
+    if (now_ns < g->links_ns) return;
+    g->links_ns = now_ns + LINKS_NS;
+    for (int crossover = 0; crossover < 2; crossover++)
+        if (g->has_port[crossover]) tell_link(g, crossover);
 }
 
 size_t guard_witness_count(const struct guard *g) {
@@ -154,6 +170,8 @@ struct guard *guard_new(struct loop *l, struct netcfg *net, const struct netcfg_
     g->calls = *calls;
     g->started_ns = g->received_ns = clock_boot_ns();
     know_witnesses(g, conf);
+    g->has_port[0] = true;
+    g->has_port[1] = conf->crossover.name[0] != 0;
     for (int crossover = 0; crossover < 2; crossover++)
         g->carrier[crossover] = carrier_now(g, crossover);
     g->io = loop_io_new(l, netcfg_fd(net), on_readable, g);

@@ -18,6 +18,9 @@ struct guard_calls {
     void (*gateway)(void *arg, unsigned which, uint64_t sent_ns);
     /* Another machine answers for address `which` of a group of VIPs, or announces it. */
     void (*vip_foreign)(void *arg, enum netcfg_group group, unsigned which, const uint8_t mac[6]);
+    /* On every change, and once a second: a port's carrier, and whether its receive counter moved since
+     * the last such call. */
+    void (*link)(void *arg, bool crossover, bool carrier, bool receives);
     /* Something that only people need to know, once: a sentence. */
     void (*remark)(void *arg, const char *text);
     /* A carrier came or went: a hint to look harder at once, never a proof. */

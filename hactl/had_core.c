@@ -259,6 +259,14 @@ static void on_vip_foreign(void *arg, enum netcfg_group group, unsigned which,
     had_feed(h, &ev);
 }
 
+static void on_link(void *arg, bool crossover, bool carrier, bool receives) {
+    struct ha_event ev = {.kind = HA_EV_LINK,
+                          .link = {.path = crossover ? HA_PATH_CROSSOVER : HA_PATH_SERVICE,
+                                   .carrier = carrier,
+                                   .deaf = carrier && !receives}};
+    had_feed(arg, &ev);
+}
+
 static void on_remark(void *arg, const char *text) {
     struct had *h = arg;
     had_event(h, EVENT_NOTE, "%s", text);
@@ -284,6 +292,7 @@ static void on_carrier(void *arg, bool crossover, bool up) {
 const struct guard_calls had_guard_calls = {.gateway = on_gateway,
                                             .vip_foreign = on_vip_foreign,
                                             .carrier = on_carrier,
+                                            .link = on_link,
                                             .remark = on_remark};
 
 static void on_server(void *arg, const struct ha_server *all) {
