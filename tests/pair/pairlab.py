@@ -206,7 +206,7 @@ class Node:
 def clear_left_behind():
     """Namespaces of tests that were killed: their names carry the process id of a process that is gone."""
     for line in netlab.run("ip", "netns", "list").stdout.splitlines():
-        m = re.match(r"duet(\d+)[abg]\b", line)
+        m = re.match(r"duet(\d+)[a-z]\b", line)
         if m and not os.path.exists("/proc/" + m.group(1)):
             netlab.run("ip", "netns", "del", line.split()[0], check=False)
 
