@@ -64,11 +64,12 @@ HOST_A := \
 HOST_INC := $(HOST_LIBS:%=-isystem build/deps/host/%/include)
 
 # For image/image.mk: depend on these stamps, and take the programs from build/deps.
-PROGRAMS := dropbear e2fsprogs chrony smartmontools
+PROGRAMS := dropbear e2fsprogs chrony smartmontools ipmitool
 PROGRAMS_READY := $(PROGRAMS:%=build/stamp/musl-%)
 DROPBEAR := build/deps/musl/dropbear/bin/dropbearmulti
 E2FSPROGS := build/deps/musl/e2fsprogs/sbin
 CHRONY := build/deps/musl/chrony
+IPMITOOL := build/deps/musl/ipmitool/bin/ipmitool
 SMARTCTL := build/deps/musl/smartmontools/sbin/smartctl
 GRUB_READY := build/stamp/debs-grub
 GRUB := build/deps/debs/grub
@@ -161,6 +162,7 @@ build/stamp/musl-toolchain: $(LIB_SCRIPTS) | build/stamp/packages-build
 	image/libs/build musl toolchain
 	@touch $@
 
+build/stamp/musl-ipmitool: build/stamp/musl-bearssl
 build/stamp/musl-smartmontools: | build/stamp/packages-run # g++
 build/stamp/musl-%: $(LIB_SCRIPTS) build/stamp/musl-toolchain
 	image/libs/build musl $*
@@ -269,7 +271,8 @@ stage-fuzz: $(FUZZ_BIN) build/stamp/packages-test
 stage-compat: build/duet build/stamp/packages-test build/stamp/debs-redis
 stage-clients: build/duet build/tsan/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis \
 	build/stamp/node build/tests/clients/hiredis $(if $(filter 1,$(DUET_FULL)),build/san/duet)
-stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis build/stamp/node
+stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis build/stamp/node \
+	build/stamp/musl-ipmitool build/stamp/debs-ipmisim
 stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
 
 # ---- what people call ----------------------------------------------------------------------

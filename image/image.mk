@@ -27,7 +27,7 @@ build/image/duet: build/duet
 	strip --strip-debug -o $@ build/duet
 
 build/image/initrd: image/initrd image/initrd.list build/image/duet $(wildcard rootfs/etc/* rootfs/etc/*/*) \
-		build/stamp/musl-e2fsprogs build/stamp/musl-dropbear build/stamp/packages-run
+		build/stamp/musl-e2fsprogs build/stamp/musl-dropbear build/stamp/musl-ipmitool build/stamp/packages-run
 	@mkdir -p $(@D)
 	image/initrd $@ image/initrd.list
 

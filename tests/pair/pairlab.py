@@ -64,8 +64,9 @@ class Node:
         return self.pair.nodes[self.other_name]
 
     def configure(self):
+        extra = self.pair.extra  # lines for both, or a function of the node's name
         conf = self.lab.conf(self.name, "[instance 0]\nport %d\nmemory 256mb\npassword none\ndurability pair\n" % PORT
-                             + self.pair.extra, self.pair.network.get(self.name, ""))
+                             + (extra(self.name) if callable(extra) else extra), self.pair.network.get(self.name, ""))
         with open(os.path.join(self.root, "etc", "duet.conf"), "w") as f:
             f.write(conf)
 
