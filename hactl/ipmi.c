@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,14 +69,16 @@ static void be_ordinary(bool network) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static _Noreturn void become(const char *program, char **argv, char **env, int out, bool network) {
+/* program is open: who we are afterwards need not find the way to it. */
+static _Noreturn void become(int program, char **argv, char **env, int out, bool network) {
     int null = open("/dev/null", O_RDONLY);
     dup2(null, 0);
     dup2(out, 1);
     dup2(out, 2);
-    syscall(SYS_close_range, 3U, ~0U, 0U);
     be_ordinary(network);
-    execve(program, argv, env);
+    syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    fexecve(program, argv, env);
+    dprintf(2, "ipmitool cannot be executed: %s", strerror(errno));
     _exit(127);
 }
 
@@ -100,8 +103,10 @@ static pid_t spawn(const char *program, const struct ipmi_target *to, const char
     for (char *w = strtok(copy, " "); w && argc < WORDS_LIMIT - 1; w = strtok(NULL, " "))
         argv[argc++] = w;
     argv[argc] = NULL;
-    pid_t pid = fork();
-    if (pid == 0) become(program, argv, env, out, to->host != NULL);
+    int fd = open(program, O_PATH | O_CLOEXEC);
+    pid_t pid = fd < 0 ? -1 : fork();
+    if (pid == 0) become(fd, argv, env, out, to->host != NULL);
+    if (fd >= 0) close(fd);
     return pid;
 }
 

@@ -115,7 +115,7 @@ class Controller:
     """A node's management controller (BMC) as ipmi_sim imitates it, on the machine of the witness or the switch: at an
     address of its own. Its power is the node's: switched off, the node's processes and links are gone."""
 
-    USER, PASSWORD = "duet", "a secret"
+    USER, PASSWORD = "duet", "top-secret"
 
     def __init__(self, pair, node, address, at="g"):
         self.pair, self.node, self.address, self.at = pair, node, address, at
