@@ -6,7 +6,10 @@
  *   ha_master.c    lease, handing over, taking back           (rules 1, 3, 6)
  *   ha_sync.c      how a master stands with its slave         (rule 4)
  *   ha_slave.c     obeying, following, taking over            (rule 2)
+ *   ha_arbiter.c   witness and fence: kinds of grants, evidence, asking (rules 1 to 4)
+ *   ha_rails.c     hold-down against flapping, bench after a crash loop
  *   ha_elect.c     none serves: boot, suspended, permits      (rules 3, 5, 6)
+ *   ha_operator.c  force, and marks on disk
  *   ha_view.c      reading it: status, alarms, the verifier
  *
  * A guard looks and changes nothing. A deed changes the node and emits actions. Both see the event.
@@ -60,6 +63,7 @@ const char *ha_epoch_text(uint64_t epoch, char out[24]);
 /* ha_evidence.c */
 bool ha_digest(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
 bool ha_server_well(const struct ha_fsm *f);
+bool ha_server_runs(const struct ha_fsm *f); /* neither dead nor hung, and its log not failed */
 bool ha_ranked(const struct ha_fsm *f);
 int ha_rank_against_peer(const struct ha_fsm *f); /* > 0: ours stands higher */
 bool ha_stands_lower(const struct ha_fsm *f);
@@ -100,7 +104,35 @@ bool ha_may_take_over(const struct ha_fsm *f, int64_t now); /* all but the silen
 void ha_permit(struct ha_fsm *f, uint64_t epoch, uint64_t boot);
 void ha_promote(struct ha_fsm *f, uint64_t epoch, int64_t now);
 
+bool ha_silent_enough(const struct ha_fsm *f, int64_t now); /* rule 2: the silence, the VIP */
+bool ha_fit_to_take_over(const struct ha_fsm *f);
+
+/* ha_arbiter.c */
+int64_t ha_grant_end(const struct ha_fsm *f, int64_t sent_at);
+void ha_grant_sent(struct ha_fsm *f, unsigned flags, int64_t now);
+unsigned ha_grant_kind(const struct ha_fsm *f, int64_t now);
+unsigned ha_arbiter_flags(const struct ha_fsm *f, int64_t now);
+int64_t ha_newest_evidence(const struct ha_fsm *f, int64_t now);
+bool ha_witness_answers(const struct ha_fsm *f, int64_t now);
+bool ha_witness_word(const struct ha_fsm *f, int64_t now);
+void ha_witness_answered(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
+void ha_fence_answered(struct ha_fsm *f, const struct ha_event *ev, int64_t now);
+bool ha_fence_lets_go(struct ha_fsm *f, int64_t now);
+void ha_arbiter_tick(struct ha_fsm *f, int64_t now);
+
+/* ha_rails.c */
+bool ha_held_here(const struct ha_fsm *f, int64_t now);
+bool ha_held_down(const struct ha_fsm *f, int64_t now);
+void ha_note_master(struct ha_fsm *f, uint64_t epoch, bool planned, int64_t now);
+void ha_note_failure(struct ha_fsm *f, int64_t now);
+void ha_rails_tick(struct ha_fsm *f, int64_t now);
+void ha_rails_clear(struct ha_fsm *f, struct ha_record *r);
+bool ha_record_well(const struct ha_fsm *f);
+
 /* What the table of ha_fsm.c names, by file. */
+/* ha_arbiter.c, ha_rails.c */
+ha_guard g_witness_refuses, g_claims_no_more, g_asks_arbiter, g_arbiter_grants, g_benched_out;
+ha_deed d_witness_refused, d_drop_claim, d_ask_arbiter;
 /* ha_master.c */
 ha_guard g_lease_over, g_claimed_above, g_overtaken, g_rebooted, g_hand_over, g_gateway_only_there;
 ha_guard g_restarted_solo, g_restarted_solo_alone, g_peer_booted, g_peer_restarted_too, g_withdraw;

@@ -49,9 +49,10 @@ void d_adopt_master(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 }
 
 void d_adopt(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    (void)ev, (void)now;
+    (void)ev;
     f->adopted = true;
     f->in_sync = false;
+    if (f->state == HA_BOOT && f->disk.was_master) ha_note_failure(f, now); /* it fell as master */
 }
 
 /* ---- a suspended master ---------------------------------------------------------------------- */
@@ -66,6 +67,7 @@ static bool word(const struct ha_fsm *f, int64_t now) {
                ha_grants_expired(f, now);
     }
     if (!f->peer_known || f->peer.state != HA_SLAVE || f->peer.claim != 0) return false;
+    if (ha_witness_word(f, now)) return true;
     /* A word holds for demote-time: what the peer did after it had last heard us, it cannot have done before that. */
     if (f->echo_at > f->suspended_at && within(now, f->echo_at, f->setup.timing.demote_ms))
         return true;
@@ -75,7 +77,8 @@ static bool word(const struct ha_fsm *f, int64_t now) {
 static int64_t resumed_lease(const struct ha_fsm *f, int64_t now) {
     bool by_clock = without(f, HA_WITHOUT_ECHO) || without(f, HA_WITHOUT_SUSPEND) ||
                     f->disk.peer_outdated || ha_grants_expired(f, now);
-    return (by_clock ? now : f->echo_at) + ms(f->setup.timing.demote_ms);
+    int64_t date = ha_witness_word(f, now) ? max_i64(f->echo_at, f->witness_at) : f->echo_at;
+    return (by_clock ? now : date) + ms(f->setup.timing.demote_ms);
 }
 
 static bool may_resume(const struct ha_fsm *f, int64_t now) {
@@ -113,7 +116,8 @@ void d_resume(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 
 void d_resume_operator(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     ha_log(f, "the operator says that the other node does not serve");
-    f->grant_sent = HA_NEVER;
+    f->grant_sent = f->plain_sent = f->witnessed_sent = f->fenced_sent = HA_NEVER;
+    f->fence_open = false;
     d_resume(f, ev, now);
     ha_answer(f, ev->op.id, true, "this node serves again");
 }
@@ -170,11 +174,17 @@ static bool peer_in_the_way(const struct ha_fsm *f, int64_t now, uint32_t init_m
     return !mute || within(now, f->started_at, 2 * init_ms);
 }
 
+/* The service port has carried traffic for so long: whoever has the VIP could have been heard (STP, bonds). */
+static bool port_carries(const struct ha_fsm *f, int64_t now, uint32_t init_ms) {
+    if (f->setup.no_gateway && f->traffic_at == HA_NEVER) return true; /* none is ever asked for */
+    return within(now, f->traffic_at, init_ms) && !within(now, f->traffic_since, init_ms);
+}
+
 static bool proof(const struct ha_fsm *f, int64_t now, uint32_t init_ms) {
     return f->disk.epoch != 0 && f->disk.was_master && f->disk.peer_outdated &&
            f->next.peer_outdated && !f->disk.benched && ha_server_well(f) && f->server.whole &&
            f->known <= f->disk.epoch && !within(now, f->started_at, init_ms + 1) &&
-           !peer_in_the_way(f, now, init_ms);
+           port_carries(f, now, init_ms) && !peer_in_the_way(f, now, init_ms);
 }
 
 bool g_proof_probe_due(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -229,6 +239,8 @@ void ha_promote(struct ha_fsm *f, uint64_t epoch, int64_t now) {
     (void)now;
     ha_lease(f, HA_NEVER);
     f->claim = epoch;
+    f->claim_planned = f->taken = false;
+    f->taking = 0;
     f->in_sync = false;
     f->permit = f->permit_boot = 0;
     f->adopted = true;
@@ -276,7 +288,8 @@ void d_become_master(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     f->known = max_u64(f->known, f->disk.epoch);
     f->claim = 0;
     f->outdate = f->sync_boot = 0;
-    f->grant_sent = HA_NEVER;
+    f->grant_sent = f->plain_sent = f->witnessed_sent = f->fenced_sent = HA_NEVER;
+    f->fence_open = false;
     f->vip_foreign_at = HA_NEVER; /* what was heard before was the old master's */
     f->server_died = false;
     f->server.role = HA_SERVER_MASTER;
@@ -286,6 +299,7 @@ void d_become_master(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     ha_sync_enter(f, HA_SYNC_SOLO, now);
     ha_lease(f, now + ms(f->setup.timing.demote_ms));
     d_serve_vip(f, ev, now);
+    ha_note_master(f, f->disk.epoch, f->claim_planned, now);
     ha_answer(f, f->force_op, true, "this node is master now");
     f->force_op = 0;
 }
@@ -325,61 +339,4 @@ void d_outclaimed(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     struct ha_record r = f->next;
     r.peer_outdated = false;
     ha_save(f, &r);
-}
-
-/* ---- operator -------------------------------------------------------------------------------- */
-
-static const char *force_refused(const struct ha_fsm *f, int64_t now) {
-    if (within(now, f->heard_at, f->setup.timing.path_ms) && f->peer_known &&
-        f->peer.state == HA_MASTER)
-        return "the other node serves; use switchover there";
-    if (!ha_server_well(f)) return "this node's server is not up and well";
-    if (f->disk.benched) return "this node is benched after a crash loop; clear that first";
-    return NULL;
-}
-
-bool g_force_refused(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    (void)ev;
-    return force_refused(f, now) != NULL;
-}
-
-void d_force(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    ha_log(f, "the operator forces a promotion and was told the risk");
-    f->force_op = ev->op.id;
-    ha_promote(f, ha_next_epoch(f, f->setup.node), now);
-}
-
-void d_refuse(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    const char *why = "this does not apply in the state that this node is in";
-    if (ev->op.command == HA_CMD_FORCE && f->state == HA_MASTER)
-        why = "this node is master already";
-    else if (ev->op.command == HA_CMD_FORCE && force_refused(f, now))
-        why = force_refused(f, now);
-    else if (ev->op.command == HA_CMD_RESUME)
-        why = "only a suspended master resumes";
-    ha_answer(f, ev->op.id, false, "%s: refused: %s (%s); nothing was changed",
-              ha_command_name(ev->op.command), why, ha_state_name(f->state));
-}
-
-void d_note_flag(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    (void)now;
-    struct ha_record r = f->next;
-    switch (ev->op.command) {
-    case HA_CMD_MAINTENANCE_ON: r.maintenance = true; break;
-    case HA_CMD_MAINTENANCE_OFF: r.maintenance = false; break;
-    case HA_CMD_BENCH: r.benched = true; break;
-    default: r.benched = false; break;
-    }
-    ha_answer(f, f->note_op, false, "overtaken by another command");
-    f->note_op = ev->op.id;
-    f->note_save = ha_save(f, &r);
-    f->beat_now = true;
-}
-
-void d_noted_flag(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    (void)ev, (void)now;
-    if (f->note_op == 0 || !ha_is_saved(f, f->note_save)) return;
-    ha_answer(f, f->note_op, true, "noted on disk");
-    f->note_op = 0;
-    f->beat_now = true;
 }

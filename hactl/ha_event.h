@@ -58,8 +58,9 @@ enum ha_witness_kind {
                              one than the holder becomes the holder */
     HA_WITNESS_TAKE,      /* a slave about to promote on silence, for its claim: granted only when
                              the holder has not renewed for lease_ms, then the claim is the holder */
-    HA_WITNESS_RESET      /* a master that resumed on the peer's word, while the witness names a
-                             higher epoch that nobody claims: the holder becomes this epoch */
+    HA_WITNESS_RESET, /* a slave whose TAKE may have been granted, and that hears the master again:
+                             the holder, its own claim, becomes the master's epoch (act.epoch) */
+    HA_WITNESS_LOOK   /* who holds it? Changes nothing; epoch 0. Never "granted" */
 };
 
 enum ha_command {
@@ -126,7 +127,8 @@ struct ha_event {
         struct {
             enum ha_path path; /* HA_PATH_CROSSOVER or HA_PATH_SERVICE: the port */
             bool carrier;
-            bool deaf; /* carrier, and its receive counters stand still although something is due */
+            bool receives; /* its receive counter moved since the last such event (fed on every
+                              change, and once a second) */
         } link;
     };
 };

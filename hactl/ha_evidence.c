@@ -20,9 +20,16 @@ bool ha_echoes_us(const struct ha_fsm *f) {
     return ha_echo_date(f) != HA_NEVER;
 }
 
+/* The service port carries traffic since when, without a break (a port may not forward for its first half minute). */
+static void note_traffic(struct ha_fsm *f, int64_t now) {
+    if (!within(now, f->traffic_at, 3 * f->setup.timing.dead_ms)) f->traffic_since = now;
+    f->traffic_at = now;
+}
+
 static void note_path(struct ha_fsm *f, enum ha_path path, int64_t now) {
     if (!within(now, f->path_at[path], f->setup.timing.path_ms)) f->path_since[path] = now;
     f->path_at[path] = now;
+    if (path == HA_PATH_SERVICE || path == HA_PATH_GATEWAY) note_traffic(f, now);
 }
 
 /* Since when the peer has said, without a break, that it sees the gateway. */
@@ -57,6 +64,7 @@ static bool hear(struct ha_fsm *f, const struct heartbeat *hb, enum ha_path path
     f->heard_at = now;
     f->echo_at = max_i64(f->echo_at, ha_echo_date(f));
     f->known = max_u64(f->known, hb->epoch);
+    if (hb->state == HA_MASTER) ha_note_master(f, hb->epoch, (hb->flags & HB_PLANNED) != 0, now);
     return true;
 }
 
@@ -86,22 +94,32 @@ bool ha_peer_whole(const struct ha_fsm *f) {
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-bool ha_server_well(const struct ha_fsm *f) {
+bool ha_server_runs(const struct ha_fsm *f) {
     const struct ha_timing *t = &f->setup.timing;
     return f->server_up && !f->server.loading && !f->disk_bad &&
            f->server_silent_ns < ms(t->server_dead_ms) &&
-           f->executor_silent_ns < ms(t->server_hung_ms) &&
-           f->server.fsync_age_ns < ms(t->fsync_max_ms);
+           f->executor_silent_ns < ms(t->server_hung_ms);
+}
+
+bool ha_server_well(const struct ha_fsm *f) {
+    const struct ha_timing *t = &f->setup.timing;
+    return ha_server_runs(f) && f->server.fsync_age_ns < ms(t->fsync_max_ms) && ha_record_well(f);
 }
 
 bool ha_whole(const struct ha_fsm *f) {
     return f->server_up && f->server.whole && f->server.boot == f->whole_boot;
 }
 
-static void note_server(struct ha_fsm *f, const struct ha_server *s) {
+/* What it holds may be older than what it acknowledged. */
+static void server_died(struct ha_fsm *f, int64_t now) {
+    if (!f->server_died && f->state == HA_MASTER) ha_note_failure(f, now);
+    f->server_died = true;
+}
+
+static void note_server(struct ha_fsm *f, const struct ha_server *s, int64_t now) {
     assert(s->boot != 0 && "a server's boot is never 0");
     bool master = f->state == HA_MASTER || f->state == HA_SUSPENDED || f->state == HA_YIELDED;
-    if (f->server.boot != 0 && f->server.boot != s->boot && master) f->server_died = true;
+    if (f->server.boot != 0 && f->server.boot != s->boot && master) server_died(f, now);
     if (f->server.boot != s->boot && f->disk_bad) {
         f->disk_bad = false;
         ha_alarm(f, HA_ALARM_FSYNC, false, "the server was restarted after a failed fsync");
@@ -110,12 +128,12 @@ static void note_server(struct ha_fsm *f, const struct ha_server *s) {
     f->server_up = true;
 }
 
-static void lose_server(struct ha_fsm *f) {
+static void lose_server(struct ha_fsm *f, int64_t now) {
     f->server_up = false;
     f->server.session = 0;
     f->role_tell = 0;
     if (f->state == HA_MASTER || f->state == HA_SUSPENDED || f->state == HA_YIELDED)
-        f->server_died = true;
+        server_died(f, now);
 }
 
 /* ---- rank: who stands higher when none serves (rule 6) ----------------------------------------
@@ -159,20 +177,12 @@ bool ha_stands_lower(const struct ha_fsm *f) {
 uint64_t ha_next_epoch(const struct ha_fsm *f, unsigned node) {
     uint64_t top = max_u64(max_u64(f->known, f->disk.epoch), f->disk.seen);
     top = max_u64(top, max_u64(f->next.epoch, f->next.seen)); /* an aborted one may still land */
+    top = max_u64(top, max_u64(f->holder, f->claimed));       /* the witness takes nothing lower */
     if (f->peer_known) top = max_u64(top, max_u64(f->peer.epoch, f->peer.known));
     return ha_epoch(ha_epoch_number(top) + 1, node);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
-
-bool ha_grants_expired(const struct ha_fsm *f, int64_t now) {
-    const struct ha_timing *t = &f->setup.timing;
-    int64_t life = ms(t->grant_ms);
-    if (!without(
-            f, HA_WITHOUT_MARGIN)) /* both clocks may drift, and a tick passes before it is seen */
-        life += life / 1000000 * 3 * t->drift_ppm + ms(t->tick_ms);
-    return now > f->grant_sent + life;
-}
 
 /* Only time in which this node itself ran counts: after a stall of the machine had may run before the server does. */
 static void watch_counter(struct ha_fsm *f, int64_t *at, int64_t *silent_ns, int64_t moved_at,
@@ -196,12 +206,25 @@ static void pass_time(struct ha_fsm *f, const struct ha_event *ev, int64_t now) 
     if (f->known > f->next.seen)
         ha_save(f, &f->next); /* the highest epoch seen survives a restart */
     ha_save_retry(f, now);
+    ha_rails_tick(f, now);
 }
 
 static void gateway_answered(struct ha_fsm *f, int64_t sent_at, int64_t now) {
     if (f->gateway_since == INT64_MAX || !within(now, f->gateway_at, f->setup.timing.demote_ms))
         f->gateway_since = now;
     f->gateway_at = max_i64(f->gateway_at, without(f, HA_WITHOUT_ECHO) ? now : sent_at);
+    note_traffic(f, now);
+}
+
+/* A hint, never a proof: what it breaks is seen by the gateway's silence and the peer's. */
+static void note_link(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
+    if (ev->link.path > HA_PATH_SERVICE) return;
+    bool fell = !ev->link.carrier && !f->port_down[ev->link.path];
+    f->port_down[ev->link.path] = !ev->link.carrier;
+    f->port_deaf[ev->link.path] = ev->link.carrier && !ev->link.receives;
+    if (ev->link.path == HA_PATH_SERVICE && ev->link.carrier && ev->link.receives)
+        note_traffic(f, now);
+    if (fell) f->next_probe = f->next_beat = now;
 }
 
 bool ha_digest(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -211,11 +234,17 @@ bool ha_digest(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     case HA_EV_GATEWAY: gateway_answered(f, ev->gateway.sent_at, now); return false;
     case HA_EV_VIP_FOREIGN: f->vip_foreign_at = now; return true;
     case HA_EV_SAVED: ha_saved(f, ev, now); return true;
-    case HA_EV_SERVER: note_server(f, ev->server); return true;
-    case HA_EV_SERVER_DIED: lose_server(f); return true;
+    case HA_EV_SERVER: note_server(f, ev->server, now); return true;
+    case HA_EV_SERVER_DIED: lose_server(f, now); return true;
     case HA_EV_TOLD:
         if (ev->told.id == f->role_tell) f->role_tell = 0;
         return true;
+    case HA_EV_WITNESS: ha_witness_answered(f, ev, now); return true;
+    case HA_EV_FENCED: ha_fence_answered(f, ev, now); return true;
+    case HA_EV_FENCE_READY:
+        if (ev->fence.ok) f->fence_ready_at = max_i64(f->fence_ready_at, ev->fence.sent_at);
+        return false;
+    case HA_EV_LINK: note_link(f, ev, now); return false;
     default: return true;
     }
 }

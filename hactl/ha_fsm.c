@@ -72,12 +72,20 @@ static const struct row rows[] = {
 
     /* ---- slave ---------------------------------------------------------------------------------------------------- */
     {HA_SLAVE, HA_EV_HEARTBEAT, NULL, d_obey, ON, "2 origin: grant; 4: verdict"},
+    {HA_SLAVE, HA_EV_HEARTBEAT, g_claims_no_more, d_drop_claim, ON, "2 witness, fence: the master is heard again"},
     {HA_SLAVE, HA_EV_HEARTBEAT, g_permitted, d_promote_permit, HA_PROMOTING, "6 thislife: the master's permit"},
     {HA_SLAVE, HA_EV_TICK, g_server_ill, d_lose_server, ON, "2 not in sync: its server is not well, or restarted"},
     {HA_SLAVE, HA_EV_TICK, g_peer_yields_slave, d_promote_permit, HA_PROMOTING, "6 permit: the peer yields"},
     {HA_SLAVE, HA_EV_TICK, NULL, d_slave_elect, ON, "6 offset: no master, the lower one yields in writing"},
     {HA_SLAVE, HA_EV_TICK, g_probe_due, d_probe_vip, ON, "2 nobody else answers for the VIP"},
     {HA_SLAVE, HA_EV_TICK, g_silence, d_promote_silence, HA_PROMOTING, "2 watched: silence, a young grant, the gateway, in sync"},
+    {HA_SLAVE, HA_EV_TICK, g_claims_no_more, d_drop_claim, ON, "2 witness, fence: not fit any more"},
+    {HA_SLAVE, HA_EV_TICK, g_asks_arbiter, d_ask_arbiter, ON, "2 take, fenced: the silence is long enough, an arbiter decides"},
+    {HA_SLAVE, HA_EV_TICK, g_arbiter_grants, d_promote_silence, HA_PROMOTING, "2 take, fenced: the arbiter granted it"},
+    {HA_SLAVE, HA_EV_WITNESS, g_arbiter_grants, d_promote_silence, HA_PROMOTING, "2 take: the witness granted it"},
+    {HA_SLAVE, HA_EV_WITNESS, NULL, NULL, END, "remembered"},
+    {HA_SLAVE, HA_EV_FENCED, g_arbiter_grants, d_promote_silence, HA_PROMOTING, "2 fenced: the master's power is off"},
+    {HA_SLAVE, HA_EV_FENCED, NULL, NULL, END, "remembered"},
     {HA_SLAVE, HA_EV_TICK, NULL, d_steer, ON, "5 the server follows once the demotion is on disk"},
     {HA_SLAVE, HA_EV_SERVER, NULL, NULL, END, "remembered"},
     {HA_SLAVE, HA_EV_SERVER_DIED, NULL, d_lose_server, END, "2 not in sync without a server"},
@@ -106,6 +114,9 @@ static const struct row rows[] = {
     {HA_MASTER, HA_EV_HEARTBEAT, NULL, d_renew_lease, ON, "1 echo: evidence renews the lease"},
     {HA_MASTER, HA_EV_TICK, NULL, d_renew_lease, ON, "1 echo, 3 margin"},
     {HA_MASTER, HA_EV_TICK, g_lease_over, d_suspend, HA_SUSPENDED, "3 suspend: neither peer nor gateway"},
+    {HA_MASTER, HA_EV_TICK, g_benched_out, d_elect_anew, HA_BOOT, "its server died too often: benched"},
+    {HA_MASTER, HA_EV_WITNESS, g_witness_refuses, d_witness_refused, HA_SUSPENDED, "2 take: the witness names a holder above"},
+    {HA_MASTER, HA_EV_WITNESS, NULL, d_renew_lease, END, "1 arbiter: the witness's word renews the lease"},
     {HA_MASTER, HA_EV_TICK, g_restarted_solo, d_elect_anew, HA_BOOT, "6 restart: its server restarted, it elects with the peer"},
     {HA_MASTER, HA_EV_TICK, g_restarted_solo_alone, d_restart_solo, ON, "6 restart: alone by its record, it goes on"},
     {HA_MASTER, HA_EV_TICK, g_hand_over, d_yield, HA_YIELDED, "6 restart: its server died or is not well"},
@@ -136,6 +147,9 @@ static const struct row rows[] = {
     {HA_SUSPENDED, HA_EV_TICK, g_resume_but_restarted, d_yield, HA_YIELDED, "6 restart: it may resume, its server may not"},
     {HA_SUSPENDED, HA_EV_TICK, g_resume_word, d_resume, HA_MASTER, "3 suspend: the peer's word"},
     {HA_SUSPENDED, HA_EV_TICK, NULL, d_elect, ON, "6 with a peer that booted: the lower one yields"},
+    {HA_SUSPENDED, HA_EV_WITNESS, g_witness_refuses, d_witness_refused, END, "2 take: no word from before it counts"},
+    {HA_SUSPENDED, HA_EV_WITNESS, g_resume_word, d_resume, HA_MASTER, "3 suspend: the witness's word"},
+    {HA_SUSPENDED, HA_EV_WITNESS, NULL, NULL, END, "remembered"},
     {HA_SUSPENDED, HA_EV_SERVER, NULL, NULL, END, "remembered"},
     {HA_SUSPENDED, HA_EV_SERVER_DIED, NULL, NULL, END, "remembered"},
     {HA_SUSPENDED, HA_EV_SAVED, NULL, NULL, END, "4 asked again when it resumes"},
@@ -279,6 +293,7 @@ void ha_fsm_step(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     }
     if (ev->kind == HA_EV_TICK) {
         look_at_gateway(f, now);
+        ha_arbiter_tick(f, now);
         ha_alarms(f, now);
     }
     if (beat_due(f, ev, now)) ha_beat(f, now);
@@ -303,7 +318,16 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     f->known = max_u64(record->seen, record->epoch);
     f->life = life;
     f->started_at = f->heard_at = f->last_tick = f->gap_end = now;
-    f->grant_sent = now; /* one may have gone out just before this start */
+    /* One of any kind may have gone out just before this start; not to a peer that is marked outdated. */
+    f->grant_sent = f->plain_sent = now;
+    f->witnessed_sent = f->fenced_sent = record->peer_outdated ? HA_NEVER : now;
+    f->fence_open = setup->has_fence && !record->peer_outdated;
+    f->witness_seen = f->witness_at = f->registered_at = f->taking_at = HA_NEVER;
+    f->given_back_at = f->fence_tried_at = f->fence_ready_at = f->hold_until = HA_NEVER;
+    f->traffic_at = f->traffic_since = HA_NEVER;
+    f->failed_at = f->unsaved_since = now;
+    f->served = record->epoch;
+    for (int i = 0; i < HA_MOVES; i++) f->moved_at[i] = HA_NEVER;
     f->echo_at = f->gateway_at = f->vip_foreign_at = f->grant_at = HA_NEVER;
     f->differ_since = HA_NEVER;
     f->suspended_at = f->yielded_at = f->withdrawn_at = f->session_off_since = HA_NEVER;

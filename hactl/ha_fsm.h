@@ -43,9 +43,11 @@ enum ha_sync {
 enum ha_step { HA_STEP_FSYNC = 0, HA_STEP_NOTE, HA_STEP_TELL };
 enum ha_switch { HA_SWITCH_NO = 0, HA_SWITCH_PAUSING, HA_SWITCH_DRAINING };
 
-#define HA_SENT  256 /* heartbeats of our own that an echo can still date (2.5 s at one a tick) */
-#define HA_ASKS  8   /* VIP probes remembered */
-#define HA_QUEUE 64  /* actions of one step */
+#define HA_MOVES         4  /* moves of the master's role remembered */
+#define HA_FAILURES_MOST 63 /* what the record can count */
+#define HA_SENT          256 /* heartbeats of our own that an echo can still date (2.5 s at one a tick) */
+#define HA_ASKS          8  /* VIP probes remembered */
+#define HA_QUEUE         64 /* actions of one step */
 
 struct ha_fsm {
     struct ha_setup setup;
@@ -95,10 +97,38 @@ struct ha_fsm {
     uint64_t outdate;  /* a master's verdict that is out; a slave's: the one it was told last */
     uint32_t verdicts; /* counts them */
     uint32_t sync_save, sync_tell;
-    bool disk_bad; /* an fsync failed */
+    bool disk_bad;                                   /* an fsync failed */
+    bool planned;                                    /* the permit is an operator's switchover */
+    int64_t plain_sent, witnessed_sent, fenced_sent; /* newest of each kind; plain: or a permit */
+    bool fence_open; /* a slave may have begun to fence us by a grant that has expired since */
+    /* arbiters (ha_arbiter.c) */
+    int64_t witness_seen; /* newest ask that the witness answered at all, when we sent it */
+    int64_t witness_at;   /* newest ask of this master's that it granted, when we sent it */
+    int64_t next_ask;
+    uint64_t holder;       /* the epoch that the witness named last */
+    uint64_t refused;      /* the holder above us that suspended us: once, the peer may disown it */
+    uint64_t registered;   /* our epoch, once the witness has granted it ... */
+    int64_t registered_at; /* ... and when that was heard: what is asked later is evidence */
+    uint64_t taking;       /* the epoch that a slave claims while it waits for an arbiter */
+    int64_t taking_at;
+    bool taken;         /* the arbiter granted it */
+    uint64_t claimed;   /* newest epoch that was claimed so */
+    uint64_t give_back; /* a dropped claim that the witness may hold */
+    int64_t given_back_at;
+    uint32_t fences, fence_id; /* counts them; the one under way, 0 none */
+    int64_t fence_tried_at, fence_ready_at;
+    /* rails (ha_rails.c) */
+    uint64_t served;            /* newest epoch in which either node serves or served */
+    bool claim_planned;         /* the promotion is, or was, an operator's */
+    int64_t moved_at[HA_MOVES]; /* ring of moves that no operator made */
+    unsigned moves;
+    int64_t hold_until, failed_at, unsaved_since;
+    int64_t traffic_at, traffic_since; /* the service port carries traffic */
+    bool port_down[2], port_deaf[2];   /* by enum ha_path: crossover, service */
     /* slave */
-    int64_t grant_at; /* date of the newest grant (when we sent what it answers) */
-    uint64_t said;    /* the verdict that is on our disk */
+    uint32_t grant_kind; /* HB_WITNESS, HB_FENCE of the newest grant */
+    int64_t grant_at;    /* date of the newest grant (when we sent what it answers) */
+    uint64_t said;       /* the verdict that is on our disk */
     uint32_t said_save;
     uint64_t said_next;
     /* commands under way */

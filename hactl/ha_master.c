@@ -15,13 +15,6 @@ static bool proven_alone(const struct ha_fsm *f) {
     return f->disk.peer_outdated && f->server.alone;
 }
 
-/* Clause echo. The peer's echo counts; the gateway's answer only while the peer has been silent for
- * 4 beats. */
-static int64_t newest_evidence(const struct ha_fsm *f, int64_t now) {
-    bool silent = !within(now, f->heard_at, f->setup.timing.path_ms + 1);
-    return silent ? max_i64(f->echo_at, f->gateway_at) : f->echo_at;
-}
-
 static bool loose_evidence(const struct ha_fsm *f, int64_t now) { /* without clause echo */
     uint32_t demote = f->setup.timing.demote_ms;
     return within(now, f->heard_at, demote) || within(now, f->gateway_at, demote);
@@ -49,7 +42,7 @@ void d_renew_lease(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     if (free_of_grants || (without(f, HA_WITHOUT_ECHO) && loose_evidence(f, now)))
         extend_from_now(f, now);
     else if (!without(f, HA_WITHOUT_ECHO))
-        extend(f, newest_evidence(f, now) + ms(f->setup.timing.demote_ms));
+        extend(f, ha_newest_evidence(f, now) + ms(f->setup.timing.demote_ms));
 }
 
 bool g_lease_over(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -132,9 +125,10 @@ static bool may_yield(const struct ha_fsm *f) {
 }
 
 bool g_hand_over(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
-    if (!may_yield(f) || without(f, HA_WITHOUT_RESTART)) return false;
+    if (!may_yield(f) || without(f, HA_WITHOUT_RESTART) || ha_maintenance(f)) return false;
     if (g_rebooted(f, ev, now)) return true;
-    return !ha_server_well(f) && ha_peer_fit(f, now) && !ha_maintenance(f);
+    if (ha_server_well(f) || !ha_peer_fit(f, now) || ha_peer_says(f, HB_BENCHED)) return false;
+    return !ha_held_down(f, now) || !ha_server_runs(f);
 }
 
 /* As for a silence, only time in which this node itself ran counts: unanswered is not unasked. */
@@ -153,8 +147,8 @@ static bool peer_sees_gateway(const struct ha_fsm *f, int64_t now) {
 
 bool g_gateway_only_there(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    return may_yield(f) && !ha_maintenance(f) && ha_peer_fit(f, now) && gateway_lost(f, now) &&
-           peer_sees_gateway(f, now);
+    return may_yield(f) && !ha_maintenance(f) && !ha_held_down(f, now) && ha_peer_fit(f, now) &&
+           !ha_peer_says(f, HB_BENCHED) && gateway_lost(f, now) && peer_sees_gateway(f, now);
 }
 
 /* Alone, and the server restarted. With a peer in reach the two compare what they hold; without, it
@@ -192,6 +186,7 @@ void d_yield(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     stop(f, now);
     f->permit = ha_next_epoch(f, !f->setup.node);
     f->permit_boot = boot;
+    f->planned = f->switching == HA_SWITCH_DRAINING;
     f->yielded_at = now;
     f->withdrawn_at = HA_NEVER;
     f->beat_now = true;
@@ -234,6 +229,7 @@ bool g_take_back(const struct ha_fsm *f, const struct ha_event *ev, int64_t now)
 }
 
 void d_take_back(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
+    f->planned = false;
     ha_sync_resume(f, now);
     int64_t from =
         without(f, HA_WITHOUT_ECHO) || without(f, HA_WITHOUT_TAKEBACK) ? now : f->echo_at;
@@ -247,7 +243,7 @@ void d_take_back(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 bool g_may_switch(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
     return f->switching == HA_SWITCH_NO && may_yield(f) && f->sync == HA_SYNC_IN &&
-           ha_peer_fit(f, now) && ha_server_well(f);
+           ha_peer_fit(f, now) && !ha_peer_says(f, HB_BENCHED) && ha_server_well(f);
 }
 
 void d_switch_begin(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -267,6 +263,7 @@ void d_switch_refuse(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
                       : f->switching != HA_SWITCH_NO ? "a switchover is going on already"
                       : !ha_peer_fresh(f, now)       ? "the other node is not heard"
                       : f->sync != HA_SYNC_IN        ? "the slave is not in sync"
+                      : ha_peer_says(f, HB_BENCHED) ? "the other node is benched after a crash loop"
                       : !ha_peer_fit(f, now) ? "the slave's server is not well, or it does not "
                                                "call itself in sync yet; try again in a second"
                                              : "this node's server does not answer";

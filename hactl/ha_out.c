@@ -72,6 +72,7 @@ static void save_emit(struct ha_fsm *f) {
 uint32_t ha_save(struct ha_fsm *f, const struct ha_record *want) {
     f->next = *want;
     f->next.seen = max_u64(f->next.seen, max_u64(f->known, want->epoch));
+    if (f->save_id == f->saved_id) f->unsaved_since = f->last_tick;
     f->save_id++;
     if (f->flight_id == 0) save_emit(f);
     return f->save_id;
@@ -80,6 +81,7 @@ uint32_t ha_save(struct ha_fsm *f, const struct ha_record *want) {
 void ha_saved(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     if (f->flight_id == 0 || ev->saved.id != f->flight_id) return;
     f->flight_id = 0;
+    f->unsaved_since = now;
     if (!ev->saved.ok) {
         f->retry_at = now + 20 * ms(f->setup.timing.beat_ms);
         ha_alarm(f, HA_ALARM_RECORD, true,
@@ -127,21 +129,19 @@ void ha_lease(struct ha_fsm *f, int64_t until) {
 /* ---- the heartbeat --------------------------------------------------------------------------- */
 
 /* Rule 2: a grant answers a heartbeat of the last 3 beats, goes to a slave that is in sync and sees
- * the gateway, over a pair joined by two paths that work both ways. */
-static bool may_grant(const struct ha_fsm *f, int64_t now) {
+ * the gateway, over a pair joined by two paths that work both ways, or by an arbiter. */
+static unsigned grant_flags(const struct ha_fsm *f, int64_t now) {
     const struct ha_timing *t = &f->setup.timing;
-    if (f->state != HA_MASTER || !f->in_sync || ha_marking(f) || f->lease <= now) return false;
+    if (f->state != HA_MASTER || !f->in_sync || ha_marking(f) || f->lease <= now) return 0;
     int64_t heard = f->heard_at; /* clause echo */
     if (!without(f, HA_WITHOUT_ECHO) && f->echo_at < heard) heard = f->echo_at;
-    if (!f->peer_known || !within(now, heard, t->fresh_ms) || ha_maintenance(f)) return false;
-    if (!without(f, HA_WITHOUT_NOGRANT) && f->peer.gateway_age_ms >= t->path_ms) return false;
-    return without(f, HA_WITHOUT_TWOPATH) || f->setup.last_path_promote ||
-           __builtin_popcount(ha_paths_both_ways(f, now)) >= 2;
+    if (!f->peer_known || !within(now, heard, t->fresh_ms) || ha_maintenance(f)) return 0;
+    if (ha_held_down(f, now) || ha_peer_says(f, HB_BENCHED)) return 0;
+    return ha_grant_kind(f, now);
 }
 
 static unsigned flags_of(const struct ha_fsm *f, int64_t now) {
-    unsigned flags = 0;
-    if (may_grant(f, now)) flags |= HB_GRANT;
+    unsigned flags = grant_flags(f, now) | ha_arbiter_flags(f, now);
     if (f->in_sync && !ha_marking(f)) flags |= HB_IN_SYNC;
     if (ha_whole(f)) flags |= HB_WHOLE;
     if (ha_server_well(f)) flags |= HB_HEALTHY;
@@ -153,6 +153,10 @@ static unsigned flags_of(const struct ha_fsm *f, int64_t now) {
     if (f->disk.was_master) flags |= HB_WAS_MASTER;
     if (f->disk.was_master && f->disk.peer_outdated) flags |= HB_PROOF;
     if (f->disk.outdated) flags |= HB_OUTDATED;
+    if (f->state == HA_MASTER ? f->claim_planned : f->permit != 0 && f->planned)
+        flags |= HB_PLANNED;
+    if (ha_held_here(f, now)) flags |= HB_LOCKED;
+    if (f->disk.benched) flags |= HB_BENCHED;
     return flags;
 }
 
@@ -168,7 +172,7 @@ static uint8_t state_said(const struct ha_fsm *f) {
 
 void ha_beat(struct ha_fsm *f, int64_t now) {
     unsigned flags = flags_of(f, now);
-    if ((flags & HB_GRANT) || f->permit != 0) f->grant_sent = now;
+    if ((flags & HB_GRANT) || f->permit != 0) ha_grant_sent(f, flags, now);
     f->seq++;
     f->sent_at[f->seq % HA_SENT] = now;
     f->next_beat = now + ms(f->setup.timing.beat_ms);
@@ -189,8 +193,8 @@ void ha_beat(struct ha_fsm *f, int64_t now) {
         .hello_life = f->window.hello_life,
         .hello_seq = f->window.hello_seq,
         .epoch = f->disk.epoch,
-        .known = f->known,
-        .claim = without(f, HA_WITHOUT_CLAIM) ? 0 : f->claim,
+        .known = max_u64(f->known, f->holder),
+        .claim = without(f, HA_WITHOUT_CLAIM) ? 0 : max_u64(f->claim, f->taking),
         .permit = f->permit,
         .permit_boot = f->permit_boot,
         .outdate = f->state == HA_MASTER ? f->outdate : 0,

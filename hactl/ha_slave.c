@@ -72,12 +72,20 @@ static void hear_outdated(struct ha_fsm *f) {
     ha_log(f, "is told that it is outdated");
 }
 
+/* The newest grant says what it takes to use it. */
+static void hear_grant(struct ha_fsm *f, int64_t now) {
+    int64_t at = without(f, HA_WITHOUT_ORIGIN) ? now : ha_echo_date(f);
+    if (at < f->grant_at) return;
+    f->grant_at = at;
+    f->grant_kind = f->peer.flags & (HB_WITNESS | HB_FENCE);
+}
+
 void d_obey(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
     if (f->peer.epoch < f->known || f->peer.epoch == 0) return;
     hear_in_sync(f);
     if (ha_peer_says(f, HB_GRANT) && f->in_sync) /* clause origin: dated by our own heartbeat */
-        f->grant_at = max_i64(f->grant_at, without(f, HA_WITHOUT_ORIGIN) ? now : ha_echo_date(f));
+        hear_grant(f, now);
     hear_outdated(f);
 }
 
@@ -198,10 +206,16 @@ void d_steer(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
 
 /* ---- taking over (rule 2) -------------------------------------------------------------------- */
 
+/* A site without a gateway: the witness's word stands for it. */
+static bool unseen_gateway_is_well(const struct ha_fsm *f) {
+    return f->setup.no_gateway && (f->grant_kind & HB_WITNESS);
+}
+
 /* Clause watched: silence counts only while this node itself ran and the gateway answered
  * throughout. */
 static int64_t silent_since(const struct ha_fsm *f) {
     if (without(f, HA_WITHOUT_WATCHED)) return f->heard_at;
+    if (unseen_gateway_is_well(f)) return max_i64(f->heard_at, f->gap_end);
     if (f->gateway_since == INT64_MAX) return INT64_MAX;
     return max_i64(f->heard_at, max_i64(f->gap_end, f->gateway_since));
 }
@@ -239,17 +253,24 @@ bool ha_vip_is_free(const struct ha_fsm *f, int64_t now) {
     return asked >= 2 && !within(now, f->vip_foreign_at, t->path_ms + 1);
 }
 
+bool ha_fit_to_take_over(const struct ha_fsm *f) {
+    return f->in_sync && !f->disk.benched && !ha_maintenance(f) && ha_server_well(f) && ha_whole(f);
+}
+
 bool ha_may_take_over(const struct ha_fsm *f, int64_t now) {
-    return f->in_sync && !f->disk.benched && !ha_maintenance(f) && ha_server_well(f) &&
-           ha_whole(f) && within(now, f->grant_at, f->setup.timing.grant_ms);
+    return ha_fit_to_take_over(f) && within(now, f->grant_at, f->setup.timing.grant_ms);
+}
+
+bool ha_silent_enough(const struct ha_fsm *f, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
+    bool gateway = within(now, f->gateway_at, t->fresh_ms) || unseen_gateway_is_well(f);
+    return silent_for(f, now, ms(t->dead_ms)) && gateway && ha_vip_is_free(f, now) &&
+           !within(now, f->gap_end, t->dead_ms + 1) && !ha_held_down(f, now);
 }
 
 bool g_silence(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    const struct ha_timing *t = &f->setup.timing;
-    return silent_for(f, now, ms(t->dead_ms)) && ha_may_take_over(f, now) &&
-           within(now, f->gateway_at, t->fresh_ms) && ha_vip_is_free(f, now) &&
-           !within(now, f->gap_end, t->dead_ms + 1);
+    return f->grant_kind == 0 && ha_silent_enough(f, now) && ha_may_take_over(f, now);
 }
 
 void d_promote_silence(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -258,7 +279,7 @@ void d_promote_silence(struct ha_fsm *f, const struct ha_event *ev, int64_t now)
     ha_log(f, "silence for %lld ms, the grant is %lld ms old, the gateway answered %lld ms ago",
            (long long)((now - f->heard_at) / HA_MS), (long long)((now - f->grant_at) / HA_MS),
            (long long)((now - f->gateway_at) / HA_MS));
-    ha_promote(f, ha_next_epoch(f, f->setup.node), now);
+    ha_promote(f, f->taking ? f->taking : ha_next_epoch(f, f->setup.node), now);
 }
 
 /* ---- permits --------------------------------------------------------------------------------- */
@@ -287,6 +308,7 @@ void d_promote_permit(struct ha_fsm *f, const struct ha_event *ev, int64_t now) 
     (void)ev;
     uint64_t epoch = ha_next_epoch(f, f->setup.node);
     ha_promote(f, max_u64(epoch, f->peer.permit), now);
+    f->claim_planned = ha_peer_says(f, HB_PLANNED);
 }
 
 /* Is the peer one with whom a slave elects? Not with a suspended master of our epoch: that one

@@ -107,6 +107,8 @@ static void leave_lost(struct ha_fsm *f, int64_t now) {
     bool told = f->peer_known && f->outdate != 0 && f->peer.said == f->outdate;
     if (!told && !ha_grants_expired(f, now)) return;
     if (f->server_died || f->disk_bad) return; /* a server that restarted gives no verdict */
+    if (told) f->fence_open = false;           /* it says so itself: it will not use a grant */
+    if (!ha_fence_lets_go(f, now)) return;
     if (without(f, HA_WITHOUT_BASE)) {
         note_out(f, now);
         return;

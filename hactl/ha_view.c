@@ -10,6 +10,29 @@ static int64_t age(int64_t now, int64_t at) {
     return at <= HA_NEVER ? INT64_MAX : now - at;
 }
 
+static const char *paths_why(const struct ha_fsm *f, int64_t now) {
+    bool one = __builtin_popcount(ha_paths_both_ways(f, now)) < 2;
+    if (f->setup.no_gateway)
+        return "there is neither a gateway nor a reference address, and no witness answers both "
+               "nodes";
+    return one && !f->setup.last_path_promote ? "only one path works both ways" : "";
+}
+
+static const char *no_grant_why(const struct ha_fsm *f, int64_t now) {
+    if (ha_grant_kind(f, now) != 0) return "";
+    const char *paths = paths_why(f, now);
+    return paths[0] ? paths : "the slave does not see the gateway";
+}
+
+static const char *no_takeover_why(const struct ha_fsm *f, int64_t now) {
+    if (within(now, f->grant_at, f->setup.timing.grant_ms)) {
+        bool blind = !within(now, f->gateway_at, f->setup.timing.path_ms);
+        return blind && !f->setup.no_gateway ? "the gateway does not answer this node" : "";
+    }
+    const char *paths = paths_why(f, now);
+    return paths[0] ? paths : "the master gives no grant";
+}
+
 /* Could the slave take over if the master died now? "" yes. Asked on either node. */
 const char *ha_takeover_off_why(const struct ha_fsm *f, int64_t now) {
     if (f->state != HA_MASTER && f->state != HA_SLAVE)
@@ -19,15 +42,12 @@ const char *ha_takeover_off_why(const struct ha_fsm *f, int64_t now) {
     if (ha_maintenance(f)) return "maintenance is on at the other node";
     if (!f->in_sync) return "the slave is not in sync";
     if (f->disk.benched) return "this node is benched after a crash loop";
-    bool one = __builtin_popcount(ha_paths_both_ways(f, now)) < 2;
-    if (one && !f->setup.last_path_promote) return "only one path works both ways";
-    if (f->state == HA_MASTER)
-        return f->peer.gateway_age_ms < f->setup.timing.path_ms
-                   ? ""
-                   : "the slave does not see the gateway";
-    if (!within(now, f->gateway_at, f->setup.timing.path_ms))
-        return "the gateway does not answer this node";
-    return within(now, f->grant_at, f->setup.timing.grant_ms) ? "" : "the master gives no grant";
+    if (f->state == HA_MASTER && ha_peer_says(f, HB_BENCHED))
+        return "the other node is benched after a crash loop";
+    if (f->disk.locked || f->next.locked)
+        return "roles moved too often: locked until hactl unbench";
+    if (ha_held_down(f, now)) return "roles moved twice within minutes: held down for a while";
+    return f->state == HA_MASTER ? no_grant_why(f, now) : no_takeover_why(f, now);
 }
 
 static const char *slave_waits_for(const struct ha_fsm *f, int64_t now) {
@@ -36,6 +56,10 @@ static const char *slave_waits_for(const struct ha_fsm *f, int64_t now) {
     if (within(now, f->heard_at, f->setup.timing.dead_ms)) return "the other node to become master";
     if (!f->in_sync) return "the master: this node is not in sync and may not promote by itself";
     if (ha_maintenance(f)) return "the end of maintenance, or the master";
+    if (f->disk.benched) return "an operator: this node is benched after a crash loop";
+    if (ha_held_down(f, now)) return "the master, or an operator: roles moved too often";
+    if (f->taking)
+        return f->grant_kind & HB_WITNESS ? "the witness" : "the fence of the other node";
     if (!within(now, f->gateway_at, f->setup.timing.path_ms))
         return "the gateway's answer: without it the master may only be out of reach";
     if (!within(now, f->grant_at, f->setup.timing.grant_ms))
@@ -49,6 +73,7 @@ const char *ha_waiting_for(const struct ha_fsm *f, int64_t now) {
     case HA_BOOT:
         if (!f->server_up) return "its own server to start";
         if (f->server.loading) return "its own server to load its data";
+        if (f->disk.benched) return "an operator: this node is benched after a crash loop";
         if (f->disk.epoch == 0)
             return heard ? "the other node to become master"
                          : "the other node: this one has no record";
@@ -57,7 +82,9 @@ const char *ha_waiting_for(const struct ha_fsm *f, int64_t now) {
                        "ahead";
     case HA_SLAVE: return slave_waits_for(f, now);
     case HA_PROMOTING: return "its record to be written";
-    case HA_SUSPENDED: return "the other node's word, or an operator's";
+    case HA_SUSPENDED:
+        return f->setup.has_witness ? "the other node's word, the witness's, or an operator's"
+                                    : "the other node's word, or an operator's";
     case HA_YIELDED: return "the other node to promote";
     default: return "";
     }
@@ -126,11 +153,37 @@ static void alarm_pair(struct ha_fsm *f, int64_t now) {
     ha_alarm(f, HA_ALARM_WAITING, idle, idle ? ha_waiting_for(f, now) : "waits no longer");
 }
 
+static void alarm_rails(struct ha_fsm *f, int64_t now) {
+    ha_alarm(f, HA_ALARM_BENCHED, f->disk.benched,
+             f->disk.benched ? "this node is benched after a crash loop: it serves nobody until "
+                               "hactl unbench; look for the cause in the log first"
+                             : "this node is not benched");
+    bool locked = f->disk.locked, here = ha_held_here(f, now), held = ha_held_down(f, now);
+    ha_alarm(
+        f, HA_ALARM_HOLD, held,
+        locked ? "the master's role moved three times within minutes: no automatic change until "
+                 "hactl unbench"
+        : here ? "the master's role moved twice within minutes: no automatic change for a while"
+        : held ? "the other node holds automatic changes down: the master's role moved too often"
+               : "automatic changes are not held down");
+}
+
+static void alarm_ports(struct ha_fsm *f) {
+    const char *port = f->port_down[HA_PATH_SERVICE]     ? "the service port has no carrier"
+                       : f->port_deaf[HA_PATH_SERVICE]   ? "the service port receives nothing"
+                       : f->port_down[HA_PATH_CROSSOVER] ? "the crossover port has no carrier"
+                                                         : "";
+    ha_alarm(f, HA_ALARM_LINK, port[0] != 0, port[0] ? port : "the ports have a carrier");
+}
+
 void ha_alarms(struct ha_fsm *f, int64_t now) {
     const struct ha_timing *t = &f->setup.timing;
     alarm_pair(f, now);
     bool young = within(now, f->started_at, t->init_ms);
-    ha_alarm(f, HA_ALARM_GATEWAY, !young && !within(now, f->gateway_at, t->dead_ms),
+    alarm_rails(f, now);
+    alarm_ports(f);
+    ha_alarm(f, HA_ALARM_GATEWAY,
+             !young && !f->setup.no_gateway && !within(now, f->gateway_at, t->dead_ms),
              within(now, f->gateway_at, t->dead_ms)
                  ? "the gateway answers this node"
                  : "the gateway does not answer this node: check "
@@ -154,9 +207,6 @@ void ha_alarms(struct ha_fsm *f, int64_t now) {
     ha_alarm(f, HA_ALARM_MAINTENANCE, care,
              care ? "maintenance is on: no automatic change of roles until hactl maintenance off"
                   : "maintenance is off");
-    ha_alarm(f, HA_ALARM_BENCHED, f->disk.benched,
-             f->disk.benched ? "this node is benched after a crash loop"
-                             : "this node is not benched");
 }
 
 void ha_fsm_view(const struct ha_fsm *f, int64_t now, struct ha_view *out) {
@@ -192,6 +242,7 @@ const char *ha_fsm_broken(const struct ha_fsm *f, int64_t now) {
         return "a lease is never longer than demote-time";
     if ((f->claim != 0) != (f->state == HA_PROMOTING))
         return "a claim stands exactly while promoting";
+    if (f->taking != 0 && f->state != HA_SLAVE) return "only a slave waits for an arbiter";
     if (f->permit != 0 && (master || f->state == HA_PROMOTING))
         return "who serves or promotes gives no permit";
     if (f->permit != 0 && f->disk.peer_outdated && f->disk.was_master &&

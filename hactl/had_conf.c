@@ -182,6 +182,24 @@ static bool set_compare(void *target, const struct conf *c, const struct conf_li
                          l->argv[1]);
 }
 
+static bool set_hold(void *target, const struct conf *c, const struct conf_line *l,
+                     struct conf_error *err) {
+    struct ha_timing *t = &((struct reading *)target)->out->setup.timing;
+    int64_t ms;
+    if (!number(c, l, 0, 3600000, &ms, err)) return false;
+    t->hold_ms = (uint32_t)ms;
+    return true;
+}
+
+static bool set_bench(void *target, const struct conf *c, const struct conf_line *l,
+                      struct conf_error *err) {
+    struct ha_timing *t = &((struct reading *)target)->out->setup.timing;
+    int64_t failures;
+    if (!number(c, l, 0, HA_FAILURES_MOST / 2, &failures, err)) return false;
+    t->bench_failures = (uint32_t)failures;
+    return true;
+}
+
 static bool ignore(void *target, const struct conf *c, const struct conf_line *l,
                    struct conf_error *err) {
     (void)target, (void)c, (void)l, (void)err;
@@ -214,6 +232,8 @@ static const struct conf_row profile_rows[] = {
     {"witness", 3, 3, ignore, ""},
     {"fence", 4, 4, ignore, ""},
     {"compare-every", 1, 1, ignore, ""},
+    {"hold-down-ms", 1, 1, ignore, ""},
+    {"bench-after", 1, 1, ignore, ""},
     {0},
 };
 
@@ -225,6 +245,10 @@ static const struct conf_row ha_rows[] = {
     {"grant-time-ms", 1, 1, set_grant, "grant-time-ms MS: how long a slave may take over"},
     {"busy-limit-ms", 1, 1, set_busy, "busy-limit-ms MS: a server that does not advance is hung"},
     {"compare-every", 1, 1, set_compare, "compare-every 7d: the two nodes' data, by themselves"},
+    {"hold-down-ms", 1, 1, set_hold,
+     "hold-down-ms MS: no automatic change for so long after two takeovers in 5 minutes; 0: never"},
+    {"bench-after", 1, 1, set_bench,
+     "bench-after N: a master that crashes so often within minutes is benched; 0: never"},
     {"last-path", 1, 1, set_last_path,
      "last-path promote|hold: with one path left, may the slave take over"},
     {"witness", 3, 3, set_witness, "witness ADDRESS PORT KEY: the lease on a third machine"},
@@ -373,6 +397,8 @@ bool had_conf_take(struct had_conf *out, const struct conf *c, struct conf_error
     if (!conf_apply(c, "node", NULL, node_rows, &r, err)) return false;
     if (!conf_apply(c, "pair", NULL, pair_rows, &r, err)) return false;
     if (!netcfg_read(c, &out->net, err)) return false;
+    struct netcfg_addr outside[NETCFG_WITNESSES];
+    out->setup.no_gateway = netcfg_witnesses(&out->net, outside) == 0;
     if (!conf_apply(c, "ha", NULL, profile_rows, &r, err)) return false;
     if (!conf_apply(c, "ha", NULL, ha_rows, &r, err)) return false;
     ha_timing_derive(&out->setup.timing);

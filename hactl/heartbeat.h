@@ -66,7 +66,8 @@ enum {
     HB_LOCKED =
         1u << 16,       /* roles changed too often: no automatic change until an operator ends it */
     HB_READ = 1u << 17, /* a master: the receiver may hold the VIP for reads, dated like a grant */
-    HB_KNOWN_FLAGS = (1u << 18) - 1
+    HB_BENCHED = 1u << 18, /* crash loop: never promotes until an operator clears it */
+    HB_KNOWN_FLAGS = (1u << 19) - 1
 };
 
 #define HEARTBEAT_AGE_NEVER 65535u /* gateway_age_ms: never, or longer than can be said */

@@ -1,5 +1,5 @@
 /* link: hactl/ha_fsm.c hactl/ha_evidence.c hactl/ha_out.c hactl/ha_master.c hactl/ha_sync.c hactl/ha_slave.c
-   hactl/ha_elect.c hactl/ha_view.c hactl/ha_names.c hactl/heartbeat.c server/base/hmac.c */
+   hactl/ha_elect.c hactl/ha_view.c hactl/ha_names.c hactl/ha_arbiter.c hactl/ha_rails.c hactl/ha_operator.c hactl/heartbeat.c server/base/hmac.c */
 /* Any sequence of events, sensible or not, from any record: the core stays whole, never asserts, never serves from a state
  * that is not master, and its queue never overflows. */
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void hear(struct input *in) {
     hb.seq = f.window.seq[0] + kind % 3;
     hb.echo_seq = f.seq - more % 4;
     hb.state = (uint8_t)(kind % HA_STATES);
-    hb.flags = (uint16_t)((byte(in) | byte(in) << 8) & HB_KNOWN_FLAGS);
+    hb.flags = (uint32_t)((byte(in) | byte(in) << 8 | byte(in) << 16) & HB_KNOWN_FLAGS);
     hb.paths = (uint8_t)(more & 15);
     hb.gateway_age_ms = (uint16_t)(more * 3);
     hb.epoch = hb.known = ha_epoch(byte(in) % 6, more & 1);

@@ -1,5 +1,5 @@
 /* link: hactl/ha_fsm.c hactl/ha_evidence.c hactl/ha_out.c hactl/ha_master.c hactl/ha_sync.c hactl/ha_slave.c
-   hactl/ha_elect.c hactl/ha_view.c hactl/ha_names.c hactl/heartbeat.c server/base/hmac.c */
+   hactl/ha_elect.c hactl/ha_view.c hactl/ha_names.c hactl/ha_arbiter.c hactl/ha_rails.c hactl/ha_operator.c hactl/heartbeat.c server/base/hmac.c */
 /* The decision core, rule by rule, on one node; and every single step from every combination of what matters. Whole pairs
  * and schedules of faults are tests/sim. */
 #include "hactl/ha_fsm.h"
