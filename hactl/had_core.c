@@ -263,7 +263,7 @@ static void on_link(void *arg, bool crossover, bool carrier, bool receives) {
     struct ha_event ev = {.kind = HA_EV_LINK,
                           .link = {.path = crossover ? HA_PATH_CROSSOVER : HA_PATH_SERVICE,
                                    .carrier = carrier,
-                                   .deaf = carrier && !receives}};
+                                   .receives = carrier && receives}};
     had_feed(arg, &ev);
 }
 
