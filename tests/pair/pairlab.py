@@ -67,7 +67,7 @@ class Node:
 
     def configure(self):
         extra = self.pair.extra  # lines for both, or a function of the node's name
-        conf = self.lab.conf(self.name, "[instance 0]\nport %d\nmemory 256mb\npassword none\ndurability pair\n" % PORT
+        conf = self.lab.conf(self.name, "[instance 0]\nport %d\nmemory 256mb\npassword none\ndurability %s\n" % (PORT, self.pair.durability)
                              + WITHOUT_RAILS + (extra(self.name) if callable(extra) else extra), self.pair.network.get(self.name, ""))
         with open(os.path.join(self.root, "etc", "duet.conf"), "w") as f:
             f.write(conf)
@@ -261,6 +261,8 @@ class Lab(netlab.Lab):
 
 class Pair:
     """Both nodes, the switch with the gateway and the clients."""
+
+    durability = "pair"
 
     def __init__(self, extra="", network=None):
         self.extra, self.network, self.closed = extra, network or {}, False
