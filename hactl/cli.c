@@ -2,6 +2,7 @@
  * from the row. */
 #include "hactl/cli.h"
 #include "hactl/cli_watch.h"
+#include "hactl/cli_whatif.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -26,39 +27,6 @@ struct verb {
     int (*run)(struct cli *c);
     bool peer; /* the other node may ask for it (hactl --peer) */
 };
-
-/* ---- reports ---- */
-
-/* Asks, prints JSON when that is wanted. fields: the caller prints them. */
-static int report(struct cli *c, const char *request, struct cli_answer *a, bool *printed) {
-    struct buf out = BUF_INIT;
-    int status = cli_ask(c, request, ANSWER_MS, a);
-    *printed = false;
-    if (status != CLI_OK) return status;
-    if (!a->ok) {
-        fprintf(stderr, "hactl: %s\n", a->sentence);
-        cli_answer_free(a);
-        return CLI_NO;
-    }
-    if (!c->json) return CLI_OK;
-    fields_json(&a->fields, &out);
-    fwrite(buf_head(&out), 1, buf_len(&out), stdout);
-    buf_free(&out);
-    *printed = true;
-    return CLI_OK;
-}
-
-static int run_explain(struct cli *c) {
-    struct cli_answer a;
-    bool printed;
-    int status = report(c, "explain", &a, &printed);
-    if (status != CLI_OK) return status;
-    for (int i = 0; !printed && *fields_text(&a.fields, "", "explain.%d.fault", i); i++)
-        printf("If %s: %s.\n", fields_text(&a.fields, "", "explain.%d.fault", i),
-               fields_text(&a.fields, "", "explain.%d.outcome", i));
-    cli_answer_free(&a);
-    return CLI_OK;
-}
 
 /* ---- commands ---- */
 
@@ -176,7 +144,11 @@ static const struct verb verbs[] = {
      "the last events, over restarts; --both: of both nodes by time", cli_history, true},
     {"events", "[COUNT] [--follow]", 0, 1,
      "the last events; --follow: and each new one as it comes", cli_events, true},
-    {"explain", "", 0, 0, "what would happen now, fault by fault", run_explain, true},
+    {"explain", "", 0, 0, "what would happen now, fault by fault, as the rules decide", cli_explain,
+     true},
+    {"whatif", "FAULT", 1, 1, "the same for one fault: power-a, server-master, crossover ...",
+     cli_whatif, true},
+    {"core", NULL, 0, 0, "a copy of the decision core, for the other node", cli_core, true},
     {"promote", "--force", 0, 0, "become master against the rules; asks for a typed confirmation",
      run_promote, false},
     {"resume", "", 0, 0, "a suspended master serves again; asks for a typed confirmation",

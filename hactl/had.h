@@ -86,6 +86,6 @@ enum request_verdict had_on_request(void *arg, uint32_t id, int argc, char **arg
 /* ---- had_report.c: the state as fields ---- */
 void had_report_status(const struct had *h, struct buf *out);
 void had_report_events(const struct had *h, uint64_t after, uint64_t count, struct buf *out);
-void had_report_explain(const struct had *h, struct buf *out);
+void had_report_core(const struct had *h, struct buf *out);
 
 #endif

@@ -3,6 +3,7 @@
  * the table below. */
 #include "hactl/had_report.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -172,7 +173,7 @@ void had_report_status(const struct had *h, struct buf *out) {
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) sections[i](h, &v, out);
 }
 
-/* ---- history and explain ---- */
+/* ---- history, and the core ---- */
 
 /* Events after that number, oldest first, at most count of the newest: each the line that also stands in the file. */
 void had_report_events(const struct had *h, uint64_t after, uint64_t count, struct buf *out) {
@@ -191,32 +192,28 @@ void had_report_events(const struct had *h, uint64_t after, uint64_t count, stru
     buf_free(&line);
 }
 
-/* What would happen now, fault by fault. Thin: the two deaths and the crossover. */
-void had_report_explain(const struct had *h, struct buf *out) {
-    const struct ha_timing *t = &h->conf.setup.timing;
-    struct ha_view v;
-    char line[2 * HA_TEXT];
-    bool master = h->fsm.state == HA_MASTER;
-    ha_fsm_view(&h->fsm, (int64_t)clock_boot_ns(), &v);
-    if (v.takeover_on)
-        snprintf(line, sizeof line,
-                 "the slave takes over %u to %u ms after the last heartbeat; no acknowledged write "
-                 "is lost",
-                 t->dead_ms, t->dead_ms + 2 * t->beat_ms);
-    else
-        snprintf(line, sizeof line, "nobody takes over by itself: %s", v.takeover_why);
-    put_text(out, "the master loses power", "explain.0.fault");
-    put_text(out, line, "explain.0.outcome");
-    snprintf(line, sizeof line,
-             master && !v.in_sync ? "nothing changes: the master serves alone already"
-                                  : "the master goes on; writes wait at most %u ms and one fsync",
-             t->grant_ms + 3 * t->beat_ms);
-    put_text(out, "the slave loses power", "explain.1.fault");
-    put_text(out, line, "explain.1.outcome");
-    put_text(out, "the crossover cable is cut", "explain.2.fault");
-    put_text(out,
-             v.both_ways & ~1u
-                 ? "roles stay; replication goes over the service network until the cable is back"
-                 : "the nodes lose each other: the service network carries no heartbeats now",
-             "explain.2.outcome");
+/* A copy of the decision core, for hactl to run forward: all but its queue of actions, which is empty between two steps. */
+void had_report_core(const struct had *h, struct buf *out) {
+    const struct ha_fsm *f = &h->fsm;
+    const uint8_t *p = (const uint8_t *)f;
+    int64_t lag = 0;
+    bool async = false;
+    for (int i = 0; i < instance_set_count(h->servers); i++) {
+        const struct instance *one = instance_set_at(h->servers, i);
+        const struct instance_status *s = instance_status(one);
+        if (!instance_conf_of(one)->async || !s) continue;
+        async = true;
+        if (s->server.offset > s->server.acked)
+            lag += (int64_t)(s->server.offset - s->server.acked);
+    }
+    put_number(out, (int64_t)clock_boot_ns(), "core.now_ns");
+    put_number(out, (int64_t)sizeof *f, "core.size");
+    put_true(out, async, "core.async");
+    put_number(out, lag, "core.lag_bytes");
+    buf_add_str(out, "core.bytes \"");
+    for (size_t i = 0; i < sizeof *f; i++)
+        if (i < offsetof(struct ha_fsm, queue) || i >= offsetof(struct ha_fsm, queue_head))
+            buf_add(out, (char[2]){"0123456789abcdef"[p[i] >> 4], "0123456789abcdef"[p[i] & 15]},
+                    2);
+    buf_add_str(out, "\"\n");
 }

@@ -40,8 +40,8 @@ static enum request_verdict on_status(struct request *r) {
     return REQUEST_YES;
 }
 
-static enum request_verdict on_explain(struct request *r) {
-    had_report_explain(r->had, r->fields);
+static enum request_verdict on_core(struct request *r) {
+    had_report_core(r->had, r->fields);
     return REQUEST_YES;
 }
 
@@ -125,11 +125,16 @@ static enum request_verdict on_notice(struct request *r) {
 }
 
 static const struct row rows[] = {
-    {"status", 0, 0, on_status},           {"events", 1, 2, on_events},
-    {"explain", 0, 0, on_explain},         {"switchover", 0, 1, on_switchover},
-    {"maintenance", 1, 1, on_maintenance}, {"promote-force", 0, 0, on_promote},
-    {"resume", 0, 0, on_resume},           {"unbench", 0, 0, on_unbench},
-    {"reload", 0, 0, on_reload},           {"notice", 3, 3, on_notice},
+    {"status", 0, 0, on_status},
+    {"events", 1, 2, on_events},
+    {"core", 0, 0, on_core},
+    {"switchover", 0, 1, on_switchover},
+    {"maintenance", 1, 1, on_maintenance},
+    {"promote-force", 0, 0, on_promote},
+    {"resume", 0, 0, on_resume},
+    {"unbench", 0, 0, on_unbench},
+    {"reload", 0, 0, on_reload},
+    {"notice", 3, 3, on_notice},
 };
 
 enum request_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
