@@ -95,9 +95,10 @@ class Lab(pairlab.Lab):
 
     def deaf(self, node, is_deaf=True):
         """The node's card has a carrier and receives nothing: what the switch sends it is lost on the way."""
-        self.ns("g", "tc", "qdisc", "del", "dev", "to" + node, "root", check=False)
+        self.ns("g", "nft", "delete", "table", "netdev", "deaf" + node, check=False)
         if is_deaf:
-            self.ns("g", "tc", "qdisc", "add", "dev", "to" + node, "root", "netem", "loss", "100%")
+            self.ns("g", "nft", "-f", "-", input="table netdev deaf%s {\n chain out {\n type filter hook egress device to%s priority 0; policy drop;\n }\n}\n"
+                    % (node, node))
 
     def forward(self, node, forwards=True):
         """A port that is up and forwards, or does not yet (spanning tree)."""
@@ -106,6 +107,17 @@ class Lab(pairlab.Lab):
         if not forwards:
             self.ns("g", "nft", "-f", "-", input="table netdev port%s {\n chain in {\n type filter hook ingress device to%s priority 0; policy drop;\n }\n}\n"
                     % (node, node))
+
+
+    def outside(self, state):
+        """Neither the gateway nor the reference answers (down)."""
+        self.gateway(state)
+        if state == "down":
+            for n in "ab":
+                self.port_rules(n, "arp daddr ip " + REFERENCE, "ip daddr %s icmp type echo-request" % REFERENCE)
+        else:
+            for n in "ab":
+                self.forward(n)
 
 
 def use():
