@@ -12,8 +12,7 @@
 #define EVENT_BUDGET 128            /* of one turn: a flood of ARP must not hold up the tick */
 #define COUNTERS_NS  (NS_PER_S / 4) /* how often the card's counters are read */
 #define LINKS_NS     NS_PER_S       /* ... and the links told */
-#define SILENT_NS                                                                                  \
-    (2 * NS_PER_S) /* a witness, or a card, that gave nothing for so long is remarked */
+#define SILENT_NS    (2 * NS_PER_S) /* a witness that gave no answer for so long is remarked */
 
 struct guard {
     struct netcfg *net;
@@ -35,11 +34,12 @@ static bool carrier_now(struct guard *g, bool crossover) {
     return netcfg_link(g->net, crossover, &link, &err) && link.present && link.up && link.carrier;
 }
 
-static void tell_link(struct guard *g, bool crossover) {
+/* just: something has changed this moment, so that nothing can have been received yet. */
+static void tell_link(struct guard *g, bool crossover, bool just) {
     struct netcfg_link link = {0};
     struct netcfg_error err;
     bool there = netcfg_link(g->net, crossover, &link, &err);
-    bool receives = there && link.rx_packets != g->link_received[crossover];
+    bool receives = just || link.rx_packets != g->link_received[crossover];
     g->link_received[crossover] = link.rx_packets;
     g->calls.link(g->calls.arg, crossover, there && link.up && link.carrier, receives);
 }
@@ -50,7 +50,7 @@ static void link_changed(struct guard *g, bool crossover) {
     g->carrier[crossover] = up;
     log_notice("the %s interface has %s", crossover ? "crossover" : "service",
                up ? "a carrier" : "no carrier: cable, card or switch port");
-    tell_link(g, crossover);
+    tell_link(g, crossover, true);
     g->calls.carrier(g->calls.arg, crossover, up);
 }
 
@@ -117,14 +117,6 @@ static void look_at_counters(struct guard *g, uint64_t now_ns) {
         g->received_ns = now_ns;
     }
     g->deaf_ns = up ? now_ns - g->received_ns : 0;
-    bool deaf = g->deaf_ns > SILENT_NS;
-    if (deaf == g->deaf) return;
-    g->deaf = deaf;
-    g->calls.remark(g->calls.arg,
-                    deaf ? "the service interface has a carrier and receives nothing: check its "
-                           "card, cable and switch port"
-                    : up ? "the service interface receives again"
-                         : "the service interface lost its carrier after receiving nothing");
 }
 
 void guard_tick(struct guard *g, uint64_t now_ns) {
@@ -134,7 +126,7 @@ void guard_tick(struct guard *g, uint64_t now_ns) {
     if (now_ns < g->links_ns) return;
     g->links_ns = now_ns + LINKS_NS;
     for (int crossover = 0; crossover < 2; crossover++)
-        if (g->has_port[crossover]) tell_link(g, crossover);
+        if (g->has_port[crossover]) tell_link(g, crossover, false);
 }
 
 size_t guard_witness_count(const struct guard *g) {

@@ -37,9 +37,9 @@ void guard_free(struct guard *g);
  * answers. */
 void guard_ask_gateway(struct guard *g, uint64_t now_ns);
 
-/* What is remarked, looked at every tick: a witness that fell silent or answers again, and a service
- * interface that has a carrier and receives nothing though it sends: half a card, a cable with a broken
- * pair. What is *done* rests on the witnesses' answers alone: a card that receives nothing brings none. */
+/* Every tick. What is remarked: a witness that fell silent or answers again. That a port with a carrier
+ * receives nothing (half a card, a cable with a broken pair) is told to the core by `link`; what it does
+ * rests on the witnesses' answers alone: a card that receives nothing brings none. */
 void guard_tick(struct guard *g, uint64_t now_ns);
 struct guard_witness {
     struct netcfg_addr addr;

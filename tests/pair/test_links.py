@@ -98,14 +98,15 @@ def fault_33_half_a_card():
     tap.until(lambda: old.other.serving(), pairlab.SETTLE_S, "the other node serves")
     tap.ok([t for t in old.role_changes() if "only the peer sees the gateway" in t], "33: it was handed over in order")
     tap.until(lambda: old.status()["service"]["deaf_ms"] > 1000, pairlab.SETTLE_S, "the deaf card is counted")
-    tap.until(lambda: any("receives nothing" in e["text"] for e in old.events()), pairlab.SETTLE_S, "an event")
-    tap.ok(old.status()["paths"]["service"]["carrier"], "33: the carrier is there, an event says that nothing is received")
+    tap.until(lambda: "port" in alarms(old), pairlab.SETTLE_S, "an alarm")
+    text = next(a["text"] for a in old.status()["alarms"] if a["name"] == "port")
+    tap.ok(old.status()["paths"]["service"]["carrier"] and "receives nothing" in text, "33: the carrier is there, an alarm says that nothing is received")
     load.wait_for(100)
     load.stop()
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "33: no acknowledged write is lost")
     pair.lab.deaf(old.name, False)
     tap.ok(pair.settled(old.other) is old.other, "33: healed, it stays slave, in sync")
-    tap.until(lambda: any("receives again" in e["text"] for e in old.events()), pairlab.SETTLE_S, "the end is told")
+    tap.until(lambda: "port" not in alarms(old), pairlab.SETTLE_S, "the alarm ends")
 
 
 def fault_26_a_mute_card():
