@@ -42,6 +42,7 @@ struct had {
     struct had_clients *clients;    /* of the former master */
     struct witness_client *witness; /* NULL: none is configured */
     struct fence *fence;            /* the same */
+    uint64_t refused_epoch;         /* by the witness, as was told */
     struct read_vip *read;          /* NULL: no read-vip is configured */
     struct request_sock *sock;
     struct had_events events;

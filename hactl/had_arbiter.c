@@ -21,9 +21,11 @@ static void on_witness(void *arg, int64_t sent_at, enum witness_kind kind, uint6
                                       .granted = granted,
                                       .holder = holder}};
     struct had *h = arg;
-    if (kind == WITNESS_TAKE)
+    if (kind == WITNESS_TAKE && (granted || epoch != h->refused_epoch))
         had_event(h, EVENT_ARBITER, "the witness %s epoch %llu", granted ? "grants" : "refuses",
                   (unsigned long long)ha_epoch_number(epoch));
+    if (kind == WITNESS_TAKE && !granted)
+        h->refused_epoch = epoch; /* asked with every tick, told once */
     had_feed(h, &ev);
 }
 
@@ -50,7 +52,8 @@ void had_arbiter_open(struct had *h) {
     const struct arbiter_conf *c = &h->conf.arbiter;
     _Static_assert((int)HA_WITNESS_RENEW == (int)WITNESS_RENEW &&
                        (int)HA_WITNESS_TAKE == (int)WITNESS_TAKE &&
-                       (int)HA_WITNESS_RESET == (int)WITNESS_RESET,
+                       (int)HA_WITNESS_RESET == (int)WITNESS_RESET &&
+                       (int)HA_WITNESS_LOOK == (int)WITNESS_LOOK,
                    "the core's asks are those of the wire");
     if (c->witness.host[0]) {
         struct witness_client_conf w = {.host = c->witness.host,

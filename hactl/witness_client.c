@@ -100,12 +100,15 @@ static void answered(struct witness_client *c, const struct witness_answer *a) {
         if (was.again) return;
         was.again = true;
         send_ask(c, &was);
-    } else if (a->verdict != WITNESS_SEEN) {
+        return;
+    }
+    if (a->verdict != WITNESS_SEEN) {
         c->view.verdict = a->verdict;
         c->view.reason = a->reason;
+    }
+    if (was.sent_at) /* 0: a look of our own */
         c->fn(c->arg, was.sent_at, (enum witness_kind)was.kind, was.epoch,
               a->verdict == WITNESS_GRANTED, a->holder);
-    }
 }
 
 static void on_readable(struct loop *l, void *arg, int revents) {

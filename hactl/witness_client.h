@@ -18,7 +18,7 @@ struct witness_client_conf {
     uint32_t lease_ms;
 };
 
-/* An ask of ours was granted or refused; sent_at is the caller's, as it was given. */
+/* An ask of ours was answered (a look is never granted); sent_at is the caller's, as it was given. */
 typedef void witness_client_fn(void *arg, int64_t sent_at, enum witness_kind kind, uint64_t epoch,
                                bool granted, uint64_t holder);
 

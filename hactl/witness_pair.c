@@ -146,7 +146,9 @@ static enum witness_do take(struct witness_pair *p, const struct witness_ask *as
 static enum witness_do reset(struct witness_pair *p, const struct witness_ask *ask,
                              const struct witness_now *t, struct witness_answer *out) {
     if (ask->epoch == p->holder) return grant(p, ask, t, out);
-    enum witness_reason why = still_held(p, ask, t);
+    /* Who took it may give it back at once; nobody else takes it off a holder that may be serving. */
+    bool own = ha_epoch_node(p->holder) == ask->node;
+    enum witness_reason why = own ? WITNESS_NO_REASON : still_held(p, ask, t);
     return why ? refuse(p, ask, why, t, out) : write_down(p, ask, ask->epoch);
 }
 

@@ -27,6 +27,7 @@ struct witness_asker {
     uint64_t life, seq;    /* believed; 0 none yet */
     uint64_t lives;        /* how many were believed since the witness started */
     uint64_t asks;         /* believed asks */
+    uint64_t told;         /* epoch of the last refusal that was logged (the driver's) */
     int64_t at;            /* when the last one came */
     uint8_t kind, verdict; /* of the last one */
 };

@@ -119,11 +119,14 @@ static void complain(struct witness *w, const char *what, unsigned pair,
                 witness_way_text(way, from), pair, what);
 }
 
-static void log_verdict(const struct witness_pair *p, const struct witness_ask *ask,
+/* Once for each epoch that is refused: a slave asks with every tick. */
+static void log_verdict(struct witness_pair *p, const struct witness_ask *ask,
                         const struct witness_answer *a, uint8_t before) {
     char asked[40], holder[40];
-    bool news = ask->kind == WITNESS_TAKE || a->verdict != before;
+    struct witness_asker *who = &p->askers[ask->node];
+    bool news = ask->epoch != who->told || a->verdict != before;
     if (a->verdict != WITNESS_REFUSED || !news) return;
+    who->told = ask->epoch;
     log_notice("pair %u: node %c asks to %s epoch %s and is refused: %s (%s)", p->number,
                ask->node ? 'b' : 'a', witness_kind_name(ask->kind), epoch_text(ask->epoch, asked),
                witness_reason_name(a->reason), epoch_text(a->holder, holder));

@@ -22,9 +22,8 @@
 enum witness_kind {
     WITNESS_RENEW = 1, /* a master: I serve in `epoch` */
     WITNESS_TAKE = 2,  /* a slave about to promote on silence: may I take `epoch` */
-    WITNESS_RESET =
-        3, /* a master that resumed on the peer's word: the higher epoch you name came to nothing */
-    WITNESS_LOOK = 4, /* nothing: do you answer, and whom do you name */
+    WITNESS_RESET = 3, /* a slave whose take came to nothing gives it back to its master's epoch */
+    WITNESS_LOOK = 4,  /* nothing: do you answer, and whom do you name */
 };
 
 /* What is answered. Values stand on the wire. */

@@ -81,8 +81,8 @@ class Recorder:
     def __init__(self):
         self.asks, self.sent = [], 0
         self.stopping, self.replaying = threading.Event(), threading.Event()
-        self.tap_socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
-        self.tap_socket.bind(("tow", 0x0800))
+        self.tap_socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+        self.tap_socket.bind(("tow", 3))  # every protocol: what leaves a port is shown to no other
         self.tap_socket.settimeout(0.05)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -97,8 +97,10 @@ class Recorder:
                 self.stopping.wait(0.02)
                 continue
             try:
-                packet = self.tap_socket.recv(2048)
+                packet, address = self.tap_socket.recvfrom(2048)
             except OSError:
+                continue
+            if address[1] != 0x0800:
                 continue
             header = (packet[0] & 15) * 4
             if packet[9] == 17 and struct.unpack("!H", packet[header + 2:header + 4])[0] == PORT:

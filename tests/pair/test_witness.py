@@ -42,7 +42,7 @@ def one_path_left_and_the_master_dies():
     old = witness.settled()
     recorder = arbiters.Recorder()
     pair.lab.crossover("down")
-    tap.until(lambda: old.status()["sync"]["path"] == "service" and old.status()["sync"]["in_sync"], pairlab.SETTLE_S,
+    tap.until(lambda: old.other.status()["sync"]["path"] == "service" and old.status()["sync"]["in_sync"], pairlab.SETTLE_S,
               "replication over the service network")
     tap.until(lambda: old.status()["takeover"]["on"] and old.other.status()["takeover"]["on"], pairlab.SETTLE_S,
               "automatic takeover is on with one path left")
@@ -107,7 +107,7 @@ def the_split_and_the_master_cut_off():
     load = pairlab.Writer(pair, "cut-off")
     load.wait_for(50)
     pair.lab.crossover("down")
-    tap.until(lambda: old.status()["takeover"]["on"] and old.status()["sync"]["path"] == "service"
+    tap.until(lambda: old.status()["takeover"]["on"] and old.other.status()["sync"]["path"] == "service"
               and old.status()["sync"]["in_sync"], pairlab.SETTLE_S, "the witness stands in")
     time.sleep(2.5 * old.status()["timing"]["grant_ms"] / 1000)
     pusher, watch = pairlab.Pusher(pair, "late", old), pairlab.Watch(old)

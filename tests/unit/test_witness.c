@@ -155,7 +155,13 @@ static void test_reset(void) {
     pass(&s, 600);
     is_int(ask(&s, 1, WITNESS_TAKE, E(4, 1)), WITNESS_GRANTED, "a slave takes the lease");
     is_int(ask(&s, 0, WITNESS_RESET, E(3, 0)), WITNESS_REFUSED,
-           "it is not reset while it was held a moment ago");
+           "it is not taken from it while it was held a moment ago");
+    is_int(ask(&s, 1, WITNESS_RESET, E(3, 0)), WITNESS_GRANTED,
+           "who took it may give it back at once");
+    is_int(ask(&s, 0, WITNESS_RENEW, E(3, 0)), WITNESS_GRANTED,
+           "to the master that is heard again");
+    pass(&s, 600);
+    is_int(ask(&s, 1, WITNESS_TAKE, E(4, 1)), WITNESS_GRANTED, "it may be taken once more");
     pass(&s, 600);
     is_int(ask(&s, 0, WITNESS_RESET, E(3, 0)), WITNESS_GRANTED,
            "a lease that came to nothing goes back to the master that resumed");
