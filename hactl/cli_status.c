@@ -91,6 +91,25 @@ static void both_nodes(const struct fields *f, struct buf *out) {
     row(out, "heard", "-", age_text(fields_number(f, -1, "peer.age_ms"), b));
 }
 
+/* Words in lines of at most 80, the later ones indented. */
+static void wrapped(struct buf *out, size_t indent, const char *text) {
+    size_t column = 0, from = buf_len(out);
+    while (from > 0 && buf_head(out)[from - 1] != '\n') from--, column++;
+    while (*text) {
+        size_t word = strcspn(text, " "), gap = strspn(text + word, " ");
+        if (column + word > WIDTH && column > indent) {
+            while (buf_len(out) && buf_head(out)[buf_len(out) - 1] == ' ') buf_take_back(out, 1);
+            buf_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        buf_add(out, text, word);
+        buf_add(out, " ", gap ? 1 : 0);
+        column += word + (gap ? 1 : 0);
+        text += word + gap;
+    }
+    buf_add_str(out, "\n");
+}
+
 static const char *path_word(const struct fields *f, const char *path) {
     const char *state = fields_text(f, "", "paths.%s.state", path);
     if (is(state, "both ways")) return "both ways";
@@ -127,14 +146,17 @@ static void paths(const struct fields *f, struct buf *out) {
         all += *fields_text(f, "", "paths.%s.heard", path_names[p]) != 0;
         both += fields_true(f, "paths.%s.both_ways", path_names[p]);
     }
-    buf_printf(out, "  %-10s%d of %d work both ways: ", "paths", both, all);
+    struct buf line = BUF_INIT;
+    buf_printf(out, "  %-10s", "paths");
+    buf_printf(&line, "%d of %d work both ways: ", both, all);
     for (size_t p = 0; p < PATH_NAMES; p++) {
         const char *n = path_names[p];
         if (!*fields_text(f, "", "paths.%s.heard", n)) continue;
-        buf_printf(out, "%s%s %s", sep, n, path_word(f, n));
+        buf_printf(&line, "%s%s %s", sep, n, path_word(f, n));
         sep = ", ";
     }
-    buf_add_str(out, "\n");
+    wrapped(out, 12, buf_cstr(&line));
+    buf_free(&line);
     path_losses(f, out);
     const char *why = fields_text(f, "", "takeover.why");
     if (fields_true(f, "takeover.on"))
@@ -192,25 +214,6 @@ static void instances(const struct fields *f, struct buf *out) {
                        (double)fields_number(f, 0, "instances.%d.lag_ms", i) / 1000);
         if (*waits) buf_printf(out, "    NOT in sync with the others: %s\n", waits);
     }
-}
-
-/* Words in lines of at most 80, the later ones indented. */
-static void wrapped(struct buf *out, size_t indent, const char *text) {
-    size_t column = 0, from = buf_len(out);
-    while (from > 0 && buf_head(out)[from - 1] != '\n') from--, column++;
-    while (*text) {
-        size_t word = strcspn(text, " "), gap = strspn(text + word, " ");
-        if (column + word > WIDTH && column > indent) {
-            while (buf_len(out) && buf_head(out)[buf_len(out) - 1] == ' ') buf_take_back(out, 1);
-            buf_printf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        }
-        buf_add(out, text, word);
-        buf_add(out, " ", gap ? 1 : 0);
-        column += word + (gap ? 1 : 0);
-        text += word + gap;
-    }
-    buf_add_str(out, "\n");
 }
 
 static int lines_of(const struct buf *out) {

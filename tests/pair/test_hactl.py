@@ -24,7 +24,7 @@ def status_tells_all_on_one_screen():
     screen = m.hactl("status").stdout
     tap.ok(screen.startswith("duet-%s, node %s: SERVING, SAFE. Nothing to do.\n" % (m.name, m.name)), "the first line: serving, safe, what to do")
     tap.ok("This node serves, the other one follows in sync." in screen, "then how things are")
-    tap.ok(tap.until(lambda: "3 of 3: " in m.hactl("status").stdout, pairlab.SETTLE_S, "three paths both ways"), "three paths work both ways: crossover, service, through the gateway")
+    tap.ok(tap.until(lambda: "3 of 3 " in m.hactl("status").stdout, pairlab.SETTLE_S, "three paths both ways"), "three paths work both ways: crossover, service, through the gateway")
     tap.ok("%s on node %s" % (netlab.VIP, m.name) in screen and "automatic, on" in screen, "VIP and takeover")
     tap.ok("No alarms." in screen and len(screen.splitlines()) <= 24, "no alarms, and it fits on a screen")
     other = m.other.hactl("status").stdout
