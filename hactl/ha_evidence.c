@@ -213,6 +213,7 @@ static void gateway_answered(struct ha_fsm *f, int64_t sent_at, int64_t now) {
     if (f->gateway_since == INT64_MAX || !within(now, f->gateway_at, f->setup.timing.demote_ms))
         f->gateway_since = now;
     f->gateway_at = max_i64(f->gateway_at, without(f, HA_WITHOUT_ECHO) ? now : sent_at);
+    f->gateway_came_at = now;
     note_traffic(f, now);
 }
 

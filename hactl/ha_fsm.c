@@ -328,7 +328,7 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     f->failed_at = f->unsaved_since = now;
     f->served = record->epoch;
     for (int i = 0; i < HA_MOVES; i++) f->moved_at[i] = HA_NEVER;
-    f->echo_at = f->gateway_at = f->vip_foreign_at = f->grant_at = HA_NEVER;
+    f->echo_at = f->gateway_at = f->gateway_came_at = f->vip_foreign_at = f->grant_at = HA_NEVER;
     f->differ_since = HA_NEVER;
     f->suspended_at = f->yielded_at = f->withdrawn_at = f->session_off_since = HA_NEVER;
     f->role_told_at = f->server_at = f->executor_at = f->lease = HA_NEVER;

@@ -131,10 +131,13 @@ bool g_hand_over(const struct ha_fsm *f, const struct ha_event *ev, int64_t now)
     return !ha_held_down(f, now) || !ha_server_runs(f);
 }
 
-/* As for a silence, only time in which this node itself ran counts: unanswered is not unasked. */
+/* As for a silence, only time in which this node itself ran counts: unanswered is not unasked. And late is not lost: while old
+ * answers still come in, the network is slow, and the other node's is no better. */
 static bool gateway_lost(const struct ha_fsm *f, int64_t now) {
+    const struct ha_timing *t = &f->setup.timing;
     int64_t since = max_i64(f->gateway_at, max_i64(f->started_at, f->gap_end));
-    return !within(now, since, f->setup.timing.gateway_lost_ms + 1);
+    return !within(now, since, t->gateway_lost_ms + 1) &&
+           !within(now, f->gateway_came_at, t->fresh_ms);
 }
 
 /* A gateway (or a switch) that comes back answers one of the two first: the peer must have seen it

@@ -7,8 +7,8 @@ loss    20 % of all frames, on all cables, both ways        jitter  each frame i
 stalls  all processes of a node stopped for 300 ms, at random, every 3 s or so, either node
 all     all three together
 
-Prints one JSON line a minute, each with the counts so far, and the last one at the end. A takeover is a slave that promotes by
-itself; a demotion is a master that stops serving because its lease ran out (it resumes on the other one's word)."""
+Prints one JSON line a minute, each with the counts so far, and the last one at the end. A takeover is a slave that
+promotes, by itself or asked to; a demotion is a master that stops serving because its lease ran out (it resumes on the other one's word)."""
 
 import json
 import os
@@ -67,7 +67,7 @@ class Run:
             w.read()
             w.moves.clear()
         self.epoch = self.master.status()["node"]["epoch"]
-        self.load = retry.Waiting((netlab.VIP, pairlab.PORT), 2, 0.02).start()
+        self.load = retry.Waiting((netlab.VIP, pairlab.PORT), 2, 0.02, connect_s=1).start()
 
     def stall(self):
         """All of a node's processes stop and go on."""

@@ -107,9 +107,9 @@ class Prober(Client):
 class Waiting(Client):
     """Several connections at once; `acked` counts what each was promised: {key: newest value}."""
 
-    def __init__(self, address, count, every_s=0.002):
+    def __init__(self, address, count, every_s=0.002, connect_s=EVERY_S):
         super().__init__(address)
-        self.count, self.every_s, self.acked, self.number = count, every_s, {}, 0
+        self.count, self.every_s, self.connect_s, self.acked, self.number = count, every_s, connect_s, {}, 0
         self.broken = 0  # connections that were told that they are over
         self.ends = {}  # by connection: when its writes succeeded
 
@@ -168,8 +168,8 @@ class Waiting(Client):
         return max((longest_gap_s(ends, since) for ends in self.ends.values()), default=(0.0, since, since))
 
     def _renew(self):
-        """A connection that is not made within 5 ms is tried anew."""
+        """A connection that is not made in time is tried anew."""
         now = time.monotonic()
         for key in list(self.selector.get_map().values()):
-            if not key.data.connected and now - key.data.began > EVERY_S:
+            if not key.data.connected and now - key.data.began > self.connect_s:
                 self._over(key.data)
