@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import netlab  # noqa: E402
@@ -191,12 +192,36 @@ esac
 
 
 def separate(pair, on):
-    """The nodes cannot reach each other on the service network, neither directly nor through the gateway; everybody else
-    reaches both."""
-    lab = pair.lab
+    """The nodes cannot reach each other on the service network directly; everybody else reaches both."""
     for n in "ab":
-        lab.ip("g", "link", "set", "to" + n, "type", "bridge_slave", "isolated", "on" if on else "off")
-    lab.ns("g", "nft", "delete", "table", "inet", "separate", check=False)
-    if on:
-        lab.ns("g", "nft", "-f", "-", input="table inet separate {\n chain f {\n type filter hook forward priority 0;\n"
-               " ip saddr { %s } ip daddr { %s } drop\n }\n}\n" % ((", ".join(netlab.SERVICE.values()),) * 2))
+        pair.lab.ip("g", "link", "set", "to" + n, "type", "bridge_slave", "isolated", "on" if on else "off")
+
+
+def gateway_path(pair, on):
+    """The gateway hands on what the nodes send each other through it, or does not."""
+    pair.lab.ns("g", "nft", "delete", "table", "inet", "separate", check=False)
+    if not on:
+        pair.lab.ns("g", "nft", "-f", "-", input="table inet separate {\n chain f {\n type filter hook forward priority 0;\n"
+                    " udp sport 7801 drop\n }\n}\n")
+
+
+def one_path(pair, old):
+    """Crossover and gateway path are cut: the service network is the one path left, and what was promised without an arbiter
+    has run out."""
+    gateway_path(pair, False)
+    pair.lab.crossover("down")
+
+    def left():
+        s, t = old.status(), old.other.status()
+        paths = [n for n, p in s["paths"].items() if p["both_ways"]]
+        return (paths == ["service"] and t["sync"]["path"] == "service" and s["sync"]["in_sync"] and s["takeover"]["on"]
+                and t["takeover"]["on"])
+    tap.until(left, pairlab.SETTLE_S, "one path left, in sync over it, automatic takeover on")
+    time.sleep(2.5 * old.status()["timing"]["grant_ms"] / 1000)
+    tap.ok(left(), "one path is left and automatic takeover stays on")
+
+
+def all_paths(pair):
+    separate(pair, False)
+    gateway_path(pair, True)
+    pair.lab.crossover("up")

@@ -41,13 +41,7 @@ def one_path_left_and_the_master_dies():
     """20: the crossover is cut: the witness keeps automatic takeover on, also while somebody replays what was asked"""
     old = witness.settled()
     recorder = arbiters.Recorder()
-    pair.lab.crossover("down")
-    tap.until(lambda: old.other.status()["sync"]["path"] == "service" and old.status()["sync"]["in_sync"], pairlab.SETTLE_S,
-              "replication over the service network")
-    tap.until(lambda: old.status()["takeover"]["on"] and old.other.status()["takeover"]["on"], pairlab.SETTLE_S,
-              "automatic takeover is on with one path left")
-    # What could still be promised without the witness has run out.
-    time.sleep(2.5 * old.status()["timing"]["grant_ms"] / 1000)
+    arbiters.one_path(pair, old)
     load = pairlab.Writer(pair, "one-path")
     load.wait_for(50)
     tap.until(lambda: len(recorder.asks) > 40, pairlab.SETTLE_S, "asks are recorded")
@@ -67,7 +61,7 @@ def one_path_left_and_the_master_dies():
            "36: replayed asks reached the witness (%d) and proved nothing" % recorder.sent)
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "20: no acknowledged write is lost")
     tap.ok([t for t in old.other.events() if "witness grants" in t["text"]], "the history tells of the witness's word")
-    pair.lab.crossover("up")
+    arbiters.all_paths(pair)
     old.power_on()
     tap.ok(witness.settled() is old.other, "20: the old master returns and follows")
 
@@ -80,6 +74,7 @@ def the_split():
     pushers = [pairlab.Pusher(pair, "push-" + n.name, n) for n in pair.nodes.values()]
     pair.lab.crossover("down")
     time.sleep(0.3)
+    arbiters.gateway_path(pair, False)
     arbiters.separate(pair, True)
     parted = time.monotonic()
     watches = [pairlab.Watch(n) for n in pair.nodes.values()]
@@ -94,8 +89,7 @@ def the_split():
     late = [t for t in watches[0 if master is pair.b else 1].changed[1:] if t > parted + 1]
     tap.equal(len(late), 0, "20: nothing is written on the other one")
     tap.ok("solo" in " ".join(alarms(master)) or alarms(master), "20: with an alarm")
-    arbiters.separate(pair, False)
-    pair.lab.crossover("up")
+    arbiters.all_paths(pair)
     tap.ok(witness.settled() is master, "20: healed, the other one follows")
     load.stop()
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "20: no acknowledged write is lost")
@@ -106,10 +100,7 @@ def the_split_and_the_master_cut_off():
     old = witness.settled()
     load = pairlab.Writer(pair, "cut-off")
     load.wait_for(50)
-    pair.lab.crossover("down")
-    tap.until(lambda: old.status()["takeover"]["on"] and old.other.status()["sync"]["path"] == "service"
-              and old.status()["sync"]["in_sync"], pairlab.SETTLE_S, "the witness stands in")
-    time.sleep(2.5 * old.status()["timing"]["grant_ms"] / 1000)
+    arbiters.one_path(pair, old)
     pusher, watch = pairlab.Pusher(pair, "late", old), pairlab.Watch(old)
     pair.lab.service(old.name, "down")
     cut = time.monotonic()
@@ -123,7 +114,7 @@ def the_split_and_the_master_cut_off():
     load.wait_for(50)
     load.stop()
     pair.lab.service(old.name, "up")
-    pair.lab.crossover("up")
+    arbiters.all_paths(pair)
     tap.ok(witness.settled() is old.other, "20: healed, the old master follows")
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "20: no acknowledged write is lost")
 
