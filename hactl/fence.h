@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FENCE_TEST_MS   15000 /* between two tests ... */
+#define FENCE_TEST_MS   10000 /* between two tests ... */
 #define FENCE_RETEST_MS 5000  /* ... after one that failed */
 
 struct loop;
