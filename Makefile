@@ -287,7 +287,7 @@ test-all: build/stamp/packages-test ## the same with the full counts
 BENCH_NEEDS := $(if $(findstring failover,$(PART)),build/stamp/debs-keepalived build/stamp/packages-test) \
 	$(if $(findstring false-takeovers,$(PART)),build/tests/pair/wire)
 bench: build/duet $(BENCH_BIN) build/stamp/debs-redis $(BENCH_NEEDS) ## side by side with other servers, into build/bench (QUICK=1, PART=cpu,memory, PEERS=DIR)
-	@QUICK='$(QUICK)' PART='$(PART)' PEERS='$(PEERS)' LIMIT='$(LIMIT)' MINUTES='$(MINUTES)' /usr/bin/python3 tests/bench/bench.py
+	@QUICK='$(QUICK)' PART='$(PART)' PEERS='$(PEERS)' LIMIT='$(LIMIT)' MINUTES='$(MINUTES)' REPETITIONS='$(REPETITIONS)' /usr/bin/python3 tests/bench/bench.py
 
 lock: build/stamp/packages-build ## renew the pins in image/manifest.lock from the machine's Debian mirror
 	image/fetch --lock

@@ -1,6 +1,6 @@
 """How long nobody can write: power cuts, killed servers, switchovers, the slave's death; tests/bench/takeover.py in network namespaces.
 
-Long: the part runs only when PART names it. All repetitions and the log of the worst one stand in build/bench/failover.json."""
+Long: the part runs only when PART names it; REPETITIONS=50 (QUICK=1: 5). All repetitions and the log of the worst one stand in build/bench/failover.json."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import figures
 import rig
 from frame import Step
 
-ABOUT = "milliseconds from a fault to the first write at the VIP, or the longest without one; by fault, of 50 repetitions"
+ABOUT = "milliseconds from a fault to the first write at the VIP, or the longest without one; by fault"
 LIMIT_S = 3600  # what the part may take, instead of bench.py's limit
 TAKEOVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "takeover.py")
 WORST_CLIENT = "longest of a connection that waits to be told"
@@ -31,7 +31,7 @@ KINDS = [
 
 class Part:
     def __init__(self, bench):
-        self.bench, self.count, self.all = bench, 5 if bench.quick else 50, []
+        self.bench, self.count, self.all = bench, int(os.environ.get("REPETITIONS") or (5 if bench.quick else 50)), []
 
     def run(self, row, what, fault, profile, field, seconds):
         """One kind: its program is started once, each line of its output is a repetition."""
