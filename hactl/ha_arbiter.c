@@ -56,13 +56,18 @@ bool ha_witness_answers(const struct ha_fsm *f, int64_t now) {
     return f->setup.has_witness && within(now, f->witness_seen, f->setup.timing.demote_ms);
 }
 
+/* Whatever may keep a master alive (rule 1) must keep its slave from promoting, so the slave must see it too. */
+bool ha_peer_sees_as_we(const struct ha_fsm *f, int64_t now) {
+    return (ha_outside(f, now, f->setup.timing.dead_ms) & ~(unsigned)f->peer.outside) == 0;
+}
+
 /* Rule 2: of which kind a grant would be now, as flags of the heartbeat; 0 none. */
 unsigned ha_grant_kind(const struct ha_fsm *f, int64_t now) {
     int paths = __builtin_popcount(ha_paths_both_ways(f, now));
     bool sees = f->peer.gateway_age_ms < f->setup.timing.path_ms || without(f, HA_WITHOUT_NOGRANT);
     bool witnessed = witness_lease(f, now) && ha_peer_says(f, HB_WITNESS);
     if (witnessed && paths >= 1 && (sees || f->setup.no_gateway)) return HB_GRANT | HB_WITNESS;
-    if (!sees) return 0;
+    if (!sees || (!ha_peer_sees_as_we(f, now) && !without(f, HA_WITHOUT_NOGRANT))) return 0;
     if (paths >= 2 || f->setup.last_path_promote || without(f, HA_WITHOUT_TWOPATH)) return HB_GRANT;
     bool fences = fence_ready(f, now) && ha_peer_says(f, HB_FENCE_READY);
     return fences && paths >= 1 ? HB_GRANT | HB_FENCE : 0;

@@ -69,6 +69,8 @@ int ha_rank_against_peer(const struct ha_fsm *f); /* > 0: ours stands higher */
 bool ha_stands_lower(const struct ha_fsm *f);
 unsigned ha_paths_heard(const struct ha_fsm *f, int64_t now);
 unsigned ha_paths_both_ways(const struct ha_fsm *f, int64_t now);
+/* Which of the gateway and the references answered us, by a probe younger than span_ms: a bit each. */
+unsigned ha_outside(const struct ha_fsm *f, int64_t now, uint32_t span_ms);
 bool ha_echoes_us(const struct ha_fsm *f); /* the peer's last heartbeat answers one of this life */
 int64_t ha_echo_date(const struct ha_fsm *f);
 bool ha_grants_expired(const struct ha_fsm *f, int64_t now);
@@ -110,6 +112,7 @@ bool ha_fit_to_take_over(const struct ha_fsm *f);
 /* ha_arbiter.c */
 int64_t ha_grant_end(const struct ha_fsm *f, int64_t sent_at);
 void ha_grant_sent(struct ha_fsm *f, unsigned flags, int64_t now);
+bool ha_peer_sees_as_we(const struct ha_fsm *f, int64_t now);
 unsigned ha_grant_kind(const struct ha_fsm *f, int64_t now);
 unsigned ha_arbiter_flags(const struct ha_fsm *f, int64_t now);
 int64_t ha_newest_evidence(const struct ha_fsm *f, int64_t now);

@@ -8,10 +8,10 @@
 /* ---- events ------------------------------------------------------------------------------- */
 
 enum ha_event_kind {
-    HA_EV_TICK = 0,    /* time passes; liveness counters of the server (ev.tick) */
-    HA_EV_HEARTBEAT,   /* an authentic heartbeat (heartbeat_decode said OK) arrived on a path; the
+    HA_EV_TICK = 0,  /* time passes; liveness counters of the server (ev.tick) */
+    HA_EV_HEARTBEAT, /* an authentic heartbeat (heartbeat_decode said OK) arrived on a path; the
                           core judges its freshness */
-    HA_EV_GATEWAY,     /* the gateway answered the probe that was sent at ev.gateway.sent_at */
+    HA_EV_GATEWAY, /* the gateway, or a reference, answered the probe that was sent at ev.gateway.sent_at */
     HA_EV_VIP_FOREIGN, /* somebody else answers for, or announces, the VIP (ev.vip.mac) */
     HA_EV_SAVED,  /* the record of HA_ACT_SAVE number ev.saved.id is on disk (ok), or could not be
                      written */
@@ -90,6 +90,7 @@ struct ha_event {
         } heartbeat;
         struct {
             int64_t sent_at;
+            unsigned which; /* 0 the gateway, then the references (none: they begin at 0) */
         } gateway;
         struct {
             uint8_t mac[6];

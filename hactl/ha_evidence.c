@@ -209,10 +209,20 @@ static void pass_time(struct ha_fsm *f, const struct ha_event *ev, int64_t now) 
     ha_rails_tick(f, now);
 }
 
-static void gateway_answered(struct ha_fsm *f, int64_t sent_at, int64_t now) {
+unsigned ha_outside(const struct ha_fsm *f, int64_t now, uint32_t span_ms) {
+    unsigned bits = 0;
+    for (unsigned i = 0; i < HEARTBEAT_OUTSIDES; i++)
+        if (within(now, f->outside_at[i], span_ms)) bits |= 1u << i;
+    return bits;
+}
+
+static void gateway_answered(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
+    int64_t sent_at = without(f, HA_WITHOUT_ECHO) ? now : ev->gateway.sent_at;
+    int64_t *at = &f->outside_at[ev->gateway.which % HEARTBEAT_OUTSIDES];
+    *at = max_i64(*at, sent_at);
     if (f->gateway_since == INT64_MAX || !within(now, f->gateway_at, f->setup.timing.demote_ms))
         f->gateway_since = now;
-    f->gateway_at = max_i64(f->gateway_at, without(f, HA_WITHOUT_ECHO) ? now : sent_at);
+    f->gateway_at = max_i64(f->gateway_at, sent_at);
     f->gateway_came_at = now;
     note_traffic(f, now);
 }
@@ -232,7 +242,7 @@ bool ha_digest(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     switch (ev->kind) {
     case HA_EV_TICK: pass_time(f, ev, now); return true;
     case HA_EV_HEARTBEAT: return hear(f, ev->heartbeat.hb, ev->heartbeat.path, now);
-    case HA_EV_GATEWAY: gateway_answered(f, ev->gateway.sent_at, now); return false;
+    case HA_EV_GATEWAY: gateway_answered(f, ev, now); return false;
     case HA_EV_VIP_FOREIGN: f->vip_foreign_at = now; return true;
     case HA_EV_SAVED: ha_saved(f, ev, now); return true;
     case HA_EV_SERVER: note_server(f, ev->server, now); return true;

@@ -329,6 +329,7 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     f->served = record->epoch;
     for (int i = 0; i < HA_MOVES; i++) f->moved_at[i] = HA_NEVER;
     f->echo_at = f->gateway_at = f->gateway_came_at = f->vip_foreign_at = f->grant_at = HA_NEVER;
+    for (int i = 0; i < HEARTBEAT_OUTSIDES; i++) f->outside_at[i] = HA_NEVER;
     f->differ_since = HA_NEVER;
     f->suspended_at = f->yielded_at = f->withdrawn_at = f->session_off_since = HA_NEVER;
     f->role_told_at = f->server_at = f->executor_at = f->lease = HA_NEVER;

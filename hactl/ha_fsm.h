@@ -78,9 +78,10 @@ struct ha_fsm {
     int64_t path_since[HA_PATHS]; /* it has been good since */
     int64_t gateway_at;           /* newest answered probe, when we sent it */
     int64_t gateway_came_at;      /* newest answer, when it arrived: it is late, not lost */
-    int64_t gateway_since;        /* unbroken answers since; INT64_MAX: no */
-    int64_t peer_gateway_since;   /* the same of the peer, as it says; INT64_MAX: no */
-    int64_t gap_end;              /* end of the last gap in our own running */
+    int64_t outside_at[HEARTBEAT_OUTSIDES]; /* gateway_at for each: the gateway, references */
+    int64_t gateway_since;                  /* unbroken answers since; INT64_MAX: no */
+    int64_t peer_gateway_since;             /* the same of the peer, as it says; INT64_MAX: no */
+    int64_t gap_end;                        /* end of the last gap in our own running */
     int64_t last_tick;
     int64_t vip_foreign_at;
     int64_t vip_asked[HA_ASKS]; /* ring of probes */

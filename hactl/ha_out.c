@@ -184,6 +184,7 @@ void ha_beat(struct ha_fsm *f, int64_t now) {
         .flags = flags,
         .paths = (uint8_t)ha_paths_heard(f, now),
         .gateway_age_ms = (uint16_t)gateway_age_ms(f, now),
+        .outside = (uint8_t)ha_outside(f, now, f->setup.timing.dead_ms),
         .config = f->setup.config,
         .config_parts = f->setup.config_parts,
         .life = f->life,

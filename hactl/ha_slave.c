@@ -268,9 +268,17 @@ bool ha_silent_enough(const struct ha_fsm *f, int64_t now) {
            !within(now, f->gap_end, t->dead_ms + 1) && !ha_held_down(f, now);
 }
 
+/* Clause watched, with several to watch: each that answered the master lately answers us, or the master
+ * may be alive on the other side of a split and keep its lease by that one. */
+static bool sees_what_the_master_saw(const struct ha_fsm *f, int64_t now) {
+    unsigned seen = ha_outside(f, now, f->setup.timing.fresh_ms);
+    return (f->peer.outside & ~seen) == 0 || without(f, HA_WITHOUT_WATCHED);
+}
+
 bool g_silence(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
-    return f->grant_kind == 0 && ha_silent_enough(f, now) && ha_may_take_over(f, now);
+    return f->grant_kind == 0 && ha_silent_enough(f, now) && sees_what_the_master_saw(f, now) &&
+           ha_may_take_over(f, now);
 }
 
 void d_promote_silence(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {

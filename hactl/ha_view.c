@@ -21,7 +21,10 @@ static const char *paths_why(const struct ha_fsm *f, int64_t now) {
 static const char *no_grant_why(const struct ha_fsm *f, int64_t now) {
     if (ha_grant_kind(f, now) != 0) return "";
     const char *paths = paths_why(f, now);
-    return paths[0] ? paths : "the slave does not see the gateway";
+    if (paths[0]) return paths;
+    return f->peer.gateway_age_ms < f->setup.timing.path_ms
+               ? "the slave does not see a gateway or reference that the master sees"
+               : "the slave does not see the gateway";
 }
 
 static const char *no_takeover_why(const struct ha_fsm *f, int64_t now) {

@@ -236,10 +236,10 @@ void had_on_heartbeat(void *arg, enum ha_path path, const struct heartbeat *hb) 
 
 /* A port that came up may have passed nothing for half a minute: the first answer says that it does. */
 static void on_gateway(void *arg, unsigned which, uint64_t sent_ns) {
-    struct ha_event ev = {.kind = HA_EV_GATEWAY, .gateway = {.sent_at = (int64_t)sent_ns}};
+    struct ha_event ev = {.kind = HA_EV_GATEWAY,
+                          .gateway = {.sent_at = (int64_t)sent_ns, .which = which}};
     struct had *h = arg;
     bool back = h->outside_ns && sent_ns > h->outside_ns + OUTSIDE_BACK_NS;
-    (void)which;
     if (sent_ns > h->outside_ns) h->outside_ns = sent_ns;
     if (back) announce_anew(h);
     had_feed(h, &ev);

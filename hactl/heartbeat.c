@@ -74,6 +74,7 @@ static uint8_t *put_all(uint8_t *p, const struct heartbeat *hb) {
     p = put(p, hb->flags, 3);
     p = put(p, hb->gateway_age_ms, 2);
     p = put(p, hb->path, 1);
+    p = put(p, hb->outside, 1);
     p = put(p, hb->config, 4);
     p = put(p, hb->config_parts, 8);
     p = put(p, hb->life, 8);
@@ -99,7 +100,7 @@ static uint8_t *put_all(uint8_t *p, const struct heartbeat *hb) {
 }
 
 static const uint8_t *get_small(const uint8_t *p, struct heartbeat *hb) {
-    uint64_t node, pair, state, paths, flags, age, path, config;
+    uint64_t node, pair, state, paths, flags, age, path, outside, config;
     p = get(p, &node, 1);
     p = get(p, &pair, 2);
     p = get(p, &state, 1);
@@ -107,6 +108,7 @@ static const uint8_t *get_small(const uint8_t *p, struct heartbeat *hb) {
     p = get(p, &flags, 3);
     p = get(p, &age, 2);
     p = get(p, &path, 1);
+    p = get(p, &outside, 1);
     p = get(p, &config, 4);
     p = get(p, &hb->config_parts, 8);
     hb->node = (uint8_t)node;
@@ -114,6 +116,7 @@ static const uint8_t *get_small(const uint8_t *p, struct heartbeat *hb) {
     hb->state = (uint8_t)state;
     hb->paths = (uint8_t)paths;
     hb->path = (uint8_t)path;
+    hb->outside = (uint8_t)outside;
     hb->flags = (uint32_t)flags;
     hb->gateway_age_ms = (uint16_t)age;
     hb->config = (uint32_t)config;

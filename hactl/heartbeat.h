@@ -16,11 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEARTBEAT_VERSION 3
-#define HEARTBEAT_BYTES   212 /* one datagram: 180 bytes of fields, 32 of HMAC */
-#define HEARTBEAT_MOST    512 /* longer than one of any version */
-#define HEARTBEAT_RETIRED 4
-#define HEARTBEAT_KEY     32
+#define HEARTBEAT_VERSION  4
+#define HEARTBEAT_BYTES    213 /* one datagram: 181 bytes of fields, 32 of HMAC */
+#define HEARTBEAT_MOST     512 /* longer than one of any version */
+#define HEARTBEAT_RETIRED  4
+#define HEARTBEAT_OUTSIDES 8
+#define HEARTBEAT_KEY      32
 
 /* Every way a heartbeat can take. Values stand on the wire (bits of `paths`). */
 enum ha_path {
@@ -81,7 +82,10 @@ struct heartbeat {
     uint8_t path;   /* enum ha_path it was sent on: what arrives elsewhere shows swapped cables */
     uint16_t
         gateway_age_ms; /* age of the newest gateway probe that was answered, dated when sent */
-    uint32_t config;    /* fingerprint of what both must agree on (VIP, timers); 0 not given */
+    uint8_t
+        outside; /* bit per gateway and reference, in the order of both nodes' configuration, that
+                        answered the sender within dead-time */
+    uint32_t config; /* fingerprint of what both must agree on (VIP, timers); 0 not given */
     uint64_t
         config_parts; /* eight small ones, one a byte, that say which part differs (had_agree.h) */
     uint64_t life;    /* random, one per start of had */

@@ -51,6 +51,7 @@ static void hear(struct input *in) {
     hb.flags = (uint32_t)((byte(in) | byte(in) << 8 | byte(in) << 16) & HB_KNOWN_FLAGS);
     hb.paths = (uint8_t)(more & 15);
     hb.gateway_age_ms = (uint16_t)(more * 3);
+    hb.outside = (uint8_t)(more % 3);
     hb.epoch = hb.known = ha_epoch(byte(in) % 6, more & 1);
     hb.claim = more & 2 ? ha_epoch(byte(in) % 6, 1) : 0;
     hb.permit = more & 4 ? ha_epoch(byte(in) % 6, 0) : 0;
@@ -110,6 +111,7 @@ static void one(struct input *in) {
     case 7:
         ev.kind = HA_EV_GATEWAY;
         ev.gateway.sent_at = now - (int64_t)byte(in) * HA_MS;
+        ev.gateway.which = (unsigned)ev.gateway.sent_at % 3;
         break;
     case 8:
     case 9: status(in); return;

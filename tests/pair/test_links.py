@@ -89,6 +89,16 @@ def fault_23_nobody_answers():
     pair.settled()
 
 
+def the_two_must_see_the_same():
+    """A reference that only the master sees could keep it alive beyond a split: no automatic takeover meanwhile"""
+    master = pair.settled()
+    pair.lab.port_rules(master.other.name, "arp daddr ip " + REFERENCE, "ip daddr %s icmp type echo-request" % REFERENCE)
+    tap.until(lambda: "reference" in master.status()["takeover"]["why"], pairlab.SETTLE_S, "automatic takeover is off")
+    tap.ok(master.serving(), "a reference that only the master sees: automatic takeover is off, with the reason")
+    pair.lab.forward(master.other.name)
+    tap.ok(pair.settled(master) is master, "it is on again when both see the same")
+
+
 def fault_33_half_a_card():
     """33: the master's service card has a carrier and receives nothing: handed over, and named"""
     old = pair.settled()
@@ -175,7 +185,7 @@ def main():
     addresslab.use()
     with pairlab.Pair() as pair:
         pairlab.run(fault_22_the_gateway_dies_and_a_reference_answers, fault_23_then_the_master_dies, fault_23_nobody_answers,
-                    fault_33_half_a_card, fault_26_a_mute_card, fault_34_ports_that_forward_late,
+                    the_two_must_see_the_same, fault_33_half_a_card, fault_26_a_mute_card, fault_34_ports_that_forward_late,
                     fault_34_a_boot_behind_ports_that_do_not_forward)
     sys.exit(tap.done())
 

@@ -112,8 +112,12 @@ static void begin(struct ha_record record, unsigned node) {
     broken = NULL;
     echo = true;
     server = (struct ha_server){.boot = OUR_BOOT, .alone = true, .whole = true, .offset = 1000};
-    peer = (struct heartbeat){
-        .pair = 1, .node = !node, .life = PEER_LIFE, .server_boot = PEER_BOOT, .paths = 3};
+    peer = (struct heartbeat){.pair = 1,
+                              .node = !node,
+                              .life = PEER_LIFE,
+                              .server_boot = PEER_BOOT,
+                              .paths = 3,
+                              .outside = 1};
     peer.flags = HB_HEALTHY | HB_RANKED | HB_RECORD;
     ha_fsm_init(&f, &setup, &record, LIFE, now);
 }
@@ -379,6 +383,64 @@ static void test_takeover(void) {
     gateway();
     tick();
     is_int(f.state, HA_SLAVE, "a silence in which it did not run itself does not count");
+}
+
+static void answered_by(unsigned which) {
+    struct ha_event ev = {.kind = HA_EV_GATEWAY};
+    ev.gateway.sent_at = now;
+    ev.gateway.which = which;
+    step(&ev);
+}
+
+/* The master is silent for so long; which of gateway and references answer us all the while: bits. */
+static void silence(int span_ms, unsigned answers) {
+    for (int i = 0; i < span_ms / 50; i++) {
+        for (unsigned w = 0; w < 2; w++)
+            if (answers >> w & 1) answered_by(w);
+        pass(50, false, false);
+    }
+}
+
+/* A split service network may leave the master a reference, and us the gateway. */
+static void test_references(void) {
+    settled_slave();
+    peer.outside = 3;
+    answered_by(1);
+    pass(200, true, true);
+    silence(900, 1);
+    is_int(f.state, HA_SLAVE,
+           "rule 2: what answered the master and not us may keep it alive: no promotion");
+    settled_slave();
+    peer.outside = 3;
+    pass(200, true, true);
+    silence(700, 3);
+    is_int(f.state, HA_PROMOTING, "when all that it saw answers us, we promote");
+    settled_slave();
+    peer.outside = 1;
+    pass(200, true, true);
+    silence(700, 3);
+    is_int(f.state, HA_PROMOTING, "what only we see does not matter");
+    settled_slave();
+    peer.outside = 2; /* the gateway was dead before the master */
+    answered_by(1);
+    pass(200, true, false);
+    silence(700, 2);
+    is_int(f.state, HA_PROMOTING, "a reference stands for a gateway that nobody sees any more");
+
+    settled_master();
+    answered_by(1);
+    pass(50, true, true);
+    ok(!(last[HA_ACT_BEAT].beat.flags & HB_GRANT),
+       "a master that sees more than its slave gives no grant");
+    is_int(last[HA_ACT_BEAT].beat.outside, 3, "and says what it sees");
+    struct ha_view v;
+    ha_fsm_view(&f, now, &v);
+    ok(!v.takeover_on && strstr(v.takeover_why, "reference"), "with the reason: %s",
+       v.takeover_why);
+    peer.outside = 3;
+    answered_by(1);
+    pass(50, true, true);
+    ok(last[HA_ACT_BEAT].beat.flags & HB_GRANT, "it does when the slave sees the same");
 }
 
 static void test_permit(void) {
@@ -650,6 +712,7 @@ int main(void) {
     test_server_counters();
     test_told_outdated();
     test_takeover();
+    test_references();
     test_permit();
     test_boot();
     test_switchover();

@@ -23,6 +23,7 @@ static struct heartbeat some(void) {
         .flags = (uint32_t)(next() & HB_KNOWN_FLAGS),
         .paths = (uint8_t)(next() & 15),
         .gateway_age_ms = (uint16_t)next(),
+        .outside = (uint8_t)next(),
         .path = (uint8_t)(next() % HA_PATHS),
         .config = (uint32_t)next(),
         .config_parts = next(),
@@ -61,7 +62,7 @@ static void test_round_trip(void) {
     struct heartbeat in = some();
     in.epoch = 0x0102030405060708;
     heartbeat_encode(&in, key, wire);
-    is_mem(wire, 5, "DuHB\003", 5, "it begins with its name and version, big-endian");
+    is_mem(wire, 5, "DuHB\004", 5, "it begins with its name and version, big-endian");
 }
 
 static void test_refused(void) {
