@@ -245,6 +245,16 @@ build/tests/clients/hiredis: tests/clients/hiredis.c tests/unit/tap.h $(HOST_REA
 	@mkdir -p $(@D)
 	@echo gcc $<
 	$(Q)gcc $(STD) -O1 -g $(WARN) $(HOST_INC) -o $@ $< build/deps/host/libev/lib/libev.a -lhiredis -lm
+# The product with a wall clock that a test can move, for tests/pair/test_clocks.py.
+build/tests/pair/duet-clock: build/obj/tests/pair/clock_shift.o $(DUET_OBJ) $(MUSL_READY)
+	@mkdir -p $(@D)
+	@echo link $@
+	$(Q)$(CC) $(if $(HOT),-O2 -flto -flto-partition=one $(MAP)) $(LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=time,--wrap=gettimeofday \
+		-o $@ $(filter %.o,$^) $(MUSL_A) -lm -lpthread
+build/tests/pair/wire: tests/pair/wire.c | build/stamp/packages-test
+	@mkdir -p $(@D)
+	@echo gcc $<
+	$(Q)gcc $(STD) -O1 -g $(WARN) -o $@ $<
 
 $(UNIT_BIN):
 	@mkdir -p $(@D)
@@ -271,8 +281,8 @@ stage-fuzz: $(FUZZ_BIN) build/stamp/packages-test
 stage-compat: build/duet build/stamp/packages-test build/stamp/debs-redis
 stage-clients: build/duet build/tsan/duet $(BENCH_BIN) build/stamp/packages-test build/stamp/debs-redis \
 	build/stamp/node build/tests/clients/hiredis $(if $(filter 1,$(DUET_FULL)),build/san/duet)
-stage-pair: build/duet build/stamp/packages-test build/stamp/debs-redis build/stamp/node \
-	build/stamp/musl-ipmitool build/stamp/debs-ipmisim
+stage-pair: build/duet build/tests/pair/wire build/tests/pair/duet-clock build/stamp/packages-test build/stamp/debs-redis \
+	build/stamp/node build/stamp/musl-ipmitool build/stamp/debs-ipmisim
 stage-image: build/duet build/stamp/packages-test build/stamp/debs-redis
 
 # ---- what people call ----------------------------------------------------------------------

@@ -67,7 +67,11 @@ static const char *why_lost(struct ha_fsm *f, int64_t now) {
     if (!ha_peer_says(f, HB_HEALTHY)) return "its server is not well";
     if (f->peer.state != HA_SLAVE) return "it is not a slave";
     if (f->peer.server_boot != f->sync_boot) return "its server restarted";
-    if (!ha_server_well(f)) return NULL; /* it is we who are slow */
+    if (!ha_server_well(f) || f->executor_silent_ns >= ms(t->sync_ms) / 2) {
+        f->session_off_since = HA_NEVER; /* it is we who are slow, or hang on a disk: no verdict, so
+                                            that the slave can be given the role */
+        return NULL;
+    }
     if (f->server.held != 0 && f->server.held_oldest_ns > ms(t->sync_ms))
         return "it does not acknowledge";
     if (!sessions_differ(f))

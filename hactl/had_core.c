@@ -47,10 +47,31 @@ static void act_tell(struct had *h, const struct ha_action *a) {
     instance_set_tell(h->servers, &t);
 }
 
+/* What is wrong with the first instance that is not well; "" when nothing is known. */
+static const char *unwell(const struct had *h, int *number) {
+    for (int i = 0; i < instance_set_count(h->servers); i++) {
+        const struct instance *one = instance_set_at(h->servers, i);
+        const struct instance_status *s = instance_status(one);
+        *number = instance_conf_of(one)->number;
+        if (!s) return instance_trouble(one);
+        if (s->fsync_failed)
+            return "its log could not be written or fsynced: mend the disk, then restart this node";
+        if (s->log_stuck) return "its disk has no room for the log: free some, or grow it";
+        if (s->server.loading) return "it is loading";
+        if (s->server.fsync_age_ns > h->conf.setup.timing.fsync_max_ms * HA_MS)
+            return "an fsync of its log does not end: look at the disk";
+    }
+    return "";
+}
+
 /* The core's sentence, and what only a driver knows. */
 static void alarm_text(const struct had *h, const struct ha_action *a, char out[HA_TEXT]) {
     char mac[18], parts[HA_TEXT - 50];
-    if (a->alarm.id == HA_ALARM_VIP && a->alarm.on)
+    int number = 0;
+    const char *why = a->alarm.id == HA_ALARM_SERVER && a->alarm.on ? unwell(h, &number) : "";
+    if (why[0])
+        snprintf(out, HA_TEXT, "%.100s; instance %d: %.100s", a->text, number, why);
+    else if (a->alarm.id == HA_ALARM_VIP && a->alarm.on)
         snprintf(out, HA_TEXT, "%.200s; its link address: %s", a->text,
                  netcfg_mac_text(h->foreign_mac, mac));
     else if (a->alarm.id == HA_ALARM_CONFIG && a->alarm.on &&

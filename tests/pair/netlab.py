@@ -36,17 +36,19 @@ class Lab:
     def build(self):
         for name in self.names.values():
             run("ip", "netns", "add", name)
-        g = self.names["g"]
         self.ip("g", "link", "add", "br0", "type", "bridge")
         self.ip("g", "link", "set", "br0", "up")
         self.ip("g", "link", "set", "lo", "up")
         self.ip("g", "addr", "add", GATEWAY + "/24", "dev", "br0")
         self.ns("g", "sysctl", "-qw", "net.ipv4.ip_forward=1", check=False)
         for n in "ab":
-            self.ip("g", "link", "add", "to" + n, "type", "veth", "peer", "name", "eth0", "netns", self.names[n])
+            self.cable("g", "to" + n, n, "eth0")
             self.ip("g", "link", "set", "to" + n, "master", "br0", "up")
-        self.ip("a", "link", "add", "eth1", "type", "veth", "peer", "name", "eth1", "netns", self.names["b"])
-        assert g
+        self.cable("a", "eth1", "b", "eth1")
+
+    def cable(self, here, iface, there, other):
+        """A cable between two namespaces, with an interface at each end."""
+        self.ip(here, "link", "add", iface, "type", "veth", "peer", "name", other, "netns", self.names[there])
 
     def ns(self, node, *argv, **kw):
         """Runs a command inside a node's namespace and waits."""

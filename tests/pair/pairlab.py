@@ -57,7 +57,7 @@ class Node:
         self.other_name = "b" if name == "a" else "a"
         self.root = os.path.join(pair.work, name)
         self.address = netlab.SERVICE[name]
-        self.process = None
+        self.process, self.binary, self.environment = None, tap.DUET, {}
         os.makedirs(os.path.join(self.root, "etc"))
         self.configure()
 
@@ -83,8 +83,8 @@ class Node:
         run = os.path.join(self.root, "run")
         shutil.rmtree(run, ignore_errors=True)
         log = open(os.path.join(self.root, "node.log"), "ab")
-        self.process = self.lab.spawn(self.name, tap.DUET, "node", "--root", self.root, stdin=subprocess.DEVNULL,
-                                      stdout=log, stderr=log, start_new_session=True, preexec_fn=end_with_parent)
+        self.process = self.lab.spawn(self.name, self.binary, "node", "--root", self.root, stdin=subprocess.DEVNULL,
+                                      env=dict(os.environ, **self.environment), stdout=log, stderr=log, start_new_session=True, preexec_fn=end_with_parent)
         log.close()
 
     def power_cut(self):
@@ -196,7 +196,8 @@ class Node:
 
     def log_tail(self, lines=80):
         """The ends of all logs of this node, had's longer."""
-        texts, folder = [], os.path.join(self.root, "data", "log")
+        disk = os.path.join(self.root, "data.disk")  # of a disk that may hang (faultdisk.py)
+        texts, folder = [], os.path.join(disk if os.path.isdir(disk) else os.path.join(self.root, "data"), "log")
         paths = [os.path.join(self.root, "node.log")]
         if os.path.isdir(folder):
             paths = [os.path.join(folder, f) for f in sorted(os.listdir(folder))]
@@ -264,17 +265,20 @@ class Pair:
 
     durability = "pair"
 
-    def __init__(self, extra="", network=None):
-        self.extra, self.network, self.closed = extra, network or {}, False
+    def __init__(self, extra="", network=None, lab=None, before=None):
+        """extra: more lines of [instance 0]. lab: another class of lab than Lab. before(pair): before anything runs."""
+        self.extra, self.network, self.closed, self.on_close = extra, network or {}, False, []
         self.work = tempfile.mkdtemp(prefix="duet-pair-")
         atexit.register(self.close)
         for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signo, lambda n, frame: sys.exit(128 + n))
-        self.lab = Lab()
+        self.lab = (lab or Lab)()
         try:
             enter(self.lab.names["g"])
             self.nodes = {n: Node(self, n) for n in "ab"}
             self.a, self.b = self.nodes["a"], self.nodes["b"]
+            if before:
+                before(self)
             for n in self.nodes.values():
                 n.power_on()
         except BaseException:
@@ -289,10 +293,14 @@ class Pair:
             self.show()
         self.close()
 
-    def close(self):
+    def close(self, show=False):
         if self.closed:
             return
         self.closed = True
+        for end in self.on_close:  # first what processes may hang on
+            end()
+        if show:
+            self.show()
         for n in getattr(self, "nodes", {}).values():
             n.kill_all()
         self.lab.close()
