@@ -80,6 +80,9 @@ const char *ha_waiting_for(const struct ha_fsm *f, int64_t now) {
         if (f->disk.epoch == 0)
             return heard ? "the other node to become master"
                          : "the other node: this one has no record";
+        if (!heard && !f->server.whole)
+            return "the other node: its own data are not whole (damaged, or a copy that was cut "
+                   "short), its server's log says more";
         return heard ? "the election with the other node"
                      : "the other node, or an operator: it cannot know whether the other one is "
                        "ahead";

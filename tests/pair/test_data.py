@@ -1,4 +1,4 @@
-"""Data and configuration that are not what they should be: FAULTS 47, 48, 50, 52, 76, 82."""
+"""Data and configuration that are not what they should be: FAULTS 47, 48, 50, 52, 56, 76, 82."""
 
 import glob
 import os
@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pairlab  # noqa: E402
+import tap  # noqa: E402
 from story import LIMIT_S, Story, comes, stays, tell  # noqa: E402
 
 
@@ -80,7 +81,7 @@ def fault_48_a_lone_masters_log_is_damaged(pair):
         mend = damage(s.old)
         s.old.power_on()
         s.ok(stays(lambda: not s.old.serving(), 3), "it does not serve damaged data")
-        s.named(s.old, "server")
+        s.named(s.old, "waiting", "not whole")
         s.old.power_cut()
         mend()
         s.old.power_on()
@@ -91,11 +92,11 @@ def fault_48_a_lone_masters_log_is_damaged(pair):
 
 def fault_50_the_slaves_data_differ(pair):
     """50: the slave's data differ silently: the comparison finds it, and has it copied anew"""
+    filled(pair)
+    behind = comes(pair.is_settled, "the pair is settled").other.control()
+    for words in (("CONFIG", "SET", "replica-read-only", "no"), ("DEL", "filled:3:7"), ("CONFIG", "SET", "replica-read-only", "yes")):
+        behind.execute_command(*words)
     with Story(pair, 50) as s:
-        filled(pair)
-        behind = s.new.control()
-        for words in (("CONFIG", "SET", "replica-read-only", "no"), ("DEL", "filled:3:7"), ("CONFIG", "SET", "replica-read-only", "yes")):
-            behind.execute_command(*words)
         found = s.old.hactl("compare", check=False)
         s.ok(found.returncode == 1 and "differ" in found.stdout + found.stderr, "hactl compare finds it")
         s.old.hactl("compare", "--force", check=False)
@@ -123,6 +124,28 @@ def fault_52_a_configuration_is_damaged(pair):
             f.write(good)
         s.new.power_on()
         s.settled(s.old)
+
+
+def fault_56_a_split_brain_by_force(pair):
+    """56: an operator forces a second master while the nodes are apart; healed, the higher epoch wins and the other one's writes are put aside"""
+    master = comes(pair.is_settled, "the pair is settled")
+    forced = master.other
+    pair.lab.isolate(forced.name, "down")
+    comes(lambda: master.status()["node"]["alone"], "the master goes on alone")
+    comes(lambda: forced.hactl("promote", "--force", "--confirm", "promote duet-" + forced.name, check=False).returncode == 0, "the operator forces it")
+    comes(forced.serving, "both serve")
+    here, there = pairlab.Writer(pair, "here", at=master), pairlab.Writer(pair, "there", at=forced)
+    here.wait_for(30)
+    there.wait_for(30)
+    here.stop()
+    there.stop()
+    pair.lab.isolate(forced.name, "up")
+    winner = comes(pair.is_settled, "healed, one serves and the other one follows", LIMIT_S)
+    tap.ok(winner is forced, "56: the higher epoch wins")
+    with winner.client() as c:
+        tap.equal(there.missing(c), [], "56: the winner has all that it acknowledged")
+    aside = master.status()["instances"][0]["rejoin_tail"]
+    tap.ok(aside >= len(here.acked), "56: the loser's %d writes were put aside and are counted: %d" % (len(here.acked), aside))
 
 
 def fault_76_the_configurations_differ(pair):
@@ -165,5 +188,6 @@ def fault_82_an_operator_in_a_hurry(pair):
 
 if __name__ == "__main__":
     tell(pairlab.Pair, fault_47_the_logs_end_is_torn, fault_48_the_slaves_log_is_damaged, fault_48_a_lone_masters_log_is_damaged,
-         fault_50_the_slaves_data_differ, fault_52_a_configuration_is_damaged, fault_76_the_configurations_differ,
+         fault_50_the_slaves_data_differ, fault_52_a_configuration_is_damaged, fault_56_a_split_brain_by_force,
+         fault_76_the_configurations_differ,
          fault_82_an_operator_in_a_hurry)

@@ -1,0 +1,77 @@
+"""Crash loops and flapping, with the rails on that other tests switch off: FAULTS 32, 63, 64."""
+
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import pairlab  # noqa: E402
+from story import Story, alarms, comes, stays, tell  # noqa: E402
+
+RAILS = "[ha]\nhold-down-ms 60000\nbench-after 2\n"
+
+
+def the_masters_server_dies(pair):
+    """And the other node takes over."""
+    old = comes(pair.is_settled, "the pair is settled")
+    old.signal("server", signal.SIGKILL)
+    comes(old.other.serving, "the other node serves")
+    return old
+
+
+def unbench(pair):
+    for n in pair.nodes.values():
+        n.hactl("unbench", check=False)
+
+
+def fault_32_roles_move_too_often(pair):
+    """32: the role moved twice within minutes: held down with an alarm; a flapping service link moves it no more"""
+    with Story(pair, 32) as s:
+        first = the_masters_server_dies(pair)
+        comes(first.other.serving, "moved once")
+        comes(lambda: pair.master.other.state() == "slave" and pair.master.status()["sync"]["in_sync"], "in sync")
+        pair.master.signal("server", signal.SIGKILL)
+        comes(first.serving, "moved twice")
+        comes(lambda: "hold-down" in alarms(first), "an alarm")
+        comes(lambda: first.status()["sync"]["in_sync"], "in sync")
+        pair.lab.service(first.name, "down")
+        s.ok(stays(lambda: not first.other.serving(), 2), "held down, a lost service link moves the role no more")
+        pair.lab.service(first.name, "up")
+        unbench(pair)
+        s.settled(first)
+
+
+def fault_63_a_master_that_crashes_again_and_again(pair):
+    """63: a node's server dies each time it is master: it is benched until an operator says otherwise, the other one serves"""
+    with Story(pair, 63) as s:
+        the_masters_server_dies(pair)
+        unbenched = lambda: pair.master.hactl("switchover", check=False).returncode == 0 and s.old.serving()  # noqa: E731
+        comes(unbenched, "the operator moves the role back")
+        s.old.signal("server", signal.SIGKILL)
+        s.takes_over(s.new)
+        s.named(s.old, "benched", "crash loop")
+        comes(lambda: not s.new.status()["takeover"]["on"], "no takeover by a benched node")
+        s.ok(s.new.hactl("switchover", check=False).returncode == 1, "a switchover to it is refused")
+        unbench(pair)
+        s.settled(s.new)
+
+
+def fault_64_a_command_kills_whoever_serves(pair):
+    """64: whoever serves is killed, again and again: one is benched, the other one is not taken down for ever, nothing is lost"""
+    with Story(pair, 64) as s:
+        for _ in range(4):
+            try:
+                pair.master.signal("server", signal.SIGSEGV)
+            except TimeoutError:
+                break
+            stays(lambda: True, 0.3)
+        comes(lambda: any("benched" in alarms(n) for n in pair.nodes.values()), "one is benched")
+        s.ok(True, "a node is benched, with an alarm")
+        unbench(pair)
+        comes(lambda: pair.is_settled() or unbench(pair), "the operator clears it")
+        s.goes_on()
+
+
+if __name__ == "__main__":
+    tell(lambda: pairlab.Pair(extra=RAILS), fault_32_roles_move_too_often, fault_63_a_master_that_crashes_again_and_again,
+         fault_64_a_command_kills_whoever_serves)
