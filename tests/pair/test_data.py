@@ -1,4 +1,4 @@
-"""Data and configuration that are not what they should be: FAULTS 47, 48, 50, 52, 56, 76, 82."""
+"""Data and configuration that are not what they should be: FAULTS 47, 48, 50, 52, 56, 57, 76, 82."""
 
 import glob
 import os
@@ -148,6 +148,25 @@ def fault_56_a_split_brain_by_force(pair):
     tap.ok(aside >= len(here.acked), "56: the loser's %d writes were put aside and are counted: %d" % (len(here.acked), aside))
 
 
+def fault_57_the_old_master_returns_with_more(pair):
+    """57: a master that wrote alone returns after the other one was forced to serve: it becomes slave, what only it had is put aside"""
+    old = comes(pair.is_settled, "the pair is settled")
+    old.other.power_cut()
+    comes(lambda: old.status()["node"]["alone"], "the master goes on alone")
+    alone = pairlab.Writer(pair, "alone")
+    alone.wait_for(30)
+    alone.stop()
+    old.power_cut()
+    forced = old.other
+    forced.power_on()
+    comes(lambda: forced.hactl("promote", "--force", "--confirm", "promote duet-" + forced.name, check=False).returncode == 0, "the operator forces it")
+    pair.writes_work()
+    old.power_on()
+    tap.ok(comes(pair.is_settled, "settled again") is forced, "57: the one with more data and the older epoch never wins")
+    aside = old.status()["instances"][0]["rejoin_tail"]
+    tap.ok(aside >= len(alone.acked), "57: its %d writes were put aside and are counted: %d" % (len(alone.acked), aside))
+
+
 def fault_76_the_configurations_differ(pair):
     """76: the two nodes are configured with different VIPs: an alarm on both names what differs"""
     with Story(pair, 76) as s:
@@ -189,5 +208,5 @@ def fault_82_an_operator_in_a_hurry(pair):
 if __name__ == "__main__":
     tell(pairlab.Pair, fault_47_the_logs_end_is_torn, fault_48_the_slaves_log_is_damaged, fault_48_a_lone_masters_log_is_damaged,
          fault_50_the_slaves_data_differ, fault_52_a_configuration_is_damaged, fault_56_a_split_brain_by_force,
-         fault_76_the_configurations_differ,
+         fault_57_the_old_master_returns_with_more, fault_76_the_configurations_differ,
          fault_82_an_operator_in_a_hurry)
