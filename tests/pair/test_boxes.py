@@ -61,8 +61,8 @@ def fault_13_the_memory_limit(pair):
         s.unmoved()
 
 
-def fault_13_the_kernel_ends_the_server(pair):
-    """13: the kernel ends the master's server for want of memory: handled as its death"""
+def fault_13_the_server_is_ended_by_the_kernel(pair):
+    """13: the master's server gets what the kernel sends when memory runs out: handled as its death"""
     with Story(pair, 13) as s:
         s.old.signal("server", signal.SIGKILL)  # what the kernel's OOM killer sends
         s.takes_over(s.new)
@@ -221,6 +221,6 @@ def with_room(p):
 
 if __name__ == "__main__":
     tell(lambda: pairlab.Pair(lab=wirelab.Lab, before=with_room), fault_12_a_script_runs_for_seconds, fault_12_a_save_and_a_rewrite,
-         fault_13_the_memory_limit, fault_13_the_kernel_ends_the_server, fault_55_the_master_stands_still, fault_55_both_machines_stand_still,
+         fault_13_the_memory_limit, fault_13_the_server_is_ended_by_the_kernel, fault_55_the_master_stands_still, fault_55_both_machines_stand_still,
          fault_58_the_master_dies_during_a_full_copy, fault_59_the_cable_is_cut_during_a_full_copy, fault_59_the_slave_dies_during_a_full_copy,
          fault_60_the_new_master_dies_at_once, fault_61_both_boot_at_once, fault_78_a_stampede, fault_81_a_replacement_out_of_the_carton)
