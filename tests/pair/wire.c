@@ -10,7 +10,7 @@
  *     clear                     a good cable again
  *     cut | join                no carrier, nothing passes; back again
  *     count                     the counters, as JSON
- * corrupt flips a bit that a checksum finds; flip one of a TCP segment's payload and mends the checksum, so that only
+ * corrupt flips a bit of an IPv4 packet that a checksum finds; flip one of a TCP segment's payload and mends the checksum, so that only
  * the program at the end can find it. Every frame draws the same number of chances, whatever is set, so that a run
  * replays from its seed as far as the frames do. */
 #include <errno.h>
@@ -209,7 +209,7 @@ static void carry(struct way *w, uint8_t *f, unsigned len, uint64_t now) {
         w->count[NO_ROOM]++;
         return;
     }
-    if (damaged && len > 14) {
+    if (damaged && len > 14 && f[12] == 8 && f[13] == 0) {
         f[14 + chance % (len - 14)] ^= (uint8_t)(1u << (chance >> 32) % 8);
         w->count[DAMAGED]++;
     }
