@@ -34,6 +34,7 @@ struct cli {
     /* import and export; those that may come several times are taken from raw */
     bool replace, merge, skip_unsupported, dry_run, truncate, wait, background, insecure, rdb;
     bool exporting;           /* the verb is export */
+    bool quiet;               /* no complaint when had cannot be reached */
     bool both, follow, lines; /* history, events: of both nodes; go on; as they stand in the file */
     const char *since, *for_span;
     const char *rename_db, *keys, *instance, *db, *cacert, *rdb_version;

@@ -10,7 +10,8 @@
 #include "server/base/clock.h"
 #include "server/base/sock.h"
 
-static int no_had(const char *path, int why) {
+static int no_had(const struct cli *c, const char *path, int why) {
+    if (c->quiet) return CLI_NO_HAD;
     if (why == EACCES || why == EPERM)
         fprintf(stderr, "hactl: no permission for %s; run it as root\n", path);
     else if (why == ENOENT || why == ECONNREFUSED)
@@ -59,12 +60,12 @@ int cli_ask_daemon(const struct cli *c, const char *daemon, const char *request,
     snprintf(path, sizeof path, "%s/run/%s.sock", c->root, daemon);
     snprintf(line, sizeof line, "%s\n", request);
     int fd = sock_connect_unix(path, NULL);
-    if (fd < 0) return no_had(path, errno);
+    if (fd < 0) return no_had(c, path, errno);
     int status = CLI_OK;
-    if (!sock_send_all(fd, line, strlen(line), 2000)) status = no_had(path, errno);
+    if (!sock_send_all(fd, line, strlen(line), 2000)) status = no_had(c, path, errno);
     if (status == CLI_OK) status = receive(fd, timeout_ms, &in);
     close(fd);
-    if (status == CLI_UNKNOWN)
+    if (status == CLI_UNKNOWN && !c->quiet)
         fprintf(stderr,
                 "hactl: had did not answer within %ld ms; the outcome is not known: look at "
                 "`hactl status`\n",

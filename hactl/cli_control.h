@@ -10,6 +10,8 @@ enum control_result {
     CONTROL_DOWN /* it cannot be reached, or does not answer: text says it */
 };
 
+struct buf;
+
 struct control_answer {
     struct fields fields;
     char text[400];
@@ -18,6 +20,8 @@ struct control_answer {
 /* argv: the words after DUET. The answer is to be freed, whatever the result. */
 enum control_result control_ask(const char *root, unsigned instance, struct control_answer *out,
                                 int argc, const char *const *argv);
+/* INFO of that server, as it stands. False: it does not answer. */
+bool control_info(const char *root, unsigned instance, struct buf *out);
 void control_answer_free(struct control_answer *a);
 
 #endif

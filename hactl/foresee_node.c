@@ -223,6 +223,7 @@ static void witness(struct world *w, int i, const struct ha_action *a) {
     if (a->witness.kind == HA_WITNESS_TAKE)
         granted = granted && w->t - w->witness.renewed_at > a->witness.lease_ms * HA_MS;
     if (a->witness.kind == HA_WITNESS_RESET) granted = true;
+    if (a->witness.kind == HA_WITNESS_LOOK) granted = false;
     if (granted) w->witness.holder = a->witness.epoch;
     if (granted) w->witness.renewed_at = w->t;
     struct ha_event ev = {.kind = HA_EV_WITNESS,

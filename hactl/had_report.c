@@ -160,11 +160,19 @@ static void report_takeover(const struct had *h, const struct ha_view *v, struct
     put_text(out, v->takeover_why, "takeover.why");
 }
 
+static void report_events(const struct had *h, const struct ha_view *v, struct buf *out) {
+    (void)v;
+    put_number(out, (int64_t)h->events.count, "events.newest");
+    put_number(out, (int64_t)event_file_lost(h->events.file), "events.lost_file");
+    put_number(out, (int64_t)event_out_lost_fifo(h->events.out), "events.lost_fifo");
+    put_number(out, (int64_t)event_out_lost_syslog(h->events.out), "events.lost_syslog");
+}
+
 /* Fields of one object stand together: a section has its own first words. */
 static had_section_fn *const sections[] = {
     report_node,         report_peer,   report_sync,        report_takeover,
     had_report_vip,      report_paths,  had_report_clients, had_report_instances,
-    had_report_arbiters, report_alarms, report_counts,
+    had_report_arbiters, report_alarms, report_counts,      report_events,
 };
 
 void had_report_status(const struct had *h, struct buf *out) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hactl/channel_serve.h"
+#include "hactl/cli_metrics.h"
 #include "hactl/had_conf.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -27,6 +28,7 @@ int steward_main(int argc, char **argv);
 #define INSTANCE_EACH_MS 5000  /* changes that this node, or the other one, has missed */
 #define IMPORT_EACH_MS   5000  /* imports whose process ended though they have not (a reboot) */
 #define WATCH_EACH_MS    30000 /* disks, backups, clocks, comparisons, the end of maintenance */
+#define METRICS_AGAIN_MS 2000
 #define JOBS             4
 #define TICK_NICE        10
 
@@ -57,6 +59,8 @@ struct steward {
     struct channel_id id;
     struct path paths[PATHS];
     pid_t connections[CONNECTION_LIMIT]; /* 0: free */
+    pid_t metrics;                       /* serves them; 0: does not run */
+    uint64_t metrics_ms;
     uint64_t refused_said_ms;
     unsigned refused_unsaid;
     struct job jobs[JOBS];
@@ -158,6 +162,25 @@ static void run_job(struct steward *s, struct job *j) {
     _exit(127);
 }
 
+/* The process that serves metrics, when they are asked for; one that ended is started again after a while. */
+static void keep_metrics(struct steward *s) {
+    uint64_t now = clock_boot_ms();
+    if (!s->conf.metrics.len || s->metrics ||
+        (s->metrics_ms && now - s->metrics_ms < METRICS_AGAIN_MS))
+        return;
+    pid_t parent = getpid(), pid = fork();
+    s->metrics_ms = now;
+    if (pid > 0) s->metrics = pid;
+    if (pid != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    signal(SIGCHLD, SIG_DFL);
+    if (nice(TICK_NICE) < 0) errno = 0;
+    for (int i = 0; i < PATHS; i++)
+        if (s->paths[i].fd >= 0) close(s->paths[i].fd);
+    _exit(metrics_serve(s->root, &s->conf.metrics));
+}
+
 /* ---- the loop ---- */
 
 static void reap(struct steward *s) {
@@ -167,6 +190,7 @@ static void reap(struct steward *s) {
             if (s->jobs[i].pid == pid) s->jobs[i].pid = 0;
         for (int i = 0; i < CONNECTION_LIMIT; i++)
             if (s->connections[i] == pid) s->connections[i] = 0;
+        if (s->metrics == pid) s->metrics = 0;
     }
 }
 
@@ -183,6 +207,7 @@ static void turn(struct steward *s) {
     int n = poll(fds, PATHS, TURN_MS);
     reap(s);
     for (int i = 0; i < JOBS; i++) run_job(s, &s->jobs[i]);
+    keep_metrics(s);
     for (int i = 0; n > 0 && i < PATHS; i++)
         if (fds[i].revents) take_connection(s, &s->paths[i]);
 }
