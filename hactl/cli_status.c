@@ -175,6 +175,21 @@ static void paths(const struct fields *f, struct buf *out) {
                (long long)fields_number(f, 0, "sync.held"));
 }
 
+static void arbiters(const struct fields *f, struct buf *out) {
+    char age[32];
+    const char *holder = fields_text(f, "", "witness.holder");
+    if (fields_true(f, "witness.configured") && fields_true(f, "witness.answers"))
+        buf_printf(out, "  %-10sanswers; %s%s\n", "witness",
+                   *holder ? "the lease is held by node " : "nobody holds the lease yet", holder);
+    else if (fields_true(f, "witness.configured"))
+        buf_printf(out, "  %-10sdoes NOT answer\n", "witness");
+    if (fields_true(f, "fence.configured"))
+        buf_printf(out, "  %-10s%s (tested %s); the other node's power: %s\n", "fence",
+                   fields_true(f, "fence.ready") ? "ready" : "NOT ready",
+                   age_text(fields_number(f, -1, "fence.age_ms"), age),
+                   fields_text(f, "unknown", "fence.peer_power"));
+}
+
 /* What a driver could not do just now, in its own words. */
 static void troubles(const struct fields *f, struct buf *out) {
     const char *vip = fields_text(f, "", "vip.trouble");
@@ -291,6 +306,7 @@ void cli_status_screen(const struct fields *f, struct buf *out) {
     maintenance(f, out);
     both_nodes(f, out);
     paths(f, out);
+    arbiters(f, out);
     instances(f, out);
     troubles(f, out);
     alarms(f, out);

@@ -172,7 +172,7 @@ static void report_fence(const struct had *h, struct buf *out) {
     put_text(out, h->conf.arbiter.fence.host, "fence.address");
     put_true(out, v.ready, "fence.ready");
     put_number(out, put_age_ms(v.age_ns), "fence.age_ms");
-    put_text(out, v.power, "fence.peer_power");
+    put_text(out, *v.power ? v.power : "unknown", "fence.peer_power");
     put_true(out, v.fencing, "fence.fencing");
     put_text(out, v.why, "fence.trouble");
     put_true(out, v.own, "fence.own_controller");
