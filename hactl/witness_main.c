@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hactl/cli_fields.h"
+#include "hactl/witness_pairs.h"
 #include "hactl/witness_serve.h"
 #include "hactl/witness_wire.h"
 #include "server/base/buf.h"
@@ -39,6 +40,9 @@ static const char help_text[] =
     "  --pairs FILE           a line `pair NUMBER KEY [NAME]` for each pair, or a directory of "
     "files\n"
     "                         that end in .pairs (default: " DEFAULT_PAIRS ")\n"
+    "  --node-conf FILE       a node's duet.conf in its place: lines `pair` and `listen "
+    "ADDRESS:PORT` in\n"
+    "                         [witness]; a node that has the section runs its witness by itself\n"
     "  --check                reads the pairs, says what is wrong, starts nothing\n"
     "  --json                 the status as JSON\n"
     "  --help                 this text\n"
@@ -63,29 +67,13 @@ static int usage(const char *what, const char *word) {
     return 2;
 }
 
-/* "10.0.0.1:7810", "[2001:db8::1]:7810", "*:7810". */
-static bool read_listen(struct words *w, const char *text) {
-    const char *colon = strrchr(text, ':');
-    int64_t port;
-    if (!colon || !num_parse_range(colon + 1, 1, 65535, &port)) return false;
-    size_t len = (size_t)(colon - text);
-    if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-        text++;
-        len -= 2;
-    }
-    if (len == 0 || len >= sizeof w->host) return false;
-    memcpy(w->host, text, len);
-    w->host[len] = 0;
-    w->options.port = (uint16_t)port;
-    return true;
-}
-
 /* 0, or the exit status plus one. */
 static int read_words(struct words *w, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
-        const char **to = strcmp(argv[i], "--state") == 0   ? &w->options.state
-                          : strcmp(argv[i], "--pairs") == 0 ? &w->options.pairs
-                                                            : NULL;
+        const char **to = strcmp(argv[i], "--state") == 0       ? &w->options.state
+                          : strcmp(argv[i], "--pairs") == 0     ? &w->options.pairs
+                          : strcmp(argv[i], "--node-conf") == 0 ? &w->options.pairs
+                                                                : NULL;
         bool listen = strcmp(argv[i], "--listen") == 0;
         if (strcmp(argv[i], "--help") == 0) {
             fputs(help_text, stdout);
@@ -99,8 +87,9 @@ static int read_words(struct words *w, int argc, char **argv) {
         } else if (i + 1 == argc) {
             return usage("a value is missing after", argv[i]) + 1;
         } else if (to) {
+            w->options.node |= strcmp(argv[i], "--node-conf") == 0;
             *to = argv[++i];
-        } else if (!read_listen(w, argv[++i])) {
+        } else if (!witness_listen_read(argv[++i], w->host, &w->options.port)) {
             return usage("--listen wants ADDRESS:PORT, not", argv[i]) + 1;
         }
     }
@@ -209,8 +198,6 @@ static int serve(const struct words *w) {
         loop_free(l);
         return 1;
     }
-    log_notice("listens on UDP port %u of %s, state in %s", w->options.port, w->options.host,
-               w->options.state);
     struct loop_signal *signals[] = {loop_signal_new(l, SIGTERM, on_end, NULL),
                                      loop_signal_new(l, SIGINT, on_end, NULL),
                                      loop_signal_new(l, SIGHUP, on_reload, witness)};
@@ -235,5 +222,5 @@ int witness_main(int argc, char **argv) {
     if (status) return show_status(&w);
     log_set_name("witness");
     signal(SIGPIPE, SIG_IGN);
-    return w.check ? witness_check(w.options.pairs) : serve(&w);
+    return w.check ? witness_check(&w.options) : serve(&w);
 }

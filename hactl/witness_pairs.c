@@ -40,15 +40,46 @@ static bool set_pair(void *target, const struct conf *c, const struct conf_line 
     return true;
 }
 
+bool witness_listen_read(const char *text, char host[64], uint16_t *port) {
+    const char *colon = strrchr(text, ':');
+    int64_t number;
+    if (!colon || !num_parse_range(colon + 1, 1, 65535, &number)) return false;
+    size_t len = (size_t)(colon - text);
+    if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    if (len == 0 || len >= 64) return false;
+    memcpy(host, text, len);
+    host[len] = 0;
+    *port = (uint16_t)number;
+    return true;
+}
+
+static bool set_listen(void *target, const struct conf *c, const struct conf_line *l,
+                       struct conf_error *err) {
+    struct witness_pairs *out = target;
+    if (witness_listen_read(l->argv[1], out->host, &out->port)) return true;
+    return conf_complain(c, l, err, "'%s' is not ADDRESS:PORT", l->argv[1]);
+}
+
 static const struct conf_row rows[] = {
     {"pair", 2, 3, set_pair, "pair NUMBER KEY [NAME]: a pair that this witness serves"},
     {0},
 };
 
-static bool read_file(struct witness_pairs *out, const char *path, struct conf_error *err) {
+static const struct conf_row node_rows[] = {
+    {"pair", 2, 3, set_pair, "pair NUMBER KEY [NAME]: another pair, whose witness this node is"},
+    {"listen", 1, 1, set_listen,
+     "listen ADDRESS:PORT: UDP; an address of this node alone, not the VIP"},
+    {0},
+};
+
+static bool read_file(struct witness_pairs *out, const char *path, bool node,
+                      struct conf_error *err) {
     struct conf c;
-    if (!conf_read(&c, path, false, err)) return false;
-    bool good = conf_apply(&c, "", NULL, rows, out, err);
+    if (!conf_read(&c, path, node, err)) return false;
+    bool good = conf_apply(&c, node ? "witness" : "", NULL, node ? node_rows : rows, out, err);
     conf_free(&c);
     return good;
 }
@@ -66,7 +97,7 @@ static bool read_dir(struct witness_pairs *out, const char *dir, struct conf_err
     for (int i = 0; i < n; i++) {
         char path[768];
         snprintf(path, sizeof path, "%.480s/%s", dir, list[i]->d_name);
-        good = good && read_file(out, path, err);
+        good = good && read_file(out, path, false, err);
         free(list[i]);
     }
     free(list);
@@ -77,13 +108,20 @@ bool witness_pairs_read(struct witness_pairs *out, const char *path, struct conf
     struct stat st;
     *out = (struct witness_pairs){.by_number = xcalloc(65536, sizeof(struct witness_pair *))};
     bool dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    bool good = dir ? read_dir(out, path, err) : read_file(out, path, err);
+    bool good = dir ? read_dir(out, path, err) : read_file(out, path, false, err);
     if (good && out->count == 0) {
         snprintf(err->text, sizeof err->text,
                  "%.300s: no pair stands there; a line is `pair NUMBER KEY`%s", path,
                  dir ? ", in files whose names end in .pairs" : "");
         good = false;
     }
+    if (!good) witness_pairs_free(out);
+    return good;
+}
+
+bool witness_pairs_read_node(struct witness_pairs *out, const char *path, struct conf_error *err) {
+    *out = (struct witness_pairs){.by_number = xcalloc(65536, sizeof(struct witness_pair *))};
+    bool good = read_file(out, path, true, err);
     if (!good) witness_pairs_free(out);
     return good;
 }

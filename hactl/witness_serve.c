@@ -34,6 +34,7 @@ struct waiting {
 struct witness {
     struct loop *loop;
     struct witness_options options;
+    char host[64]; /* of a node's `listen` */
     struct witness_pairs pairs;
     struct witness_store *store;
     int fd;
@@ -263,10 +264,16 @@ static void read_states(struct witness *w) {
     }
 }
 
+static bool read_pairs(const struct witness_options *o, struct witness_pairs *out,
+                       struct conf_error *err) {
+    return o->node ? witness_pairs_read_node(out, o->pairs, err)
+                   : witness_pairs_read(out, o->pairs, err);
+}
+
 void witness_reload(struct witness *w) {
     struct witness_pairs fresh;
     struct conf_error err;
-    if (!witness_pairs_read(&fresh, w->options.pairs, &err)) {
+    if (!read_pairs(&w->options, &fresh, &err)) {
         log_error("%s; the pairs stay as they were", err.text);
         return;
     }
@@ -285,10 +292,13 @@ struct witness *witness_new(struct loop *l, const struct witness_options *o,
     rand_bytes(w->secret, sizeof w->secret);
     w->started_at = w->watching_since = w->ticked_at = now_ns();
     snprintf(path, sizeof path, "%.270s/witness.sock", o->state);
-    if (!witness_pairs_read(&w->pairs, o->pairs, &conf_err)) {
+    if (!read_pairs(o, &w->pairs, &conf_err)) {
         snprintf(err->text, sizeof err->text, "%s", conf_err.text);
     } else if ((w->store = witness_store_open(l, o->state, on_saved, w, err))) {
-        w->fd = witness_sock_open(o->host, o->port, &sock_err);
+        bool said = w->pairs.host[0] != 0;
+        if (said) snprintf(w->host, sizeof w->host, "%s", w->pairs.host);
+        if (said) w->options.host = w->host, w->options.port = w->pairs.port;
+        w->fd = witness_sock_open(w->options.host, w->options.port, &sock_err);
         if (w->fd >= 0) w->sock = request_sock_new(l, path, on_request, w, &sock_err);
         if (!w->sock) snprintf(err->text, sizeof err->text, "%s", sock_err.text);
     }
@@ -297,6 +307,8 @@ struct witness *witness_new(struct loop *l, const struct witness_options *o,
         return NULL;
     }
     read_states(w);
+    log_notice("listens on UDP port %u of %s, state in %s, %d pairs", w->options.port,
+               w->options.host, o->state, w->pairs.count);
     w->io = loop_io_new(l, w->fd, on_readable, w);
     loop_io_want(w->io, LOOP_READ);
     w->tick = loop_timer_new(l, on_tick, w);
@@ -316,14 +328,14 @@ void witness_free(struct witness *w) {
     free(w);
 }
 
-int witness_check(const char *path) {
+int witness_check(const struct witness_options *o) {
     struct witness_pairs pairs;
     struct conf_error err;
-    if (!witness_pairs_read(&pairs, path, &err)) {
+    if (!read_pairs(o, &pairs, &err)) {
         fprintf(stderr, "witness: %s\n", err.text);
         return 1;
     }
-    printf("%s: good: %d pairs\n", path, pairs.count);
+    printf("%s: good: %d pairs\n", o->pairs, pairs.count);
     witness_pairs_free(&pairs);
     return 0;
 }

@@ -11,7 +11,8 @@ struct witness_options {
     const char *host; /* numeric address, or "*" */
     uint16_t port;
     const char *state; /* directory */
-    const char *pairs; /* file or directory (witness_pairs.h) */
+    const char *pairs; /* file or directory (witness_pairs.h) ... */
+    bool node;         /* ... or a node's duet.conf, whose [witness] is read */
 };
 
 /* NULL with a sentence: nothing runs. Strings of o must outlive it. */
@@ -22,6 +23,6 @@ void witness_free(struct witness *w);
 void witness_reload(struct witness *w);
 
 /* The pairs are read and told of on standard output, or what is wrong with them on standard error: 0 or 1. */
-int witness_check(const char *pairs);
+int witness_check(const struct witness_options *o);
 
 #endif

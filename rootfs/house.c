@@ -166,6 +166,21 @@ static void start_steward(struct house *h) {
     supervisor_start(h->children, &spec);
 }
 
+/* For other pairs; its state is this node's alone. */
+static void start_witness(struct house *h) {
+    char state[512], conf[512];
+    snprintf(state, sizeof state, "%s", house_path(h, "data/witness"));
+    snprintf(conf, sizeof conf, "%s", house_path(h, "etc/duet.conf"));
+    const char *argv[] = {"witness", "--node-conf", conf, "--state", state, NULL};
+    struct child_spec spec = {
+        .name = "witness",
+        .argv = argv,
+        .stop_rank = HOUSE_RANK_SERVER,
+        .stop_limit_ms = STOP_STEWARD_MS,
+    };
+    supervisor_start(h->children, &spec);
+}
+
 void house_watch_vip(struct house *h) {
     char paths[NODE_INSTANCES][512], tag[2] = {h->conf.letter, 0};
     const char *list[NODE_INSTANCES];
@@ -187,6 +202,7 @@ void house_start(struct house *h, bool with_data) {
     }
     start_had(h);
     start_steward(h);
+    if (with_data && h->conf.witness) start_witness(h);
     house_watch_vip(h);
     h->with_data = with_data;
     h->sock = request_sock_new(h->loop, house_path(h, "run/node.sock"), house_on_request, h, &err);

@@ -9,12 +9,12 @@
 #include "rootfs/node_conf.h"
 #include "rootfs/supervise.h"
 
-/* had judges its sections itself, in a process of its own. What it says goes to standard error. */
-static bool had_agrees(const char *path) {
+/* had and the witness judge their sections themselves, in processes of their own. What they say goes to standard error. */
+static bool agrees(const char *applet, const char *option, const char *path) {
     int status = 0;
     pid_t pid = fork();
     if (pid == 0) {
-        const char *argv[] = {"had", "--check", "--config", path, NULL};
+        const char *argv[] = {applet, "--check", option, path, NULL};
         int null = open("/dev/null", O_WRONLY);
         dup2(null, 1); /* what is wrong goes to standard error */
         execv(supervisor_self(), (char *const *)(uintptr_t)argv);
@@ -43,5 +43,5 @@ bool node_conf_check_file(const char *path, const char *applet) {
         fine = false;
     }
     conf_free(&c);
-    return fine && had_agrees(path);
+    return fine && agrees("had", "--config", path) && agrees("witness", "--node-conf", path);
 }

@@ -354,6 +354,8 @@ bool node_conf_read(const struct conf *c, struct node_conf *out, struct conf_err
         return false;
     }
     read_secret(out, c);
+    for (size_t i = 0; i < c->count; i++)
+        out->witness |= c->lines[i].argc > 0 && strcmp(c->lines[i].section, "witness") == 0;
     for (size_t i = 0; i < out->instance_count; i++) add_defaults(&out->instances[i]);
     if (!*out->name) snprintf(out->name, sizeof out->name, "duet-%c", out->letter);
     return true;

@@ -37,6 +37,7 @@ struct node_conf {
     uint8_t secret[32];
     struct node_instance instances[NODE_INSTANCES];
     size_t instance_count;
+    bool witness; /* there is a [witness]: this node serves other pairs as theirs */
     char *ssh_keys[NODE_SSH_KEYS]; /* "ssh-ed25519 AAAA... comment" */
     size_t ssh_key_count;
     char *console_password; /* NULL: none */

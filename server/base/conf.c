@@ -15,8 +15,8 @@
 #define CONF_LIMIT_BYTES (1 << 20)
 
 bool conf_section_known(const char *name) {
-    static const char *const names[] = {"node",     "pair",   "network", "ha",
-                                        "instance", "access", "log",     "metrics"};
+    static const char *const names[] = {"node",   "pair", "network", "ha",     "instance",
+                                        "access", "log",  "metrics", "witness"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i])) return true;
     return false;
@@ -166,7 +166,7 @@ static bool read_section(struct reading *r, struct conf_line *line) {
     if (!conf_section_known(r->section))
         return conf_complain(r->c, line, r->err,
                              "there is no section [%s]; the sections are node, pair, network, ha, "
-                             "instance N, access, log, metrics",
+                             "instance N, access, log, metrics, witness",
                              r->section);
     int64_t n;
     if (!strcmp(r->section, "instance") && !num_parse_range(r->section_arg, 0, 63, &n))

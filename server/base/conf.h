@@ -28,7 +28,7 @@ struct conf_error {
 };
 
 /* The whole of duet.conf uses these section names and no other:
- * node, pair, network, ha, instance N, access, log, metrics. */
+ * node, pair, network, ha, instance N, access, log, metrics, witness. */
 bool conf_section_known(const char *name);
 
 /* Reads a file. With sections, [name arg] lines switch the section and unknown names are refused.

@@ -1,17 +1,24 @@
 """A witness on a third machine: what one path left, a split, and its own absence come to. FAULTS 20 with an arbiter, 36 for what
 is said to it."""
 
+import json
 import os
 import socket
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import arbiters  # noqa: E402
+import netlab  # noqa: E402
 import pairlab  # noqa: E402
 import tap  # noqa: E402
 
 pair = witness = None
+
+
+def conf(node):
+    return "[ha]\n%s[witness]\nlisten %s:7811\npair 99 %s\n" % (arbiters.CONF, netlab.SERVICE[node], "1f" * 32)
 
 
 def alarms(node):
@@ -143,6 +150,21 @@ def the_witness_is_absent():
     tap.ok(load.gap_ms() < 5000, "clients went on (longest gap %.0f ms)" % load.gap_ms())
 
 
+def a_node_hosts_one():
+    """a node of this pair is the witness of another pair"""
+    for n in pair.nodes.values():
+        state = os.path.join(n.root, "data", "witness")
+
+        def serves():
+            p = subprocess.run([tap.DUET, "witness", "status", "--json", "--state", state], capture_output=True, text=True)
+            return [x["number"] for x in json.loads(p.stdout)["pairs"]] == [99]
+        tap.until(serves, pairlab.SETTLE_S, "node %s's witness serves pair 99" % n.name)
+        node_pid = n.pid("witness")
+        os.kill(node_pid, 9)
+        tap.until(lambda: n.pids("witness") and n.pid("witness") != node_pid and serves(), pairlab.SETTLE_S, "started again")
+        tap.ok(True, "node %s hosts a witness by its [witness], and starts it again when it ends" % n.name)
+
+
 def forgeries():
     """36: what is sent to the witness without the key changes nothing"""
     master = witness.settled()
@@ -176,9 +198,9 @@ def forgeries():
 
 def main():
     global pair, witness
-    with pairlab.Pair("[ha]\n" + arbiters.CONF) as pair:
+    with pairlab.Pair(conf) as pair:
         witness = arbiters.Witness(pair)
-        pairlab.run(the_witness_names_the_master, a_switchover_moves_the_lease, forgeries, the_witness_is_absent,
+        pairlab.run(the_witness_names_the_master, a_switchover_moves_the_lease, a_node_hosts_one, forgeries, the_witness_is_absent,
                     one_path_left_and_the_master_dies, the_split, the_split_and_the_master_cut_off)
     sys.exit(tap.done())
 
