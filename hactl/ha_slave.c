@@ -236,8 +236,12 @@ bool ha_probe_due(const struct ha_fsm *f, int64_t now) {
     return now - last >= ms(f->setup.timing.probe_ms);
 }
 
+/* With the first probe of a silence the log is fsynced too: the fsync before the promotion then finds little to do. */
 void d_probe_vip(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
     (void)ev;
+    int64_t last = f->vip_asks ? f->vip_asked[(f->vip_asks - 1) % HA_ASKS] : HA_NEVER;
+    if (f->state == HA_SLAVE && f->server_up && !within(now, last, f->setup.timing.path_ms))
+        ha_tell(f, HA_TELL_FSYNC);
     f->vip_asked[f->vip_asks++ % HA_ASKS] = now;
     ha_emit(f, HA_ACT_PROBE_VIP);
 }
