@@ -157,21 +157,20 @@ def once(lab, fault):
         after = began if fault in ("switch", "slave") else time.monotonic()
         tap.until(lambda: prober.first_after(after), LIMIT_S, "a write after the fault", 0.005)
         seen = len(load.done)
-        tap.until(lambda: len(load.done) > seen + 50 and all(ends[-1] > after for ends in load.ends.values()) or fault in ("power", "server") and load.done[-1][0] > after, LIMIT_S,
+        tap.until(lambda: len(load.done) > seen + 50 and all(ends[-1] > after for ends in load.ends.values()), LIMIT_S,
                   "writes of those that wait", 0.005)
         if fault == "slave":
             tap.until(lambda: time.monotonic() - began > 3, LIMIT_S, "the master goes on alone", 0.05)
     finally:
         load.stop()
         prober.stop()
-    out = {"fault": fault, "load": round(os.getloadavg()[0], 2), "gap_ms": ms(prober.longest_gap_s(began - 0.05)[0]),
+    gap_s, last, first = prober.longest_gap_s(began - 0.05)
+    out = {"fault": fault, "load": round(os.getloadavg()[0], 2), "gap_ms": ms(gap_s),
            "waiting_gap_ms": ms(load.worst_gap_s(began - 0.05)[0]), "told": load.broken}
-    first = prober.first_after(after)
-    if fault in ("power", "server"):  # it happened after the last success: nft takes its time on a busy machine
-        began = max([began] + [end for _, end in prober.done if end < first])
-    out["first_ms"] = ms(first - began)
+    # It happened after the last success: nft takes its time on a busy machine.
+    out["first_ms"] = ms(first - max(began, last))
     out["longest_wait_ms"] = ms(max((end - start for start, end in load.done if end >= began), default=None))
-    out["trace"] = lab.trace(wall, 0.4 + max(first - began, prober.longest_gap_s(began - 0.05)[2] - began))
+    out["trace"] = lab.trace(wall, first - began)
     lab.mend(victim)
     return out
 
