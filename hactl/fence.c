@@ -149,7 +149,6 @@ static void on_next(struct loop *l, void *arg) {
 /* "IP Address              : 10.0.0.5" among the words of `lan print`. */
 static void read_own(struct fence *f, const char *output) {
     const char *at = output;
-    f->own_address[0] = 0;
     while ((at = strstr(at, "IP Address"))) {
         at += strlen("IP Address");
         const char *p = at + strspn(at, " ");
@@ -163,14 +162,13 @@ static void on_own(void *arg, bool ok, const char *output) {
     struct fence *f = arg;
     f->own_run = NULL;
     f->own_why[0] = 0;
-    if (!ok)
-        snprintf(f->own_why, sizeof f->own_why,
-                 "this node's own controller does not answer: %.140s", output);
-    else
-        read_own(f, output);
-    if (ok && (!*f->own_address || strcmp(f->own_address, "0.0.0.0") == 0))
-        snprintf(f->own_why, sizeof f->own_why,
-                 "this node's own controller has no address: the peer cannot fence it");
+    f->own_address[0] = 0;
+    if (ok) read_own(f, output);
+    if (!*f->own_address || strcmp(f->own_address, "0.0.0.0") == 0)
+        snprintf(
+            f->own_why, sizeof f->own_why,
+            "this node's own controller has no network address: the peer cannot fence it%s%.80s",
+            ok ? "" : "; ", ok ? "" : output);
     loop_timer_start(f->own_next, OWN_MS * NS_PER_MS, 0);
 }
 

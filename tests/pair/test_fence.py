@@ -53,7 +53,7 @@ def cut_down_to_one_path():
     return old
 
 
-def one_path_left_and_the_nodes_are_separated():
+def fault_20_one_path_left_and_the_nodes_are_separated():
     """20: one path left, then separated: one of them switches the other one's power off before it goes on"""
     old = cut_down_to_one_path()
     load = pairlab.Writer(pair, "parted")
@@ -82,7 +82,7 @@ def heal(winner):
     tap.ok(pair.settled(winner) is winner, "20: healed and switched on again, the other one follows")
 
 
-def one_path_left_and_the_master_dies():
+def fault_20_one_path_left_and_the_master_dies():
     """20: one path left, then the master loses power: its controller says so, the slave takes over"""
     old = cut_down_to_one_path()
     load = pairlab.Writer(pair, "dies")
@@ -103,7 +103,8 @@ def main():
     with pairlab.Pair(conf) as pair:
         for n in "ab":
             bmc[n] = arbiters.Controller(pair, pair.nodes[n], ADDRESS[n])
-        pairlab.run(the_fences_are_tested, one_path_left_and_the_nodes_are_separated, one_path_left_and_the_master_dies)
+        pairlab.run(the_fences_are_tested, fault_20_one_path_left_and_the_nodes_are_separated,
+                    fault_20_one_path_left_and_the_master_dies)
         for b in bmc.values():
             b.stop()
     sys.exit(tap.done())

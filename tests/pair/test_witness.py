@@ -44,7 +44,7 @@ def a_switchover_moves_the_lease():
     tap.ok(witness.settled() is old.other, "the witness names the new master")
 
 
-def one_path_left_and_the_master_dies():
+def fault_20_one_path_left_and_the_master_dies():
     """20: the crossover is cut: the witness keeps automatic takeover on, also while somebody replays what was asked"""
     old = witness.settled()
     recorder = arbiters.Recorder()
@@ -73,7 +73,7 @@ def one_path_left_and_the_master_dies():
     tap.ok(witness.settled() is old.other, "20: the old master returns and follows")
 
 
-def the_split():
+def fault_20_the_split():
     """20: the crossover is cut and the nodes are separated within a second: one of them goes on"""
     master = witness.settled()
     load = pairlab.Writer(pair, "split")
@@ -102,7 +102,7 @@ def the_split():
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "20: no acknowledged write is lost")
 
 
-def the_split_and_the_master_cut_off():
+def fault_20_the_split_and_the_master_cut_off():
     """20: separated, and the master does not reach the witness: the slave takes over, the master stops first"""
     old = witness.settled()
     load = pairlab.Writer(pair, "cut-off")
@@ -165,7 +165,7 @@ def a_node_hosts_one():
         tap.ok(True, "node %s hosts a witness by its [witness], and starts it again when it ends" % n.name)
 
 
-def forgeries():
+def fault_36_the_witness_is_lied_to():
     """36: what is sent to the witness without the key changes nothing"""
     master = witness.settled()
     before = witness.status()
@@ -200,8 +200,9 @@ def main():
     global pair, witness
     with pairlab.Pair(conf) as pair:
         witness = arbiters.Witness(pair)
-        pairlab.run(the_witness_names_the_master, a_switchover_moves_the_lease, a_node_hosts_one, forgeries, the_witness_is_absent,
-                    one_path_left_and_the_master_dies, the_split, the_split_and_the_master_cut_off)
+        pairlab.run(the_witness_names_the_master, a_switchover_moves_the_lease, a_node_hosts_one, fault_36_the_witness_is_lied_to,
+                    the_witness_is_absent, fault_20_one_path_left_and_the_master_dies, fault_20_the_split,
+                    fault_20_the_split_and_the_master_cut_off)
     sys.exit(tap.done())
 
 
