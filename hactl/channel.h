@@ -35,6 +35,8 @@ struct buf;
 /* Who one is. */
 struct channel_id {
     uint8_t secret[CHANNEL_KEY];
+    uint8_t also[CHANNEL_KEY]; /* while the secret is changed: a client may have this one */
+    bool has_also;
     uint16_t pair;
     uint8_t node; /* 0 a, 1 b */
 };

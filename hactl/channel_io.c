@@ -87,9 +87,15 @@ static bool take_hello(struct channel_io *io, const struct channel_id *id, uint6
     return !wrong || fail(io, "%s", wrong);
 }
 
-static bool take_proof(struct channel_io *io, const struct channel_id *id, uint64_t end_ms) {
+/* A server goes by the secret that the client has shown to know. */
+static bool take_proof(struct channel_io *io, struct channel_id *id, bool server, uint64_t end_ms) {
     if (!wait_for(io, CHANNEL_PROOF_BYTES, end_ms)) return false;
-    bool right = channel_proof_right(&io->ch, id, (const uint8_t *)buf_head(&io->in));
+    const uint8_t *proof = (const uint8_t *)buf_head(&io->in);
+    bool right = channel_proof_right(&io->ch, id, proof);
+    if (!right && server && id->has_also) {
+        memcpy(id->secret, id->also, sizeof id->secret);
+        right = channel_proof_right(&io->ch, id, proof);
+    }
     buf_eat(&io->in, CHANNEL_PROOF_BYTES);
     return right || fail(io, "it does not know the pair's secret");
 }
@@ -100,8 +106,9 @@ static void give_proof(struct channel_io *io, const struct channel_id *id) {
     buf_add(&io->out, proof, sizeof proof);
 }
 
-bool channel_io_meet(struct channel_io *io, const struct channel_id *id, bool server,
+bool channel_io_meet(struct channel_io *io, const struct channel_id *who, bool server,
                      int limit_ms) {
+    struct channel_id mine = *who, *id = &mine;
     uint64_t end = clock_boot_ms() + (uint64_t)limit_ms;
     uint8_t nonce[32];
     rand_bytes(nonce, sizeof nonce);
@@ -110,12 +117,12 @@ bool channel_io_meet(struct channel_io *io, const struct channel_id *id, bool se
     if (!take_hello(io, id, end)) return false;
     if (server) {
         buf_add(&io->out, io->ch.hello[1], CHANNEL_HELLO_BYTES);
-        if (!take_proof(io, id, end))
+        if (!take_proof(io, id, true, end))
             return false; /* the client shows first that it knows the secret */
         give_proof(io, id);
     } else {
         give_proof(io, id);
-        if (!take_proof(io, id, end)) return false;
+        if (!take_proof(io, id, false, end)) return false;
     }
     return channel_io_flush(io);
 }

@@ -75,6 +75,9 @@ int cli_check(struct cli *c);
 int cli_history(struct cli *c);
 int cli_events(struct cli *c);
 
+/* hactl key ...: the pair's secret (cli_key.h) */
+int cli_key(struct cli *c);
+
 /* hactl instance ... */
 int cli_instance(struct cli *c);
 void cli_instance_help(void);

@@ -89,6 +89,19 @@ int cli_instance_show(struct cli *c);
 int cli_instance_create(struct cli *c);
 int cli_instance_delete(struct cli *c);
 
+/* ---- duet.conf of this node (cli_instance_local.c); false after a complaint ---- */
+
+struct had_conf;
+/* One change at a time on a node; the lock goes with the process. */
+bool instance_lock(const struct cli *c);
+bool instance_lock_within(const struct cli *c, uint64_t limit_ms);
+bool instance_read_conf(const struct cli *c, struct buf *text, struct had_conf *conf);
+/* Puts fresh into the place of old: checked, kept in the state partition, told to had and the supervisor; when one of them
+ * refuses it, old stands again. */
+bool instance_put_live(const struct cli *c, const struct buf *fresh, const struct buf *old);
+/* had and the supervisor read it anew. */
+bool instance_reload(const struct cli *c);
+
 /* ---- this node ---- */
 
 int cli_instance_state(struct cli *c);

@@ -15,23 +15,36 @@
 #include "hactl/cli_instance.h"
 #include "hactl/cli_server.h"
 #include "hactl/had_conf.h"
+#include "server/base/clock.h"
 #include "server/base/conf_edit.h"
 #include "server/base/file.h"
 #include "server/base/num.h"
 
-#define CONF_LIMIT  (1 << 20)
-#define INPUT_LIMIT 60000
-#define ANSWER_MS   5000
+#define CONF_LIMIT   (1 << 20)
+#define INPUT_LIMIT  60000
+#define ANSWER_MS    5000
+#define LOCK_STEP_US 20000
 
 /* ---- duet.conf -------------------------------------------------------------------------------- */
 
 /* One step at a time on a node; the lock goes with the process. */
-static bool lock(const struct cli *c) {
+bool instance_lock_within(const struct cli *c, uint64_t limit_ms) {
+    uint64_t end = clock_boot_ms() + limit_ms;
     int fd = open(instance_path(c, "run/instance.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
-    instance_complain(c, fd >= 0 ? "another change of the instances is under way; try again"
-                                 : "run/instance.lock cannot be opened; is the node running?");
-    return false;
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_boot_ms() >= end) {
+            instance_complain(c, "another change of duet.conf is under way; try again");
+            close(fd);
+            return false;
+        }
+        usleep(LOCK_STEP_US);
+    }
+    if (fd < 0) instance_complain(c, "run/instance.lock cannot be opened; is the node running?");
+    return fd >= 0;
+}
+
+bool instance_lock(const struct cli *c) {
+    return instance_lock_within(c, 0);
 }
 
 /* `duet config put`: checked by all who read it, kept in the state partition, then put into its place. */
@@ -68,7 +81,7 @@ static bool tell(const struct cli *c, const char *daemon, const char *request) {
 }
 
 /* had first: a server that leaves must not count any more when it ends. */
-static bool reload(const struct cli *c) {
+bool instance_reload(const struct cli *c) {
     return tell(c, "had", "reload") && tell(c, "node", "reload");
 }
 
@@ -83,15 +96,15 @@ static void undisturbed(bool on) {
     sigprocmask(on ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-static bool put_live(const struct cli *c, const struct buf *fresh, const struct buf *old) {
+bool instance_put_live(const struct cli *c, const struct buf *fresh, const struct buf *old) {
     undisturbed(true);
     bool good =
         file_replace(instance_path(c, "run/duet.conf.before"), buf_head(old), buf_len(old), 0600);
     if (!good) instance_complain(c, "run/duet.conf.before: %s", strerror(errno));
     good = good && keep(c, fresh);
-    if (good && !reload(c)) {
+    if (good && !instance_reload(c)) {
         good = false;
-        if (!keep(c, old) || !reload(c))
+        if (!keep(c, old) || !instance_reload(c))
             instance_complain(c,
                               "and the configuration before cannot be put back: look at its log");
     }
@@ -99,7 +112,7 @@ static bool put_live(const struct cli *c, const struct buf *fresh, const struct 
     return good;
 }
 
-static bool read_conf(const struct cli *c, struct buf *text, struct had_conf *conf) {
+bool instance_read_conf(const struct cli *c, struct buf *text, struct had_conf *conf) {
     struct conf parsed;
     struct conf_error err;
     bool good = false;
@@ -232,7 +245,8 @@ static bool step(const struct cli *c, struct edit *e, int64_t expect, int64_t ne
     struct conf_error err;
     struct buf text = BUF_INIT, old = BUF_INIT;
     char digits[24];
-    bool good = lock(c) && read_conf(c, &text, &conf) && !changed_meanwhile(c, &conf, expect);
+    bool good = instance_lock(c) && instance_read_conf(c, &text, &conf) &&
+                !changed_meanwhile(c, &conf, expect);
     if (good) {
         buf_add(&old, buf_head(&text), buf_len(&text));
         snprintf(digits, sizeof digits, "%lld", (long long)next);
@@ -240,11 +254,11 @@ static bool step(const struct cli *c, struct edit *e, int64_t expect, int64_t ne
                conf_edit_set(&text, "pair", "", "changes", digits, &err);
         if (!good) instance_complain(c, "%s", err.text);
     }
-    good = good && put_live(c, &text, &old);
+    good = good && instance_put_live(c, &text, &old);
     if (good && !strcmp(e->verb, "take")) live_all(c);
     if (good && e->directive && !live(c, e->number, e->directive)) {
         good = false;
-        put_live(c, &old, &text);
+        instance_put_live(c, &old, &text);
         live(c, e->number, e->directive);
     }
     buf_free(&text);
@@ -256,12 +270,13 @@ static bool step(const struct cli *c, struct edit *e, int64_t expect, int64_t ne
 static int undo(const struct cli *c, int64_t expect, const char *number, const char *directive) {
     struct had_conf conf;
     struct buf text = BUF_INIT, before = BUF_INIT;
-    bool good = lock(c) && read_conf(c, &text, &conf) && !changed_meanwhile(c, &conf, expect);
+    bool good = instance_lock(c) && instance_read_conf(c, &text, &conf) &&
+                !changed_meanwhile(c, &conf, expect);
     if (good && !file_read_all(instance_path(c, "run/duet.conf.before"), &before, CONF_LIMIT)) {
         instance_complain(c, "run/duet.conf.before: %s", strerror(errno));
         good = false;
     }
-    good = good && put_live(c, &before, &text);
+    good = good && instance_put_live(c, &before, &text);
     if (good && directive) good = live(c, number, directive);
     buf_free(&text);
     buf_free(&before);
@@ -272,7 +287,7 @@ static int sections(const struct cli *c) {
     struct had_conf conf;
     struct conf_error err;
     struct buf text = BUF_INIT, out = BUF_INIT;
-    bool good = read_conf(c, &text, &conf);
+    bool good = instance_read_conf(c, &text, &conf);
     if (good && !conf_edit_take(&text, "instance", &out, &err))
         good = instance_complain(c, "%s", err.text) == CLI_OK;
     if (good) fwrite(buf_head(&out), 1, buf_len(&out), stdout);
@@ -313,7 +328,8 @@ int cli_instance_local(struct cli *c) {
     const char *verb = n ? a[0] : "";
     if (n == 1 && !strcmp(verb, "state")) return cli_instance_state(c);
     if (n == 1 && !strcmp(verb, "sections")) return sections(c);
-    if (n == 1 && !strcmp(verb, "reload")) return lock(c) && reload(c) ? CLI_OK : CLI_NO;
+    if (n == 1 && !strcmp(verb, "reload"))
+        return instance_lock(c) && instance_reload(c) ? CLI_OK : CLI_NO;
     if (n > 1 && !strcmp(verb, "check")) return cli_instance_check(c);
     if (n > 2 && (!strcmp(verb, "create") || !strcmp(verb, "set") || !strcmp(verb, "drop") ||
                   !strcmp(verb, "take")))

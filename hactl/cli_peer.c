@@ -57,7 +57,7 @@ static bool meet_over(struct run *r, const struct channel_id *id, const struct n
 static bool reach(struct run *r, const struct cli *c) {
     struct had_conf conf;
     struct conf_error err;
-    struct channel_id id;
+    struct channel_id id = {.has_also = false};
     char path[512], why[2][160] = {"", ""};
     snprintf(path, sizeof path, "%s/etc/duet.conf", c->root);
     if (!had_conf_read(&conf, path, &err)) {

@@ -341,6 +341,9 @@ bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_
         return false;
     memcpy(h->conf.instances, fresh->instances, sizeof fresh->instances);
     h->conf.instance_count = fresh->instance_count;
+    struct peer_keys keys = had_conf_keys(&fresh->secrets);
+    h->conf.secrets = fresh->secrets;
+    peer_rekey(h->peer, &keys);
     h->conf.setup.config = fresh->setup.config;
     h->conf.setup.config_parts = fresh->setup.config_parts;
     wish(h);

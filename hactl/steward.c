@@ -29,7 +29,8 @@ int steward_main(int argc, char **argv);
 #define IMPORT_EACH_MS   5000  /* imports whose process ended though they have not (a reboot) */
 #define WATCH_EACH_MS    30000 /* disks, backups, clocks, comparisons, the end of maintenance */
 #define METRICS_AGAIN_MS 2000
-#define JOBS             4
+#define KEY_EACH_MS      5000 /* a change of the secret that was interrupted */
+#define JOBS             5
 #define TICK_NICE        10
 
 static const char usage[] =
@@ -65,6 +66,25 @@ struct steward {
     unsigned refused_unsaid;
     struct job jobs[JOBS];
 };
+
+/* The secret may have been changed since: a connection goes by what the file says when it comes. */
+static void take_secrets(struct steward *s) {
+    const struct had_secrets *k = &s->conf.secrets;
+    memcpy(s->id.secret, k->now, sizeof s->id.secret);
+    memcpy(s->id.also, k->has_next ? k->next : k->old, sizeof s->id.also);
+    s->id.has_also = k->has_next || k->has_old;
+    s->id.pair = s->conf.setup.pair;
+    s->id.node = s->conf.setup.node;
+}
+
+static bool read_conf(struct steward *s) {
+    struct conf_error err;
+    char path[512];
+    snprintf(path, sizeof path, "%s/etc/duet.conf", s->root);
+    if (had_conf_read(&s->conf, path, &err)) return true;
+    log_error("%s", err.text);
+    return false;
+}
 
 /* ---- listening ---- */
 
@@ -116,6 +136,7 @@ static void serve(struct steward *s, int fd, const char *who, pid_t *slot) {
         signal(SIGCHLD, SIG_DFL);
         for (int i = 0; i < PATHS; i++)
             if (s->paths[i].fd >= 0) close(s->paths[i].fd);
+        if (read_conf(s)) take_secrets(s);
         _exit(channel_serve(fd, &s->id, s->root, who));
     }
     if (pid > 0) *slot = pid;
@@ -213,23 +234,16 @@ static void turn(struct steward *s) {
 }
 
 static bool prepare(struct steward *s) {
-    struct conf_error err;
     struct sigaction on = {.sa_handler = on_child};
-    char path[512];
-    snprintf(path, sizeof path, "%s/etc/duet.conf", s->root);
-    if (!had_conf_read(&s->conf, path, &err)) {
-        log_error("%s", err.text);
-        return false;
-    }
-    memcpy(s->id.secret, s->conf.secrets.now, sizeof s->id.secret);
-    s->id.pair = s->conf.setup.pair;
-    s->id.node = s->conf.setup.node;
+    if (!read_conf(s)) return false;
+    take_secrets(s);
     s->paths[0] = (struct path){"crossover", &s->conf.net.crossover, -1, false};
     s->paths[1] = (struct path){"service", &s->conf.net.service, -1, false};
     uint64_t now = clock_boot_ms();
     s->jobs[0] = (struct job){"backup", BACKUP_EACH_MS, now, 0};
     s->jobs[1] = (struct job){"instance", INSTANCE_EACH_MS, now, 0};
     s->jobs[2] = (struct job){"import", IMPORT_EACH_MS, now, 0};
+    s->jobs[4] = (struct job){"key", KEY_EACH_MS, now, 0};
     s->jobs[3] = (struct job){"watch", WATCH_EACH_MS, now, 0};
     sigaction(SIGCHLD, &on, NULL);
     signal(SIGPIPE, SIG_IGN);

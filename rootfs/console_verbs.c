@@ -97,7 +97,8 @@ static int verb_poweroff(const struct console *c, char **w, int n) {
 }
 
 static bool is_secret(const char *directive) {
-    static const char *const secret[] = {"secret", "password", "console-password", "requirepass",
+    static const char *const secret[] = {"secret",    "secret-next",      "secret-old",
+                                         "password",  "console-password", "requirepass",
                                          "masterauth"};
     for (size_t i = 0; i < sizeof secret / sizeof secret[0]; i++) {
         if (strcmp(directive, secret[i]) == 0) return true;

@@ -10,24 +10,28 @@
 #include "rootfs/house_inside.h"
 #include "rootfs/supervise.h"
 #include "server/base/file.h"
-#include "server/base/hmac.h"
 #include "server/base/lease.h"
 #include "server/base/log.h"
 #include "server/base/num.h"
+#include "server/base/pair_key.h"
 
 #define STOP_SERVER_MS 60000 /* it saves */
 
 /* ---- one server ---- */
 
 /* The key by which the pair's two servers of this instance know each other (server/repl/hello.h). */
-static void add_pair_key(const struct node_conf *c, int number, struct buf *text) {
-    char name[64], hex[2 * HMAC_BYTES + 1];
-    uint8_t key[HMAC_BYTES];
-    if (!c->has_secret) return;
-    int n = snprintf(name, sizeof name, "duet replication instance %d", number);
-    hmac_sha256(c->secret, sizeof c->secret, name, (size_t)n, key);
+static void add_key(const char *word, const uint8_t secret[PAIR_SECRET_BYTES], int number,
+                    struct buf *text) {
+    char hex[2 * PAIR_SECRET_BYTES + 1];
+    uint8_t key[PAIR_SECRET_BYTES];
+    pair_key_of_instance(secret, number, key);
     num_to_hex(hex, key, sizeof key);
-    buf_printf(text, "pair-key %s\n", hex);
+    buf_printf(text, "%s %s\n", word, hex);
+}
+
+static void add_pair_key(const struct node_conf *c, int number, struct buf *text) {
+    if (c->has_secret) add_key("pair-key", c->secret, number, text);
+    if (c->has_secret && c->has_also) add_key("pair-key-also", c->also, number, text);
 }
 
 /* The server's own file: what [instance N] says. The password and the key stay out of the process list. */
@@ -175,6 +179,9 @@ bool house_reload(struct house *h, char *err, size_t err_size) {
     size_t old_count = h->conf.instance_count;
     memcpy(old, h->conf.instances, sizeof old);
     memcpy(h->conf.instances, fresh.instances, sizeof old);
+    memcpy(h->conf.secret, fresh.secret, sizeof fresh.secret);
+    memcpy(h->conf.also, fresh.also, sizeof fresh.also);
+    h->conf.has_also = fresh.has_also;
     memcpy(fresh.instances, old, sizeof old);
     h->conf.instance_count = fresh.instance_count;
     fresh.instance_count = old_count;

@@ -111,7 +111,7 @@ static const struct conf_row access_rows[] = {
 /* What the node decides for its servers, and an instance cannot. */
 static const char *const ours[] = {"dir",     "pair-lease", "control",   "daemonize",
                                    "pidfile", "logfile",    "replicaof", "slaveof",
-                                   "include", "masterauth", "pair-key"};
+                                   "include", "masterauth", "pair-key",  "pair-key-also"};
 
 static struct node_instance *instance_of(struct node_conf *n, const char *arg) {
     int64_t number = 0;
@@ -292,9 +292,12 @@ static bool instance_line(struct node_conf *n, const struct conf *c, const struc
 static void read_secret(struct node_conf *n, const struct conf *c) {
     for (size_t i = 0; i < c->count; i++) {
         const struct conf_line *l = &c->lines[i];
-        if (strcmp(l->section, "pair") != 0 || l->argc != 2 || strcmp(l->argv[0], "secret") != 0)
-            continue;
-        n->has_secret = num_from_hex(l->argv[1], strlen(l->argv[1]), n->secret, sizeof n->secret);
+        if (strcmp(l->section, "pair") != 0 || l->argc != 2) continue;
+        const char *word = l->argv[0], *digits = l->argv[1];
+        if (strcmp(word, "secret") == 0)
+            n->has_secret = num_from_hex(digits, strlen(digits), n->secret, sizeof n->secret);
+        if (strcmp(word, "secret-next") == 0 || strcmp(word, "secret-old") == 0)
+            n->has_also = num_from_hex(digits, strlen(digits), n->also, sizeof n->also);
     }
 }
 

@@ -35,6 +35,8 @@ struct node_conf {
     char letter;                    /* 'a' or 'b' */
     bool has_secret;                /* [pair] has one; had judges that section */
     uint8_t secret[32];
+    bool has_also; /* the secret is being changed: the other one that is believed */
+    uint8_t also[32];
     struct node_instance instances[NODE_INSTANCES];
     size_t instance_count;
     bool witness; /* there is a [witness]: this node serves other pairs as theirs */

@@ -122,6 +122,8 @@ struct config {
     char *pair_lease, *control;
     int pair_node;  /* 0, 'a' or 'b' */
     char *pair_key; /* 64 hexadecimal digits, or "" */
+    char *
+        pair_key_also; /* while the key is changed: the other one that a master may prove to have */
     int durability;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     /* KEPT rows' values, by row number: numbers as their kind has them, strings. */

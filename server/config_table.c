@@ -211,7 +211,8 @@ const struct config_row config_rows[] = {
     ENUM("durability", NULL, durability, CONFIG_HIDDEN, "pair", durabilities, E_REPL),
     STRING("pair-lease", NULL, pair_lease, CONFIG_FIXED | CONFIG_HIDDEN, "", E_NONE),
     STRING("control", NULL, control, CONFIG_FIXED | CONFIG_HIDDEN, "", E_NONE),
-    {"pair-key", NULL, C_STRING, CONFIG_FIXED | CONFIG_HIDDEN | CONFIG_PRIVATE | CONFIG_SECRET, F(pair_key), "", 0, 0, NULL, check_pair_key, NULL, E_NONE, NULL},
+    {"pair-key", NULL, C_STRING, CONFIG_PROTECTED | CONFIG_HIDDEN | CONFIG_PRIVATE | CONFIG_SECRET, F(pair_key), "", 0, 0, NULL, check_pair_key, NULL, E_REPL, NULL},
+    {"pair-key-also", NULL, C_STRING, CONFIG_PROTECTED | CONFIG_HIDDEN | CONFIG_PRIVATE | CONFIG_SECRET, F(pair_key_also), "", 0, 0, NULL, check_pair_key, NULL, E_REPL, NULL},
     ENUM("pair-node", NULL, pair_node, CONFIG_FIXED | CONFIG_HIDDEN, "none", pair_nodes, E_NONE),
 
     /* Shape limits of small collections: read by the value kinds as they land. */

@@ -223,6 +223,8 @@ static void repl_options_now(struct repl_options *o) {
     o->node = pair_on() ? (char)(c->pair_node ? c->pair_node : 'a') : 0;
     o->has_pair_key =
         num_from_hex(c->pair_key, strlen(c->pair_key), o->pair_key, sizeof o->pair_key);
+    o->has_pair_key_also = num_from_hex(c->pair_key_also, strlen(c->pair_key_also),
+                                        o->pair_key_also, sizeof o->pair_key_also);
     o->durability = (enum repl_durability)c->durability;
     o->min_slaves = (int)c->min_slaves;
     o->min_slaves_lag_s = c->min_slaves_lag_s;

@@ -120,7 +120,13 @@ static enum link_event hello_event(struct link *k, const struct replline *l) {
     if (k->fsm.state != LINK_HELLO || !hello_is_nonce(l->nonce)) return stranger(k);
     h->master = l->node.p[0];
     memcpy(h->master_nonce, l->nonce.p, HELLO_NONCE_CHARS);
-    if (!hello_proven(h, "master", "", l->proof)) return stranger(k);
+    bool proven = hello_proven(h, "master", "", l->proof);
+    /* The pair's key is being changed, and the master has the other one of the two: so it is used here. */
+    if (!proven && k->r->o.has_pair_key_also) {
+        h->key = k->r->o.pair_key_also;
+        proven = hello_proven(h, "master", "", l->proof);
+    }
+    if (!proven) return stranger(k);
     if (h->master != h->slave) return LINK_EV_HELLO;
     link_complain(k, "it says that it is node %c, as this one is", h->slave);
     return LINK_EV_STRANGER;

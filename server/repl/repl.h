@@ -88,6 +88,8 @@ struct repl_options {
     char node;                             /* 'a' or 'b' in a pair, 0 outside */
     bool has_pair_key;
     uint8_t pair_key[32]; /* the pair's servers know each other by it */
+    bool has_pair_key_also;
+    uint8_t pair_key_also[32]; /* while it is changed: a master that has this one is believed too */
     enum repl_durability durability;
     int min_slaves; /* min-replicas-to-write, 0: off */
     int64_t min_slaves_lag_s;

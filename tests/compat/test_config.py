@@ -17,7 +17,7 @@ import tap  # noqa: E402
 SEED = int(os.environ.get("DUET_SEED", "11"))
 ROUNDS = 400 if tap.FULL else 60
 
-OWN = {"control", "durability", "edition", "instance-id", "log-keep-bytes", "pair-key", "pair-lease", "pair-node", "rdb-version", "slave-copy-memory", "slave-reads"}  # Duet's own directives
+OWN = {"control", "durability", "edition", "instance-id", "log-keep-bytes", "pair-key", "pair-key-also", "pair-lease", "pair-node", "rdb-version", "slave-copy-memory", "slave-reads"}  # Duet's own directives
 PRESETS = {
     "appendonly": "Duet is durable when nothing is said: the log is on",
     "activedefrag": "memory comes back by itself: Duet's costs nothing while there is nothing to move",

@@ -29,7 +29,7 @@ ORDER = ["cmd", "script", "repl", "persist"]
 # Libraries that one place alone may know.
 LIBRARIES = [
     (r"ev\.h|ev\+\+\.h", r"server/base/loop", "base/loop alone knows libev"),
-    (r"bearssl.*\.h", r"server/base/(tls|hmac|rand)", "base/tls, base/hmac and base/rand alone know BearSSL"),
+    (r"bearssl.*\.h", r"server/base/(tls|hmac|rand|x25519)", "base/tls, base/hmac, base/rand and base/x25519 alone know BearSSL"),
     (r"jemalloc/.*", r"server/base/alloc", "base/alloc alone knows the allocator"),
     (r"zstd\.h|zstd_errors\.h", r"server/base/zframe", "base/zframe alone knows zstd"),
     (r"lua\.h|luaconf\.h|lualib\.h|lauxlib\.h", r"server/script/", "server/script alone knows Lua"),
