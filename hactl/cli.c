@@ -1,6 +1,7 @@
 /* hactl: what an operator does with a node. A verb is a row of the table below; its help is made
  * from the row. */
 #include "hactl/cli.h"
+#include "hactl/cli_drill.h"
 #include "hactl/cli_metrics.h"
 #include "hactl/cli_watch.h"
 #include "hactl/cli_whatif.h"
@@ -172,6 +173,8 @@ static const struct verb verbs[] = {
      "the data of another server; `hactl help import` says from what", cli_import, true},
     {"export", "--to redis://... | status|cutover|abort|resume", 0, 2,
      "the data into another server, and on with its changes", cli_export, true},
+    {"drill", "[list|NAME]", 0, 3,
+     "a real fault on the living pair, measured; asks for a typed confirmation", cli_drill, true},
     {"metrics", "", 0, 0, "what there is to measure, as Prometheus reads it", cli_metrics, true},
     {"watch", NULL, 1, 1, "what the steward looks at now and then", cli_watch, false},
     {"version", "", 0, 0, "the version of this program", run_version, true},

@@ -124,6 +124,12 @@ static enum request_verdict on_notice(struct request *r) {
     return REQUEST_YES;
 }
 
+/* drill TEXT: what a drill does is an event. */
+static enum request_verdict on_drill(struct request *r) {
+    had_event(r->had, EVENT_DRILL, "%s", r->argv[1]);
+    return REQUEST_YES;
+}
+
 static const struct row rows[] = {
     {"status", 0, 0, on_status},
     {"events", 1, 2, on_events},
@@ -135,6 +141,7 @@ static const struct row rows[] = {
     {"unbench", 0, 0, on_unbench},
     {"reload", 0, 0, on_reload},
     {"notice", 3, 3, on_notice},
+    {"drill", 1, 1, on_drill},
 };
 
 enum request_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,

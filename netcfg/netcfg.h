@@ -135,4 +135,8 @@ bool netcfg_vip_guard_drop(struct netcfg *h, enum netcfg_group g, struct netcfg_
 /* Removes the tables (the node gives up its VIPs for good: tests, `duet node` at its end). */
 bool netcfg_vip_guard_remove(struct netcfg *h, struct netcfg_error *err);
 
+/* Nothing passes an interface for ms milliseconds, in or out; then the kernel lets it pass again by itself, whoever cut it.
+ * One interface at a time; ms 0: the cut ends now. For drills. */
+bool netcfg_cut(const char *iface, uint64_t ms, struct netcfg_error *err);
+
 #endif
