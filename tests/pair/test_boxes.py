@@ -61,11 +61,45 @@ def fault_13_the_memory_limit(pair):
         s.unmoved()
 
 
-def fault_13_the_server_is_ended_by_the_kernel(pair):
-    """13: the master's server gets what the kernel sends when memory runs out: handled as its death"""
+MEMORY_GROUPS = "/sys/fs/cgroup/memory"
+
+
+class LittleMemory:
+    """A process that the kernel's OOM killer ends when it takes so much more memory; where there are no memory groups, a signal does."""
+
+    def __init__(self, pid, limit_bytes):
+        self.pid, self.folder = pid, os.path.join(MEMORY_GROUPS, "duet%d" % os.getpid())
+        self.real = os.access(os.path.join(MEMORY_GROUPS, "memory.limit_in_bytes"), os.W_OK)
+        if self.real:
+            os.makedirs(self.folder, exist_ok=True)
+            for name, value in (("memory.limit_in_bytes", limit_bytes), ("cgroup.procs", pid)):
+                with open(os.path.join(self.folder, name), "w") as f:
+                    f.write(str(value))
+
+    def is_used_up(self, client):
+        """Writes until the process is gone."""
+        for n in range(200):
+            if not os.path.exists("/proc/%d" % self.pid):
+                return True
+            try:
+                client.set("fat:%d" % (n % 60), os.urandom(1 << 20)) if self.real else os.kill(self.pid, signal.SIGKILL)
+            except pairlab.LOSSES:
+                pass
+        return False
+
+    def close(self):
+        if self.real:
+            comes(lambda: os.rmdir(self.folder) is None, "the memory group is empty", 20)
+
+
+def fault_13_the_kernel_ends_the_server(pair):
+    """13: the kernel ends the master's server for want of memory: handled as its death"""
     with Story(pair, 13) as s:
-        s.old.signal("server", signal.SIGKILL)  # what the kernel's OOM killer sends
+        little = LittleMemory(s.old.pid("server"), 24 << 20)
+        with s.old.client() as c:
+            s.ok(little.is_used_up(c), "the kernel ended it" if little.real else "it was killed (there are no memory groups here)")
         s.takes_over(s.new)
+        little.close()
         s.settled(s.new)
 
 
@@ -221,6 +255,6 @@ def with_room(p):
 
 if __name__ == "__main__":
     tell(lambda: pairlab.Pair(lab=wirelab.Lab, before=with_room), fault_12_a_script_runs_for_seconds, fault_12_a_save_and_a_rewrite,
-         fault_13_the_memory_limit, fault_13_the_server_is_ended_by_the_kernel, fault_55_the_master_stands_still, fault_55_both_machines_stand_still,
+         fault_13_the_memory_limit, fault_13_the_kernel_ends_the_server, fault_55_the_master_stands_still, fault_55_both_machines_stand_still,
          fault_58_the_master_dies_during_a_full_copy, fault_59_the_cable_is_cut_during_a_full_copy, fault_59_the_slave_dies_during_a_full_copy,
          fault_60_the_new_master_dies_at_once, fault_61_both_boot_at_once, fault_78_a_stampede, fault_81_a_replacement_out_of_the_carton)

@@ -315,10 +315,20 @@ static void test_server_counters(void) {
     for (int i = 0; i < 1400; i++) {
         now += 10 * HA_MS;
         ev.tick.server_at = now;
+        if (i == 500) peer.session = 0;
         if (i % 4 == 0) hear(HA_PATH_CROSSOVER), gateway();
         step(&ev);
     }
     is_int(f.state, HA_MASTER, "an executor that is busy for 14 s is not dead");
+    is_int(f.sync, HA_SYNC_IN,
+           "and gives no verdict on the slave, whose stream it lets fall silent");
+    for (int i = 0; i < 120; i++) {
+        now += 10 * HA_MS;
+        ev.tick.server_at = now;
+        if (i % 4 == 0) hear(HA_PATH_CROSSOVER), gateway();
+        step(&ev);
+    }
+    is_int(f.state, HA_YIELDED, "so that after 15 s, when it hangs, the slave is given the role");
 }
 
 static void test_told_outdated(void) {
