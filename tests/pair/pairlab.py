@@ -67,8 +67,8 @@ class Node:
 
     def configure(self):
         extra = self.pair.extra  # lines for both, or a function of the node's name
-        conf = self.lab.conf(self.name, "[instance 0]\nport %d\nmemory 256mb\npassword none\ndurability %s\n" % (PORT, self.pair.durability)
-                             + WITHOUT_RAILS + (extra(self.name) if callable(extra) else extra), self.pair.network.get(self.name, ""))
+        conf = self.lab.conf(self.name, WITHOUT_RAILS + "[instance 0]\nport %d\nmemory 256mb\npassword none\ndurability %s\n" % (PORT, self.pair.durability)
+                             + (extra(self.name) if callable(extra) else extra), self.pair.network.get(self.name, ""))
         with open(os.path.join(self.root, "etc", "duet.conf"), "w") as f:
             f.write(conf)
 

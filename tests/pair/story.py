@@ -53,6 +53,17 @@ def comes(what, sentence, limit_s=LIMIT_S):
     return tap.until(what, limit_s, sentence, 0.05)
 
 
+def same_data(pair):
+    """Both servers hold the same, key by key. A comparison for which the slave was not there is made again."""
+    def compared():
+        told = pair.settled().hactl("compare", check=False)
+        return None if "not compared" in told.stdout + told.stderr else told
+    told = comes(compared, "the two nodes are compared")
+    if told.returncode:
+        tap.say(told.stdout + told.stderr)
+    return told.returncode == 0
+
+
 class Pen(pairlab.Writer):
     """Writes as Writer does, on and on, at a node that may be slave, down or cut off: a refusal costs no connection."""
 

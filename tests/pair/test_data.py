@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pairlab  # noqa: E402
 import tap  # noqa: E402
-from story import LIMIT_S, Story, comes, stays, tell  # noqa: E402
+from story import LIMIT_S, Story, comes, same_data, stays, tell  # noqa: E402
 
 
 def log_parts(node):
@@ -21,11 +21,6 @@ def filled(pair):
     with pair.client(socket_timeout=10) as c:
         for n in range(20):
             c.mset({"filled:%d:%d" % (n, i): "v" * 50 for i in range(100)})
-
-
-def same_data(pair):
-    told = pair.settled().hactl("compare", check=False)
-    return told.returncode == 0
 
 
 def fault_47_the_logs_end_is_torn(pair):

@@ -8,15 +8,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pairlab  # noqa: E402
 import tap  # noqa: E402
 import wirelab  # noqa: E402
-from story import Story, comes, stays, tell  # noqa: E402
+from story import Story, comes, same_data, stays, tell  # noqa: E402
 
 LONG_S = 20 if tap.FULL else 3
-
-def same_data(pair):
-    """Both servers hold the same, key by key."""
-    told = pair.settled().hactl("compare", check=False)
-    return told.returncode == 0 or tap.say(told.stdout + told.stderr)
-
 
 def fault_25_the_crossover_is_mute_in_one_direction(pair):
     """25: frames from b to a are lost on the crossover: the path is down for both, nobody moves"""
