@@ -89,6 +89,16 @@ static uint64_t service_clients(void) {
     return n;
 }
 
+/* What this node had and a master lacked, and nobody has dealt with. */
+static void tail_fields(struct answer *f, const struct repl_status *r) {
+    answer_number(f, "tails", r->tails.count);
+    answer_number(f, "tail_writes", r->tails.writes);
+    answer_number(f, "tail_keys", r->tails.keys);
+    answer_word(f, "tail_newest", r->tails.newest);
+    answer_number(f, "tail_saving", r->tail_saving);
+    answer_number(f, "tail_wholes", r->tails.wholes);
+}
+
 static void link_fields(struct answer *f, const struct repl_status *r) {
     static const char *const roles[] = {
         [REPL_MASTER] = "master", [REPL_SLAVE] = "slave", [REPL_NONE] = "none"};
@@ -102,6 +112,7 @@ static void link_fields(struct answer *f, const struct repl_status *r) {
     answer_number(f, "alone", r->alone);
     answer_number(f, "whole", r->whole);
     answer_number(f, "rejoin_tail", r->rejoin_tail);
+    tail_fields(f, r);
     answer_number(f, "apply_errors", r->apply_errors);
     answer_number(f, "diverged", r->diverged);
     answer_number(f, "divergences", r->divergences);
@@ -269,6 +280,13 @@ static void duet_resume(struct call *c) {
     reply_ok(c);
 }
 
+/* hactl dealt with some of them. */
+static void duet_tails(struct call *c) {
+    if (!ready(c)) return;
+    repl_look_at_tails(server.repl);
+    reply_ok(c);
+}
+
 struct verb {
     const char *name;
     int argc; /* negative: at least */
@@ -283,6 +301,7 @@ static const struct verb verbs[] = {
     {"backup", -3, duet_backup},     {"log", -3, duet_log},
     {"rollback", -3, duet_rollback}, {"import", -3, duet_import},
     {"digest", 3, duet_digest},      {"peerclients", 2, peer_clients_give},
+    {"tails", 2, duet_tails},
 };
 
 void control_duet(struct call *c) {
@@ -299,5 +318,5 @@ void control_duet(struct call *c) {
         return;
     }
     reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE, RESUME, "
-                   "BACKUP, LOG, ROLLBACK, IMPORT, DIGEST or PEERCLIENTS");
+                   "BACKUP, LOG, ROLLBACK, IMPORT, DIGEST, PEERCLIENTS or TAILS");
 }

@@ -152,6 +152,11 @@ static void on_changed(void *arg) {
     peer_clients_look();
 }
 
+static uint64_t present_epoch(void *arg) {
+    (void)arg;
+    return pair_epoch();
+}
+
 static void on_released(void *arg) {
     (void)arg; /* the turn's end writes what may go now */
 }
@@ -352,6 +357,7 @@ static void loaded(void) {
                                             .replaced = server_replaced,
                                             .copy_fits = copy_room_fits,
                                             .keys = keys_of,
+                                            .epoch = present_epoch,
                                             .told = peer_clients_told,
                                             .dress = tlsconf_dress};
     struct repl_options o;

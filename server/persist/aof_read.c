@@ -173,6 +173,7 @@ size_t aof_read_step(struct aof *a, struct persist_reader *r, uint64_t offset, s
         a->read_at = at;
     }
     if (fd != a->fd) close(fd);
+    if (found) r->wall_us = b.wall_us;
     return found && b.len <= RAW_BYTES ? read_part(a, i - 1, offset, max, RAW_BYTES, out, NULL)
                                        : got;
 }

@@ -163,6 +163,7 @@ struct persist_reader {
     uint64_t block; /* the long block that is being read, and how far it was looked at */
     uint32_t done, crc;
     bool busy;
+    uint64_t wall_us; /* when what was read last had been written */
 };
 size_t persist_read_step(struct persist *p, struct persist_reader *r, uint64_t offset, size_t max,
                          struct buf *out);

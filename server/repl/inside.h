@@ -8,6 +8,7 @@
 #include "server/repl/link_fsm.h"
 #include "server/repl/overrun.h"
 #include "server/repl/repl.h"
+#include "server/repl/tail.h"
 
 struct loop_io;
 struct loop_timer;
@@ -136,7 +137,8 @@ struct repl {
     enum repl_offer offer; /* the mastership, to whom we follow */
     bool whole;
     uint64_t tail_writes;
-    uint64_t tail_saved_from; /* the fork whose tail is saved already; UINT64_MAX: none */
+    struct tail *tail; /* what is put aside now, or was last */
+    struct repl_tails tails;
     char tail_file[256];
     uint64_t bytes_in, bytes_out; /* of the master's stream, and to slaves; full copies too */
     uint64_t sync_full, sync_partial_ok, sync_partial_err, apply_errors;
@@ -237,6 +239,9 @@ struct link *link_new(struct repl *r);
 void link_free(struct link *k);
 void link_start(struct link *k, const char *host, uint16_t port, bool pair);
 void link_stop(struct link *k);
+/* A tail that the link waited for is saved, or cannot be. */
+void link_tail_done(struct link *k);
+const char *link_host(const struct link *k); /* of the master */
 void link_hold(struct link *k, bool hold);
 bool link_active(const struct link *k);
 bool link_streaming(const struct link *k);
@@ -249,9 +254,5 @@ void link_status(const struct link *k, struct repl_status *s);
 bool first_copy_due(const struct repl *r); /* it does, and there is no line here */
 void first_copy_begin(struct repl *r);     /* unless there is a line */
 void first_copy_end(struct repl *r);
-
-/* tail.c: writes of ours from `from` on that the new master does not have; false: err, nothing
- * may be dropped. */
-bool tail_save(struct repl *r, uint64_t from, char *err, size_t err_size);
 
 #endif

@@ -54,6 +54,7 @@ static void link_close(struct link *k) {
     k->connections++;
     buf_free(&k->in);
     buf_free(&k->out);
+    k->waits_tail = false;
     link_copy_lost(k);
     cmdstream_free(&k->commands);
     k->session = 0;
@@ -265,7 +266,7 @@ void link_second(struct link *k, uint64_t now_ns) {
         link_write(k);
         return;
     }
-    if (link_is_held(k) && !link_may_read(k))
+    if ((link_is_held(k) && !link_may_read(k)) || k->waits_tail)
         k->last_io_ns = now_ns; /* it is we who do not listen */
     if (now_ns - k->last_io_ns > limit_ms * NS_PER_MS) {
         link_complain(k, "nothing was heard for %llu ms", (unsigned long long)limit_ms);
@@ -349,4 +350,8 @@ bool link_active(const struct link *k) {
 
 bool link_streaming(const struct link *k) {
     return k->fsm.state == LINK_STREAM;
+}
+
+const char *link_host(const struct link *k) {
+    return k->host;
 }

@@ -64,21 +64,20 @@ static void send_psync(struct link *k) {
 }
 
 /* The peer told up to where it has our line. What it lacks is saved before anything else
- * happens. */
-static void note_session(struct link *k, const struct replline *l) {
+ * happens. False: that is under way. */
+static bool note_session(struct link *k) {
     struct repl *r = k->r;
     char err[160];
-    k->session = l->number;
-    k->keep_old = !l->has_fork && can_continue(r);
-    if (!l->has_fork || !can_continue(r) || l->offset >= backlog_end(r->backlog) ||
-        l->offset == r->tail_saved_from)
-        return;
+    k->session = k->header.number;
+    k->keep_old = !k->header.has_fork && can_continue(r);
+    if (!k->header.has_fork || !can_continue(r) || k->fork >= backlog_end(r->backlog)) return true;
     stream_flush(r);
-    if (!tail_save(r, l->offset, err, sizeof err)) {
+    enum tail_state state = tail_save(r, k->fork, err, sizeof err);
+    if (state == TAIL_FAILED) {
         link_complain(k, "%s; the log as it is is put aside instead", err);
         k->keep_old = true;
     }
-    r->tail_saved_from = l->offset;
+    return state != TAIL_SAVING;
 }
 
 /* From here on both directions are blocks. */
@@ -86,6 +85,23 @@ static void begin_blocks(struct link *k) {
     uint64_t master, slave;
     hello_words(&k->hello, &master, &slave);
     k->stream = stream_block(k->stream, slave, master, 0);
+}
+
+static void say_psync(struct link *k) {
+    begin_blocks(k);
+    send_psync(k);
+}
+
+void link_tail_done(struct link *k) {
+    char err[160];
+    if (!k->waits_tail) return;
+    k->waits_tail = false;
+    if (tail_save(k->r, k->fork, err, sizeof err) == TAIL_FAILED) {
+        link_complain(k, "%s; the log as it is is put aside instead", err);
+        k->keep_old = true;
+    }
+    say_psync(k);
+    link_write(k);
 }
 
 bool link_say(struct link *k, enum link_action action) {
@@ -99,9 +115,9 @@ bool link_say(struct link *k, enum link_action action) {
     case LINK_DO_HELLO: send_hello(k); return true;
     case LINK_DO_PAIR: send_pair(k); return true;
     case LINK_DO_PSYNC_SESSION:
-        note_session(k, &k->header);
-        begin_blocks(k);
-        send_psync(k);
+        k->fork = k->header.offset;
+        k->waits_tail = !note_session(k);
+        if (!k->waits_tail) say_psync(k);
         return true;
     case LINK_DO_PSYNC: send_psync(k); return true;
     default: return false;

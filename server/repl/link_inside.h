@@ -51,7 +51,9 @@ struct link {
     struct cmdstream commands;
     uint64_t acked, acked_synced;
     bool ack_now;
-    bool held; /* the stream is read, not applied */
+    uint64_t fork;   /* up to where the pair's master has our line */
+    bool waits_tail; /* PSYNC is said when what the master lacks is put aside */
+    bool held;       /* the stream is read, not applied */
     unsigned
         full_tries; /* full copies since a command failed; forgotten when the stream has gone well for a while */
 };

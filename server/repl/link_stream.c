@@ -15,7 +15,7 @@ void link_stream_begin(struct link *k) {
     }
     cmdstream_init(&k->commands, r->db);
     r->line_pending = false;
-    r->tail_saved_from = UINT64_MAX;
+    tail_forget(r);
     k->down_since_ns = 0;
     k->was_up = true;
     k->number++;

@@ -100,7 +100,6 @@ struct repl *repl_open(const struct repl_options *o, struct persist *p, struct s
     r->role = o->node ? REPL_NONE : REPL_MASTER;
     r->whole = !persist_loaded(p)->damaged;
     r->line_pending = true;
-    r->tail_saved_from = UINT64_MAX;
     r->last_ping_ns = clock_boot_ns();
     rand_bytes(&r->sessions, sizeof r->sessions);
     r->sessions = r->sessions >> 34 << 10; /* a restarted master gives other numbers */
@@ -111,6 +110,7 @@ struct repl *repl_open(const struct repl_options *o, struct persist *p, struct s
                     "this server ended; the data here is not served");
     }
     r->link = link_new(r);
+    if (o->node) tail_look(r);
     persist_set_pos_source(p, pos_now, r);
     r->again = loop_timer_new(loop, turn_again, r);
     r->second = loop_timer_new(loop, second, r);
@@ -121,6 +121,7 @@ struct repl *repl_open(const struct repl_options *o, struct persist *p, struct s
 void repl_close(struct repl *r) {
     if (!r) return;
     repl_before_sleep(r);
+    tail_cancel(r);
     link_free(r->link);
     feeds_drop(r, "this server ends");
     feeds_reap(r);
@@ -206,6 +207,7 @@ bool repl_master(struct repl *r, char *err, size_t err_size) {
         return false;
     }
     link_stop(r->link);
+    tail_cancel(r);
     r->offer = REPL_OFFER_NONE;
     feeds_drop(r, "this node becomes the master; the line continues at once");
     r->role = REPL_MASTER;
@@ -261,6 +263,7 @@ void repl_bar(struct repl *r, bool bar) {
 
 void repl_renew(struct repl *r) {
     const struct persist_loaded *l = persist_loaded(r->persist);
+    tail_cancel(r);
     r->barred = false;
     r->line_pending = false;
     stream_restart(r, l->pos.id, l->pos.offset, l->pos.db);
@@ -274,6 +277,7 @@ void repl_none(struct repl *r) {
     if (r->role == REPL_NONE) return;
     stream_flush(r);
     link_stop(r->link);
+    tail_cancel(r);
     feeds_drop(r, "this node serves nobody now");
     r->role = REPL_NONE;
     repl_changed(r);
@@ -292,6 +296,8 @@ void repl_status(const struct repl *r, struct repl_status *s) {
     s->alone = r->alone;
     s->loading = ps.loading;
     s->rejoin_tail = r->tail_writes;
+    s->tails = r->tails;
+    s->tail_saving = tail_saving(r);
     memcpy(s->rejoin_file, r->tail_file, sizeof s->rejoin_file);
     link_status(r->link, s);
     s->half = !r->whole;

@@ -61,6 +61,8 @@ struct repl_world {
     /* The keys of a command, for the report on a saved tail: up to max; NULL or 0: argv[1] is
      * taken. */
     size_t (*keys)(void *arg, int argc, const struct bytes *argv, struct bytes *keys, size_t max);
+    /* The epoch of the present master, for the report on a tail. May be NULL. */
+    uint64_t (*epoch)(void *arg);
     /* What repl_beside_tell was given on the pair's master. NULL: nothing is told. */
     void (*told)(void *arg, const char *p, size_t n);
     /* The stream over a connection to a master that is coming up (plain, TLS); pair: to the pair's other
@@ -249,6 +251,13 @@ struct repl_slave_info {
 /* Fills at most max; returns how many there are. */
 size_t repl_slaves(const struct repl *r, struct repl_slave_info *out, size_t max);
 
+/* Writes that this node had and a master lacked, and that nobody has dealt with (proto/tail_report.h). */
+struct repl_tails {
+    uint64_t count, writes, keys;
+    uint64_t wholes; /* logs kept whole because they could not be told apart */
+    char newest[32]; /* its id */
+};
+
 struct repl_status {
     enum repl_role role;
     char id[41], id2[41];
@@ -265,6 +274,8 @@ struct repl_status {
     bool whole;           /* the data is complete: not in the middle of a first copy, not damaged */
     uint64_t rejoin_tail; /* writes put aside since this process started */
     char rejoin_file[256];
+    struct repl_tails tails;
+    bool tail_saving; /* writes are being put aside; PSYNC waits for it */
     /* as slave */
     char master_host[256];
     uint16_t master_port;
@@ -297,6 +308,8 @@ struct repl_status {
     uint64_t damaged_blocks; /* on the pair's link: found, not applied, sent again */
 };
 void repl_status(const struct repl *r, struct repl_status *s);
+/* Somebody outside dealt with tails: looks again. */
+void repl_look_at_tails(struct repl *r);
 /* CONFIG RESETSTAT: sync_full and its like begin at 0 again. */
 void repl_reset_counts(struct repl *r);
 /* Bytes of the stream that are kept in memory: the backlog, and what slaves have still to get. O(1). */

@@ -1,5 +1,5 @@
 /* link: server/repl/backlog.c server/repl/overrun.c server/repl/stream_keep.c server/repl/feed.c server/repl/feed_shake.c server/repl/feed_pair.c server/repl/beside.c server/repl/hello.c server/repl/feed_report.c server/repl/link.c server/repl/link_hand.c server/repl/link_copy.c server/repl/first_copy.c server/repl/link_stream.c server/repl/link_status.c server/repl/link_fsm.c server/repl/repl.c
-   server/repl/spool.c server/repl/spool_check.c server/repl/spool_threads.c server/repl/stream.c server/repl/tail.c server/repl/transfer.c server/persist/persist.c
+   server/repl/spool.c server/repl/spool_check.c server/repl/spool_threads.c server/repl/stream.c server/repl/tail.c server/repl/tail_dir.c server/proto/tail_report.c server/repl/transfer.c server/persist/persist.c
    server/persist/aof.c server/persist/aof_read.c server/persist/durable.c server/persist/room.c server/persist/filewalk.c
    server/persist/load.c server/persist/load_ahead.c server/persist/load_base.c server/persist/load_base_read.c server/persist/load_incr.c server/persist/load_incr_read.c
    server/persist/manifest.c
