@@ -169,6 +169,8 @@ static const struct verb verbs[] = {
      "a new instance with the data of a set or a moment; --from INSTANCE", cli_clone, true},
     {"compare", "[INSTANCE] [--force]", 0, 1,
      "does the slave hold the same data; --force: else it copies anew", cli_compare, true},
+    {"tail", "list|show|replay|discard [ID]", 1, 3,
+     "writes that a demoted master had alone; `hactl help tail` explains", cli_tail, true},
     {"import", "FILE|-|redis://...", 0, 4,
      "the data of another server; `hactl help import` says from what", cli_import, true},
     {"export", "--to redis://... | status|cutover|abort|resume", 0, 2,
@@ -221,6 +223,7 @@ static int run_help(struct cli *c) {
     if (v->run == cli_instance) cli_instance_help();
     if (v->run == cli_import) cli_import_help();
     if (v->run == cli_export) cli_export_help();
+    if (v->run == cli_tail) cli_tail_help();
     return CLI_OK;
 }
 
@@ -268,6 +271,8 @@ static const struct option {
     {"--replace", offsetof(struct cli, replace), false},
     {"--merge", offsetof(struct cli, merge), false},
     {"--skip-unsupported", offsetof(struct cli, skip_unsupported), false},
+    {"--only-missing", offsetof(struct cli, only_missing), false},
+    {"--commands", offsetof(struct cli, commands), false},
     {"--dry-run", offsetof(struct cli, dry_run), false},
     {"--truncate", offsetof(struct cli, truncate), false},
     {"--wait", offsetof(struct cli, wait), false},

@@ -33,8 +33,9 @@ struct cli {
     bool no_backup;
     /* import and export; those that may come several times are taken from raw */
     bool replace, merge, skip_unsupported, dry_run, truncate, wait, background, insecure, rdb;
-    bool exporting;           /* the verb is export */
-    bool quiet;               /* no complaint when had cannot be reached */
+    bool exporting;              /* the verb is export */
+    bool quiet;                  /* no complaint when had cannot be reached */
+    bool only_missing, commands; /* tail */
     bool both, follow, lines; /* history, events: of both nodes; go on; as they stand in the file */
     const char *since, *for_span;
     const char *rename_db, *keys, *instance, *db, *cacert, *rdb_version;
@@ -91,6 +92,10 @@ void cli_import_live_help(void);
 /* hactl export (cli_export.c). */
 int cli_export(struct cli *c);
 void cli_export_help(void);
+
+/* hactl tail (cli_tail.h). */
+int cli_tail(struct cli *c);
+void cli_tail_help(void);
 
 /* ---- the other node (cli_peer.c) ---- */
 

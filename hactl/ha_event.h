@@ -188,9 +188,10 @@ enum ha_alarm {
     HA_ALARM_CONFIG,       /* the two nodes are configured differently */
     HA_ALARM_MAINTENANCE,  /* maintenance is on, here or at the peer */
     HA_ALARM_BENCHED,
-    HA_ALARM_PATH,     /* a path that used to work is down */
-    HA_ALARM_STALL,    /* heartbeats pass a path and replication does not */
-    HA_ALARM_WITNESS,  /* the witness does not answer this node, or refuses it */
+    HA_ALARM_PATH,    /* a path that used to work is down */
+    HA_ALARM_STALL,   /* heartbeats pass a path and replication does not */
+    HA_ALARM_WITNESS, /* the witness does not answer this node, or refuses it */
+    HA_ALARM_TAIL, /* (driver) writes that the master lacks are put aside here, and nobody has dealt with them */
     HA_ALARM_FENCE,    /* the peer's management controller does not answer, or a fence failed */
     HA_ALARM_HOLD,     /* roles changed too often: no automatic change for a while, or until an
                          operator ends the lock */

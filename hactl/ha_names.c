@@ -70,6 +70,7 @@ static const char *const alarm_names[HA_ALARMS] = {
     [HA_ALARM_PATH] = "path-down",
     [HA_ALARM_STALL] = "link-stalls",
     [HA_ALARM_WITNESS] = "witness-lost",
+    [HA_ALARM_TAIL] = "tail",
     [HA_ALARM_FENCE] = "fence-lost",
     [HA_ALARM_HOLD] = "hold-down",
     [HA_ALARM_LINK] = "port",

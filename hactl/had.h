@@ -80,6 +80,9 @@ bool had_core_take(struct had *h, struct had_conf *fresh, char *err, size_t err_
  * else the loop stops when the outcome is known. */
 bool had_core_leave(struct had *h);
 
+/* ---- had_tail.c: every tick, the alarm about tails. */
+void had_tails_look(struct had *h);
+
 /* ---- had_request.c: what hactl asks ---- */
 enum request_verdict had_on_request(void *arg, uint32_t id, int argc, char **argv,
                                     struct buf *sentence, struct buf *fields);

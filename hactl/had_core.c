@@ -374,6 +374,7 @@ void had_on_tick(struct loop *l, void *arg) {
     if (h->read) read_vip_tick(h->read, &h->fsm, clock_boot_ns());
     guard_tick(h->guard, clock_boot_ns());
     had_arbiter_tick(h);
+    had_tails_look(h);
     had_events_look(h);
     had_notices_look(h);
 }

@@ -44,6 +44,12 @@ void had_report_instances(const struct had *h, const struct ha_view *v, struct b
         put_true(out, s->server.whole, "instances.%d.whole", i);
         put_number(out, (int64_t)s->server.session, "instances.%d.session", i);
         put_number(out, (int64_t)s->rejoin_tail, "instances.%d.rejoin_tail", i);
+        put_number(out, (int64_t)s->tails, "instances.%d.tails", i);
+        put_number(out, (int64_t)s->tail_writes, "instances.%d.tail_writes", i);
+        put_number(out, (int64_t)s->tail_keys, "instances.%d.tail_keys", i);
+        put_true(out, s->tail_saving, "instances.%d.tail_saving", i);
+        put_number(out, (int64_t)s->tail_wholes, "instances.%d.tail_wholes", i);
+        put_number(out, (int64_t)s->peer_clients, "instances.%d.peer_clients", i);
         put_number(out, (int64_t)s->clients, "instances.%d.clients", i);
         if (s->server.role == HA_SERVER_MASTER && s->server.session) report_lag(i, s, out);
         put_number(out, (int64_t)s->keys, "instances.%d.keys", i);

@@ -31,6 +31,9 @@ struct instance_status {
     char replid[41];
     uint64_t fsync_failed, log_stuck; /* not 0: the log is broken */
     uint64_t rejoin_tail;             /* writes put aside when it rejoined */
+    uint64_t tails, tail_writes, tail_keys, tail_saving,
+        tail_wholes;       /* nobody has dealt with them */
+    uint64_t peer_clients; /* of the master, that this slave's server knows */
     uint64_t clients, keys;
     uint64_t slaves;      /* a master's: all of them */
     int64_t slave_lag_ns; /* the pair's lacks something for so long */

@@ -280,11 +280,28 @@ static void duet_resume(struct call *c) {
     reply_ok(c);
 }
 
-/* hactl dealt with some of them. */
+/* DUET TAILS DISCARD id | DONE id sentence: an operator has dealt with it.
+ * DUET TAILS PLAY: what this connection says from now on needs mastership and its lease, as what clients say. */
 static void duet_tails(struct call *c) {
+    char id[64], text[200];
     if (!ready(c)) return;
-    repl_look_at_tails(server.repl);
-    reply_ok(c);
+    if (bytes_is(c->argv[2], "play") && c->argc == 3) {
+        ((struct client *)c->client)->importer = true;
+        reply_ok(c);
+        return;
+    }
+    bool done = bytes_is(c->argv[2], "done") && c->argc == 5;
+    if ((!done && !(bytes_is(c->argv[2], "discard") && c->argc == 4)) ||
+        c->argv[3].len >= sizeof id) {
+        reply_error(c, "ERR DUET TAILS takes PLAY, DISCARD id, or DONE id sentence");
+        return;
+    }
+    snprintf(id, sizeof id, "%.*s", (int)c->argv[3].len, c->argv[3].p);
+    if (done) snprintf(text, sizeof text, "%.*s", (int)c->argv[4].len, c->argv[4].p);
+    if (done ? repl_tail_done(server.repl, id, text) : repl_tail_discard(server.repl, id))
+        reply_ok(c);
+    else
+        reply_errorf(c, "ERR there is no tail %s here, or it cannot be changed", id);
 }
 
 struct verb {
@@ -301,7 +318,7 @@ static const struct verb verbs[] = {
     {"backup", -3, duet_backup},     {"log", -3, duet_log},
     {"rollback", -3, duet_rollback}, {"import", -3, duet_import},
     {"digest", 3, duet_digest},      {"peerclients", 2, peer_clients_give},
-    {"tails", 2, duet_tails},
+    {"tails", -3, duet_tails},
 };
 
 void control_duet(struct call *c) {

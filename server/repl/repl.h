@@ -308,8 +308,10 @@ struct repl_status {
     uint64_t damaged_blocks; /* on the pair's link: found, not applied, sent again */
 };
 void repl_status(const struct repl *r, struct repl_status *s);
-/* Somebody outside dealt with tails: looks again. */
-void repl_look_at_tails(struct repl *r);
+/* An operator has dealt with a tail: it is removed (a log kept whole, too), or one sentence says what was done. False: there
+ * is none of that name, or errno. */
+bool repl_tail_discard(struct repl *r, const char *id);
+bool repl_tail_done(struct repl *r, const char *id, const char *text);
 /* CONFIG RESETSTAT: sync_full and its like begin at 0 again. */
 void repl_reset_counts(struct repl *r);
 /* Bytes of the stream that are kept in memory: the backlog, and what slaves have still to get. O(1). */

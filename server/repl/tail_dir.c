@@ -100,6 +100,40 @@ void tail_look(struct repl *r) {
     free(dir);
 }
 
-void repl_look_at_tails(struct repl *r) {
+/* A log that is kept whole: log-SECONDS-LINE (server/persist). */
+static bool is_whole(const char *id) {
+    return strncmp(id, "log-", 4) == 0 && strspn(id + 4, "0123456789abcdef-") == strlen(id + 4) &&
+           strlen(id) < 48;
+}
+
+bool repl_tail_discard(struct repl *r, const char *id) {
+    static const char *const ends[] = {"txt", "resp", "done"};
+    bool gone = false;
+    if (is_whole(id)) {
+        char *dir = xasprintf("%s/tails/%s", r->dir, id);
+        gone = file_exists(dir);
+        file_tree_remove(dir);
+        free(dir);
+    }
+    for (size_t i = 0; tail_id_valid(id) && i < sizeof ends / sizeof *ends; i++) {
+        char *path = xasprintf("%s/tails/tail-%s.%s", r->dir, id, ends[i]);
+        gone |= unlink(path) == 0;
+        free(path);
+    }
+    if (gone) log_notice("replication: tail %s was discarded by an operator", id);
     tail_look(r);
+    return gone;
+}
+
+bool repl_tail_done(struct repl *r, const char *id, const char *text) {
+    if (!tail_id_valid(id)) return false;
+    char *path = xasprintf("%s/tails/tail-%s.txt", r->dir, id);
+    bool ok = file_exists(path);
+    free(path);
+    path = xasprintf("%s/tails/tail-%s.done", r->dir, id);
+    ok = ok && file_replace(path, text, strlen(text), 0640);
+    free(path);
+    if (ok) log_notice("replication: tail %s: %s", id, text);
+    tail_look(r);
+    return ok;
 }
