@@ -140,7 +140,7 @@ def fault_56_two_masters_by_force():
     tap.until(lambda: "tail" in alarms(low), pairlab.SETTLE_S, "56: with the alarm")
     low.hactl("tail", "replay", found[0]["id"], "--confirm", "replay " + found[0]["id"])
     with pair.client() as c:
-        tap.equal(c.get("split:low"), b"1", "56: replayed, it is back")
+        tap.ok(tap.until(lambda: c.get("split:low") == b"1", pairlab.SETTLE_S, "it is back"), "56: replayed, it is back")
 
 
 def main():

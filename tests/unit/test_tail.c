@@ -1,4 +1,4 @@
-/* link: hactl/tail_source.c server/proto/tail_report.c server/proto/resp_parse.c server/base/num.c server/base/buf.c server/base/log.c server/base/clock.c */
+/* link: hactl/tail_source.c server/proto/tail_report.c server/proto/resp_parse.c server/base/conf.c server/base/file.c server/base/num.c server/base/buf.c server/base/log.c server/base/clock.c */
 #include "hactl/tail_source.h"
 #include "server/proto/tail_report.h"
 
