@@ -6,7 +6,7 @@
  * gateway's answer while the peer is silent; against witnessed ones the peer's echo, or the witness's.
  *
  * The witness's word is dated when it was asked for. It is evidence only from the second grant of an epoch on: the first
- * one, which makes our epoch the holder, may have come after another node's TAKE below it (clause register).
+ * one, which makes our epoch the holder, may have come after another node's TAKE below it.
  *
  * A slave that asks an arbiter claims the epoch from then on. When it hears the master again it drops the claim, and gives
  * back (RESET) what the witness may have granted meanwhile. */
@@ -105,7 +105,7 @@ static void renewed(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
         f->witness_at = max_i64(f->witness_at, ev->witness.sent_at);
     if (known || f->state != HA_MASTER || f->lease <= now) return;
     f->registered = f->disk.epoch;
-    f->registered_at = without(f, HA_WITHOUT_REGISTER) ? HA_NEVER : now;
+    f->registered_at = now;
 }
 
 void ha_witness_answered(struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
@@ -116,8 +116,8 @@ void ha_witness_answered(struct ha_fsm *f, const struct ha_event *ev, int64_t no
         if (ev->witness.granted) renewed(f, ev, now);
         break;
     case HA_WITNESS_TAKE:
-        if (ev->witness.granted && f->taking == ev->witness.epoch &&
-            ev->witness.sent_at >= f->taking_at)
+        if (ev->witness.granted && f->taking != 0 && f->taking == ev->witness.epoch &&
+            ev->witness.sent_at >= f->taking_at && (f->grant_kind & HB_WITNESS))
             f->taken = true;
         break;
     default: break;

@@ -84,6 +84,8 @@ static int64_t resumed_lease(const struct ha_fsm *f, int64_t now) {
 static bool may_resume(const struct ha_fsm *f, int64_t now) {
     if (!f->disk.peer_outdated && !word(f, now)) return false;
     if (f->known > f->disk.epoch || resumed_lease(f, now) <= now) return false;
+    if (f->server_died && ha_maintenance(f) && !ha_holds_proof(f))
+        return false; /* nor may it yield */
     if (f->peer_known && f->peer.claim > f->disk.epoch) return false;
     bool boots = f->peer_known && f->peer.state == HA_BOOT &&
                  within(now, f->heard_at, f->setup.timing.demote_ms);

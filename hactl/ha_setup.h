@@ -78,7 +78,6 @@ enum {
     HA_WITHOUT_MARGIN = 1u << 14,
     HA_WITHOUT_TAKE = 1u << 15,      /* a witnessed grant is used without the witness's TAKE */
     HA_WITHOUT_ARBITER = 1u << 16,   /* the gateway alone is evidence against a witnessed grant */
-    HA_WITHOUT_REGISTER = 1u << 17,  /* the first grant of an epoch by the witness is evidence */
     HA_WITHOUT_FENCED = 1u << 18,    /* a fenced grant is used before the fence is confirmed */
     HA_WITHOUT_FENCEWAIT = 1u << 19, /* a master goes alone when a fenced grant has expired */
     HA_WITHOUT_HOLD = 1u << 20       /* nothing is held down after flapping */

@@ -7,7 +7,7 @@
 
 static void send_beat(struct world *w, struct node *n, const struct heartbeat *hb) {
     void *copy = keep(hb, sizeof *hb);
-    for (int p = HA_PATH_CROSSOVER; p <= HA_PATH_GATEWAY; p++) {
+    for (int p = HA_PATH_CROSSOVER; p <= HA_PATH_SERIAL; p++) {
         struct msg *m = transmit(w, n->i, !n->i, p, M_BEAT);
         if (m) m->body = copy;
         if (chance(w) < .01 && (m = transmit(w, n->i, !n->i, p, M_BEAT)) != NULL)
@@ -77,6 +77,8 @@ static void carry_out(struct world *w, struct node *n, const struct ha_action *a
             a->tell.what == HA_TELL_ALONE ? (a->tell.alone ? " 1" : " 0") : "");
         tell(w, n, a);
         break;
+    case HA_ACT_ASK_WITNESS: ask_witness(w, n, a); break;
+    case HA_ACT_FENCE: fence_begin(w, n, a); break;
     case HA_ACT_LOG: say(w, n->i, "%s", a->text); break;
     case HA_ACT_ALARM:
         say(w, n->i, "alarm %s %s: %s", ha_alarm_name(a->alarm.id), a->alarm.on ? "on" : "off",
@@ -113,6 +115,21 @@ static void had_event(struct world *w, struct node *n, const struct msg *m) {
         ev.gateway.sent_at = (int64_t)m->a;
         break;
     case M_VIP_ANSWER: ev.kind = HA_EV_VIP_FOREIGN; break;
+    case M_WITNESS_ANSWER:
+        if (!witness_event(n, m, &ev)) return;
+        break;
+    case M_FENCED:
+        if (m->life != n->had_life) return;
+        ev.kind = HA_EV_FENCED;
+        ev.fenced.id = (uint32_t)m->a;
+        ev.fenced.ok = m->on;
+        break;
+    case M_FENCE_READY:
+        if (m->life != n->had_life) return;
+        ev.kind = HA_EV_FENCE_READY;
+        ev.fence.sent_at = (int64_t)m->a;
+        ev.fence.ok = m->on;
+        break;
     case M_TOLD:
         if (m->life != n->had_life) return;
         ev.kind = HA_EV_TOLD;
@@ -151,6 +168,9 @@ void node_deliver(struct world *w, struct node *n, const struct msg *m) {
     case M_GATEWAY:
     case M_VIP_ANSWER:
     case M_DIED:
+    case M_WITNESS_ANSWER:
+    case M_FENCED:
+    case M_FENCE_READY:
     case M_SAVED: to_had(w, n, m); break; /* the last out of a queue */
     case M_TOLD: /* the answer of a server that died meanwhile is its end */
         if (m->on && m->c != n->server_life) {
@@ -180,6 +200,12 @@ void node_deliver(struct world *w, struct node *n, const struct msg *m) {
 
 void node_saved(struct world *w, struct node *n, const struct msg *m) {
     if (!n->up || m->life != n->saving.life || m->a != n->saving.id) return;
+    if (bad_disk(w, n, F_HANGRECORD0)) {
+        struct msg *later = post(w, 20, M_SAVED, n->i);
+        later->a = m->a;
+        later->life = m->life;
+        return;
+    }
     struct msg done = *m;
     done.on = !bad_disk(w, n, F_BADRECORD0);
     if (done.on) n->record = n->saving.r;
@@ -215,13 +241,19 @@ void node_tick(struct world *w, struct node *n) {
     struct ha_event ev = {.kind = HA_EV_TICK};
     ev.tick.server_at = ev.tick.executor_at = n->server_seen_at;
     step(w, n, &ev);
+    fence_test(w, n);
     announce(w, n);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
 void had_start(struct world *w, struct node *n) {
-    struct ha_setup setup = {.pair = 1, .node = (uint8_t)n->i, .without = w->without};
+    struct ha_setup setup = {.pair = 1,
+                             .node = (uint8_t)n->i,
+                             .has_witness = w->has_witness,
+                             .has_fence = w->has_fence,
+                             .no_gateway = w->no_gateway,
+                             .without = w->without};
     if (w->fast)
         ha_timing_fast(&setup.timing);
     else
@@ -231,6 +263,7 @@ void had_start(struct world *w, struct node *n) {
     n->vip = false; /* as it starts it takes the address off and writes "none" */
     n->lease = HA_NEVER;
     n->saving.id = 0;
+    n->witness_seq = n->witness_nonce = 0;
     ha_fsm_init(&n->f, &setup, &n->record, ++w->boots + 1000, node_now(w, n));
 }
 

@@ -189,6 +189,10 @@ static void ask_sync(struct world *w, struct node *n) {
 }
 
 void server_tick(struct world *w, struct node *n) {
+    if (n->len == n->disk_len || !bad_disk(w, n, F_SLOWDISK0))
+        n->dirty_since = 0;
+    else if (n->dirty_since == 0)
+        n->dirty_since = w->t;
     if (!server_answers(n) || w->t < n->loading_until) return;
     if (n->role == HA_SERVER_MASTER && n->session && n->acked < n->len && w->t > n->resend) {
         n->resend = w->t + 40 * HA_MS;
@@ -250,6 +254,14 @@ static void on_tell(struct world *w, struct node *n, const struct msg *m) {
     if (at < n->told_at) at = n->told_at;
     n->told_at = at;
     bool failed = a->tell.what == HA_TELL_FSYNC && bad_disk(w, n, F_BADLOG0);
+    if (a->tell.what == HA_TELL_FSYNC && bad_disk(w, n, F_SLOWDISK0)) {
+        struct msg *later = post(w, 20, M_TELL, n->i); /* it waits for the disk */
+        struct msg again = *m;
+        again.t = later->t;
+        again.order = later->order;
+        *later = again;
+        return;
+    }
     if (a->tell.what == HA_TELL_FSYNC && !failed) {
         struct msg *f = post(w, (double)(at - w->t) / 1e6, M_FSYNCED, n->i);
         f->a = (uint64_t)n->len;
@@ -298,6 +310,6 @@ void server_status(const struct world *w, const struct node *n, struct ha_server
         .whole = n->whole,
         .loading = w->t < n->loading_until,
         .empty = n->len == 0,
-        .fsync_age_ns = 0,
+        .fsync_age_ns = n->dirty_since ? w->t - n->dirty_since : 0,
     };
 }

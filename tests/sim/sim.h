@@ -2,8 +2,10 @@
  *
  *   world.c   time, the network, faults, clients, and what may never happen
  *   node.c    one machine: kernel, disk, and had's part (events in, actions out)
+ *   arbiter.c a witness and fences, where the rules say so
  *   server.c  one machine's server: data, the replication link, held replies, the control socket
- *   sim_pair.c    schedules of faults, counts, replay
+ *   plan.c    schedules of faults, from seeds and from words
+ *   runs.c    running them; clauses.c, agree.c and sim_pair.c say which, and what is expected
  *
  * The faults and the checks are those of the Python model of the rules. Where the model decides, here ha_fsm does. All chance comes from one
  * seeded generator, so a seed is a run. True time is in ns; each node's clock has its own offset and drift. */
@@ -11,12 +13,15 @@
 #define TESTS_SIM_H
 
 #include "hactl/ha_fsm.h"
+#include "hactl/witness_pair.h"
 
-#define SETTLE_MS  4000
-#define MAX_WRITES 8192 /* of a run */
-#define MAX_HELD   4096
-#define GATEWAY    2 /* as a place in the network, beside the nodes 0 and 1 */
-#define CLIENT     3
+#define SETTLE_MS   4000
+#define MAX_WRITES  8192 /* of a run */
+#define FAULTS_MOST 8
+#define SPELT       400 /* room for a schedule in words */
+#define MAX_HELD    4096
+#define GATEWAY     2 /* as a place in the network, beside the nodes 0 and 1 */
+#define CLIENT      3
 
 /* Faults: the 33 kinds of the model, and beside them the operator's switchover, a log
  * that cannot be fsynced (until the server is restarted), and a record that cannot be written. */
@@ -61,6 +66,19 @@ enum fault_kind {
     F_BADLOG1,
     F_BADRECORD0,
     F_BADRECORD1,
+    F_SLOWDISK0, /* no fsync of the log ends: its age grows */
+    F_SLOWDISK1,
+    F_HANGRECORD0, /* a write of the record ends with the fault */
+    F_HANGRECORD1,
+    F_FENCEBAD0, /* the node's fence of the other one fails */
+    F_FENCEBAD1,
+    F_MAINT0, /* maintenance, said to the node, ends with the fault */
+    F_MAINT1,
+    F_S, /* the serial line */
+    F_WITDEAD,
+    F_WIT0, /* the witness does not hear the node, nor the node it */
+    F_WIT1,
+    F_WITSLOW,
     F_KINDS,
     F_NONE = F_KINDS /* time passes */
 };
@@ -71,18 +89,20 @@ struct fault {
 };
 
 struct rules {
-    uint32_t without; /* HA_WITHOUT_* */
-    bool no_hairpin;  /* nothing passes through the gateway */
-    bool fast;        /* profile fast */
+    uint32_t without;                        /* HA_WITHOUT_* */
+    bool no_hairpin;                         /* nothing passes through the gateway */
+    bool fast;                               /* profile fast */
+    bool witness, fence, serial, no_gateway; /* what the pair has */
     double loss;      /* of every datagram, on every path; 0: as the seed says */
     double jitter_ms; /* every packet takes up to this; 0: as the seed says */
+    bool mixed;       /* loss to 20 %, jitter to 100 ms, as the seed says */
     int stall_ms;     /* one machine or the other stands still for so long, every second or so */
 };
 
 struct schedule {
     uint64_t seed;
     int faults;
-    struct fault fault[4];
+    struct fault fault[FAULTS_MOST];
 };
 
 enum msg_kind {
@@ -90,6 +110,7 @@ enum msg_kind {
     M_TICK,
     M_FLUSH,
     M_CLIENT,
+    M_OPERATOR,
     M_DRAIN_HAD,
     M_DRAIN_SERVER,
     M_SERVER_BACK,
@@ -100,7 +121,14 @@ enum msg_kind {
     M_VIP_ASK,
     M_VIP_ANSWER,
     M_TOLD,
-    M_DIED, /* to had */
+    M_DIED,
+    M_WITNESS_ANSWER,
+    M_FENCED,
+    M_FENCE_READY, /* to had */
+    M_WITNESS_ASK,
+    M_WITNESS_SAVED,
+    M_FENCE_DUE,
+    M_POWER, /* to the others */
     M_WRITE,
     M_STREAM,
     M_ACK,
@@ -122,6 +150,13 @@ struct msg {
 struct queue {
     struct msg *m;
     int len, cap;
+};
+
+/* An ask of the witness, and its answer. */
+struct flight {
+    int64_t sent_at;
+    struct witness_ask ask;
+    struct witness_answer answer;
 };
 
 struct held {
@@ -152,7 +187,9 @@ struct node {
         uint32_t id, life;
         struct ha_record r;
     } saving;
-    int64_t server_seen_at;
+    int64_t server_seen_at, next_test, dirty_since;
+    uint64_t witness_seq, witness_nonce;
+    bool powerless; /* its power was cut, not switched off */
     /* server */
     bool server_up;
     uint32_t server_life;
@@ -170,7 +207,11 @@ struct node {
 struct world {
     struct schedule plan;
     uint32_t without;
-    bool hairpin, fast, trace, forgiving;
+    bool hairpin, fast, trace, forgiving, has_witness, has_fence, has_serial, no_gateway;
+    int settle_ms;
+    struct witness_pair witness;
+    int64_t witness_since;
+    double witness_rate;
     uint64_t rng;
     int64_t t;
     uint64_t order;
@@ -232,6 +273,16 @@ void had_start(struct world *w, struct node *n);
 void had_kill(struct world *w, struct node *n);
 void had_command(struct world *w, struct node *n, enum ha_command c);
 void had_died(struct world *w, struct node *n);
+
+/* arbiter.c */
+void witness_start(struct world *w);
+void witness_asked(struct world *w, const struct msg *m);
+void witness_saved(struct world *w, const struct msg *m);
+bool witness_event(struct node *n, const struct msg *m, struct ha_event *ev);
+void ask_witness(struct world *w, struct node *n, const struct ha_action *a);
+void fence_begin(struct world *w, struct node *n, const struct ha_action *a);
+void fence_due(struct world *w, struct node *n, const struct msg *m);
+void fence_test(struct world *w, struct node *n);
 
 /* server.c */
 void server_start(struct world *w, struct node *n);

@@ -7,13 +7,59 @@
 #include "tests/sim/sim.h"
 
 static const char *const fault_names[F_KINDS + 1] = {
-    "crash:0",      "crash:1",      "replace:0",   "replace:1",    "stall:0",      "stall:1",
-    "hadstop:0",    "hadstop:1",    "hadkill:0",   "hadkill:1",    "serverstop:0", "serverstop:1",
-    "serverkill:0", "serverkill:1", "X",           "X0>",          "X1>",          "L0",
-    "L1",           "L0tx",         "L0rx",        "L1tx",         "L1rx",         "SW",
-    "GW",           "HBF",          "PART",        "PART0>",       "PART1>",       "loss:X",
-    "loss:L",       "slow:X",       "slow:L",      "switchover:0", "switchover:1", "badlog:0",
-    "badlog:1",     "badrecord:0",  "badrecord:1", "nothing",
+    "crash:0",
+    "crash:1",
+    "replace:0",
+    "replace:1",
+    "stall:0",
+    "stall:1",
+    "hadstop:0",
+    "hadstop:1",
+    "hadkill:0",
+    "hadkill:1",
+    "serverstop:0",
+    "serverstop:1",
+    "serverkill:0",
+    "serverkill:1",
+    "X",
+    "X0>",
+    "X1>",
+    "L0",
+    "L1",
+    "L0tx",
+    "L0rx",
+    "L1tx",
+    "L1rx",
+    "SW",
+    "GW",
+    "HBF",
+    "PART",
+    "PART0>",
+    "PART1>",
+    "loss:X",
+    "loss:L",
+    "slow:X",
+    "slow:L",
+    "switchover:0",
+    "switchover:1",
+    "badlog:0",
+    "badlog:1",
+    "badrecord:0",
+    "badrecord:1",
+    "slowdisk:0",
+    "slowdisk:1",
+    "hangrecord:0",
+    "hangrecord:1",
+    "fencebad:0",
+    "fencebad:1",
+    "maintenance:0",
+    "maintenance:1",
+    "S",
+    "W",
+    "W0",
+    "W1",
+    "slow:W",
+    "nothing",
 };
 
 const char *fault_name(enum fault_kind k) {
@@ -131,6 +177,7 @@ static uint64_t port_in(int node) {
 }
 
 bool reachable(const struct world *w, int src, int dst, int path, enum msg_kind kind) {
+    if (path == HA_PATH_SERIAL) return w->has_serial && !(w->cut & BIT(F_S));
     if (path == HA_PATH_CROSSOVER) return !(w->cut & (BIT(F_X) | BIT(src == 0 ? F_X0 : F_X1)));
     uint64_t cuts = BIT(F_SW) | port_out(src) | port_in(dst);
     if (path == HA_PATH_GATEWAY) return w->hairpin && !(w->cut & (cuts | BIT(F_GW)));
@@ -151,8 +198,10 @@ struct msg *transmit(struct world *w, int src, int dst, int path, enum msg_kind 
     double loss = w->base_loss + w->loss[net];
     if (!reachable(w, src, dst, path, kind)) return NULL;
     bool datagram = kind == M_BEAT || kind == M_VIP_ASK || kind == M_VIP_ANSWER;
-    if (datagram && chance(w) < loss) return NULL;
+    bool serial = path == HA_PATH_SERIAL;
+    if (datagram && chance(w) < (serial ? .01 : loss)) return NULL;
     double delay = .2 + chance(w) * w->jitter * .3 + (w->slow[net] ? chance(w) * 300 : 0);
+    if (serial) delay = 20 + chance(w) * 20; /* 212 bytes at 115,200 baud */
     struct msg *m = post(w, delay, kind, dst);
     m->path = (uint8_t)path;
     return m;
@@ -171,7 +220,7 @@ static void one_write(struct world *w, int who, int node) {
 
 /* Every 10 ms one write to the announced owner of the VIP, and one over a connection that stays while it is answered. */
 static void clients(struct world *w) {
-    if (w->t < w->healed + (SETTLE_MS - 1000) * HA_MS) post(w, 10, M_CLIENT, 0);
+    if (w->t < w->healed + (w->settle_ms - 1000) * HA_MS) post(w, 10, M_CLIENT, 0);
     if (w->t - w->sticky_ok > 300 * HA_MS) {
         w->sticky = w->arp;
         w->sticky_ok = w->t;
@@ -207,6 +256,7 @@ static void fault(struct world *w, enum fault_kind k, bool on) {
     case F_CRASH1:
     case F_REPLACE0:
     case F_REPLACE1:
+        n->powerless = on;
         if (on)
             node_crash(w, n, k >= F_REPLACE0);
         else
@@ -235,6 +285,18 @@ static void fault(struct world *w, enum fault_kind k, bool on) {
     case F_BADLOG1:
         w->cut = on ? w->cut | BIT(k) : w->cut & ~BIT(k);
         if (!on && n->up && n->server_up) server_kill(w, n); /* the disk is replaced */
+        break;
+    case F_MAINT0:
+    case F_MAINT1:
+        w->cut = on ? w->cut | BIT(k) : w->cut & ~BIT(k);
+        if (!on) /* the operator takes it back on both */
+            for (int i = 0; i < 2; i++) had_command(w, &w->node[i], HA_CMD_MAINTENANCE_OFF);
+        else if (n->up && !n->had_stopped)
+            had_command(w, n, HA_CMD_MAINTENANCE_ON);
+        break;
+    case F_WITDEAD:
+        w->cut = on ? w->cut | BIT(k) : w->cut & ~BIT(k);
+        if (!on) witness_start(w);
         break;
     case F_LOSSX: w->loss[0] = on ? .3 : 0; break;
     case F_LOSSL: w->loss[1] = on ? .3 : 0; break;
@@ -295,19 +357,35 @@ static void dispatch(struct world *w, const struct msg *m) {
     switch (m->kind) {
     case M_FAULT: fault(w, (enum fault_kind)m->a, m->on); break;
     case M_CLIENT: clients(w); break;
+    case M_OPERATOR: /* the crash loop is over */
+        for (int i = 0; i < 2; i++)
+            if (w->node[i].record.benched || w->node[i].record.locked)
+                had_command(w, &w->node[i], HA_CMD_UNBENCH);
+        break;
     case M_TICK:
         post(w, w->fast ? 5 : 10, M_TICK, n->i);
         node_tick(w, n);
         break;
     case M_FLUSH:
         post(w, 1000, M_FLUSH, n->i);
-        if (n->up && server_answers(n) && !bad_disk(w, n, F_BADLOG0)) n->disk_len = n->len;
+        if (n->record.maintenance && !(w->cut & (BIT(F_MAINT0) | BIT(F_MAINT1))))
+            had_command(w, n,
+                        HA_CMD_MAINTENANCE_OFF); /* an operator who was not heard says it again */
+        if (n->up && server_answers(n) && !bad_disk(w, n, F_BADLOG0) &&
+            !bad_disk(w, n, F_SLOWDISK0))
+            n->disk_len = n->len;
         break;
     case M_DRAIN_HAD: node_drain(w, n, true); break;
     case M_DRAIN_SERVER: node_drain(w, n, false); break;
     case M_SERVER_BACK: server_back(w, n, m->life); break;
     case M_FSYNCED: server_fsynced(n, m); break;
     case M_SAVED: node_saved(w, n, m); break;
+    case M_WITNESS_ASK: witness_asked(w, m); break;
+    case M_WITNESS_SAVED: witness_saved(w, m); break;
+    case M_FENCE_DUE: fence_due(w, n, m); break;
+    case M_POWER:
+        if (!n->powerless) node_power_on(w, n);
+        break;
     default: node_deliver(w, n, m); break;
     }
 }
@@ -355,6 +433,15 @@ void world_run(struct world *w, const struct schedule *plan, const struct rules 
     w->fast = r->fast;
     w->trace = trace;
     w->forgiving = plan->faults > 1;
+    w->has_witness = r->witness;
+    w->has_fence = r->fence;
+    w->has_serial = r->serial;
+    w->no_gateway = r->no_gateway;
+    w->settle_ms = r->fence ? 16000 : SETTLE_MS;
+    w->witness_rate = 1 + between(w, -1e-3, 1e-3);
+    w->witness.holder = ha_epoch(1, 0);
+    witness_start(w);
+    w->witness_since -= 10000 * HA_MS;
     node_init(w, 0);
     node_init(w, 1);
     node_settle(w);
@@ -370,11 +457,16 @@ void world_run(struct world *w, const struct schedule *plan, const struct rules 
         if (at < w->first) w->first = at;
         if (end > w->healed) w->healed = end;
     }
+    if (r->mixed) {
+        w->base_loss = between(w, 0, .2);
+        w->jitter = between(w, 1, 333);
+    }
     if (r->loss > 0) w->base_loss = r->loss;
     if (r->jitter_ms > 0) w->jitter = r->jitter_ms / .3;
     if (r->stall_ms > 0) post_stalls(w, r->stall_ms, w->healed);
     post(w, 5, M_CLIENT, 0);
-    int64_t end = w->healed + SETTLE_MS * HA_MS;
+    post(w, (double)w->healed / 1e6 + 1, M_OPERATOR, 0);
+    int64_t end = w->healed + w->settle_ms * HA_MS;
     while (w->heap.len > 0 && w->heap.m[0].t <= end && w->broken == NULL) {
         struct msg m = heap_take(&w->heap);
         w->t = m.t;
