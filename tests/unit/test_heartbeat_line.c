@@ -86,7 +86,7 @@ static void test_garbage(void) {
 
 static void test_times(void) {
     is_int(line_ms(HEARTBEAT_BYTES, 115200), 19, "a heartbeat's time at 115200 baud, in ms");
-    is_int(line_ms(HEARTBEAT_BYTES, 9600), 224, "and at 9600");
+    is_int(line_ms(HEARTBEAT_BYTES, 9600), 225, "and at 9600");
 }
 
 int main(void) {
