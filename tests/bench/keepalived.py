@@ -14,6 +14,7 @@ import redis
 import tap
 
 KEEPALIVED = os.path.join(tap.TOP, "build", "deps", "debs", "keepalived", "bin", "keepalived")
+READY_S = 2  # its script has found the server that was started again
 ADVERT_S = {"default": "1", "fast": "0.1"}
 
 CONF = """global_defs {
@@ -24,8 +25,8 @@ CONF = """global_defs {
 vrrp_script server {
     script "%(redis)s/redis-cli -p 6379 ping"
     interval 1
-    timeout 1
-    fall 1
+    timeout 3
+    fall 3
     rise 1
 }
 vrrp_instance pair {
@@ -80,6 +81,9 @@ class Node:
         self.lab.ip(self.name, "link", "set", "lo", "up")
         self.start_server()
         files = [os.path.join(self.root, f) for f in ("keepalived.pid", "vrrp.pid")]
+        for f in files:  # of before the power cut: it would take itself for a second one
+            if os.path.exists(f):
+                os.unlink(f)
         self.spawn(KEEPALIVED, "-n", "-l", "-D", "-P", "-f", os.path.join(self.root, "keepalived.conf"), "-p", files[0], "-r", files[1])
 
     def pids(self):
@@ -131,7 +135,9 @@ class Pair:
                 masters[0].other.follow()
             good = mine["role"] == "master" and mine["connected_slaves"] == 1 and theirs["role"] == "slave" and theirs["master_link_status"] == "up"
             return masters[0] if good else None
-        return tap.until(one, pairlab.SETTLE_S, "keepalived's pair is settled", 0.1)
+        found = tap.until(one, pairlab.SETTLE_S, "keepalived's pair is settled", 0.1)
+        time.sleep(READY_S)
+        return found
 
     def kill_server(self, node):
         pid = node.server_pids()[0]
