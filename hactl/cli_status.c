@@ -139,6 +139,37 @@ static void path_losses(const struct fields *f, struct buf *out) {
     }
 }
 
+/* Beside the first VIP: the others, who go with it, and the one for reads. */
+static void more_vips(const struct fields *f, struct buf *out) {
+    const char *sep = "";
+    for (int i = 0; *fields_text(f, "", "vips.%d.address", i); i++) {
+        const char *address = fields_text(f, "", "vips.%d.address", i);
+        bool reads = strcmp(fields_text(f, "", "vips.%d.kind", i), "read") == 0;
+        if (i == 0 && !reads) continue;
+        if (!*sep) buf_printf(out, "  %-10s", "");
+        buf_printf(out, "%s%s%s", sep, reads ? "for reads " : "", address);
+        if (reads) buf_add_str(out, fields_true(f, "vips.%d.held", i) ? ", here" : ", not here");
+        sep = "; ";
+    }
+    if (*sep) buf_add_str(out, "\n");
+}
+
+/* Who is asked about the outside, when that is more than a gateway. */
+static void asked(const struct fields *f, struct buf *out) {
+    const char *sep = "";
+    bool gateway = fields_true(f, "references.0.gateway");
+    if (!*fields_text(f, "", "references.%d.address", gateway ? 1 : 0)) return;
+    buf_printf(out, "  %-10s", "asked");
+    for (int i = 0; *fields_text(f, "", "references.%d.address", i); i++) {
+        int64_t age = fields_number(f, -1, "references.%d.age_ms", i);
+        buf_printf(out, "%s%s %s%s", sep, i == 0 && gateway ? "gateway" : "reference",
+                   fields_text(f, "", "references.%d.address", i),
+                   age >= 0 && age < 2000 ? "" : " DOES NOT ANSWER");
+        sep = ", ";
+    }
+    buf_add_str(out, "\n");
+}
+
 static void paths(const struct fields *f, struct buf *out) {
     const char *sep = "";
     int all = 0, both = 0;
@@ -169,6 +200,8 @@ static void paths(const struct fields *f, struct buf *out) {
                    holder);
     else
         buf_printf(out, "  %-10s%s on NO node\n", "VIP", fields_text(f, "?", "vip.address"));
+    more_vips(f, out);
+    asked(f, out);
     int64_t lag = fields_number(f, 0, "sync.lag_bytes");
     buf_printf(out, "  %-10s%s, %lld bytes behind, %lld replies held\n", "slave",
                fields_true(f, "sync.in_sync") ? "in sync" : "NOT in sync", (long long)lag,
@@ -195,6 +228,12 @@ static void troubles(const struct fields *f, struct buf *out) {
     const char *vip = fields_text(f, "", "vip.trouble");
     const char *gateway = fields_text(f, "", "gateway.trouble");
     if (*vip) buf_printf(out, "  VIP: %s\n", vip);
+    for (int i = 0; *fields_text(f, "", "vips.%d.address", i); i++) {
+        const char *other = fields_text(f, "", "vips.%d.foreign", i);
+        if (*other)
+            buf_printf(out, "  VIP %s: another machine has it too, its link address: %s\n",
+                       fields_text(f, "", "vips.%d.address", i), other);
+    }
     if (*gateway) buf_printf(out, "  gateway: %s\n", gateway);
     for (size_t p = 0; p < PATH_NAMES; p++) {
         const char *why = fields_text(f, "", "paths.%s.trouble", path_names[p]);

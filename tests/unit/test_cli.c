@@ -93,6 +93,28 @@ static int reasons_in(const char *lines, struct reasons *r) {
     return r->count;
 }
 
+static void the_screen_lists_addresses(void) {
+    const char *s = screen(
+        PEER "vip.address \"10.0.0.1\"\nvip.holder \"a\"\n"
+             "vips.0.address \"10.0.0.1\"\nvips.0.kind \"write\"\nvips.0.foreign \"\"\n"
+             "vips.1.address \"fd00::1\"\nvips.1.kind \"write\"\nvips.1.foreign "
+             "\"02:00:00:00:00:09\"\n"
+             "vips.2.address \"10.0.0.2\"\nvips.2.kind \"read\"\nvips.2.held false\n"
+             "references.0.address \"10.0.0.9\"\nreferences.0.gateway true\nreferences.0.age_ms "
+             "9000\n"
+             "references.1.address \"10.0.0.8\"\nreferences.1.gateway "
+             "false\nreferences.1.age_ms 40\n");
+    ok(strstr(s, "fd00::1; for reads 10.0.0.2, not here\n") != NULL,
+       "further VIPs, the one for reads");
+    ok(strstr(s, "gateway 10.0.0.9 DOES NOT ANSWER, reference 10.0.0.8\n") != NULL,
+       "who is asked, and who answers");
+    ok(strstr(s, "VIP fd00::1: another machine has it too, its link address: 02:00") != NULL,
+       "a duplicate");
+    s = screen(PEER "vips.0.address \"10.0.0.1\"\nvips.0.kind \"write\"\n"
+                    "references.0.address \"10.0.0.9\"\nreferences.0.gateway true\n");
+    ok(!strstr(s, "asked") && !strstr(s, "for reads"), "nothing of it for one VIP and a gateway");
+}
+
 static void reasons_are_named(void) {
     struct reasons r;
     is_int(reasons_in("node.state \"master\"\nvip.holder \"a\"\ntakeover.on true\nalarm_count 0\n",
@@ -176,6 +198,7 @@ int main(void) {
     fields_are_read();
     json_is_nested();
     the_screen_says_how_things_are();
+    the_screen_lists_addresses();
     reasons_are_named();
     the_verdict();
     the_screen_fits();
