@@ -87,6 +87,7 @@ static void announce_to_clients(struct netcfg *h, const struct netcfg_addr *list
                                 int family) {
     struct client_seen to[CLIENTS_TOLD];
     size_t n = clients_all(&h->clients, &h->route, h->link[0].index, family, to);
+    if (n > CLIENTS_TOLD / count) n = CLIENTS_TOLD / count; /* had must not be kept for long */
     for (size_t k = 0; k < n; k++) {
         for (size_t i = 0; i < count; i++) {
             if (list[i].family == family) announce_to(h, &list[i], &to[k]);

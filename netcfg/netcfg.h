@@ -61,8 +61,9 @@ struct netcfg_event {
     unsigned which; /* GATEWAY_ANSWER: of netcfg_witnesses(); VIP_FOREIGN: of the group's VIPs */
     enum netcfg_group group; /* VIP_FOREIGN */
     bool probe_answer; /* VIP_FOREIGN: addressed to us (true), or overheard as an announcement */
-    bool exact;     /* GATEWAY_ANSWER: the probe was identified (ICMP); else the oldest one that may
-                     * have     been meant (ARP and NDP carry no number) */
+    bool
+        exact; /* GATEWAY_ANSWER: the probe was identified (ICMP); else the oldest one that may have
+                 * been meant (ARP and NDP carry no number) */
     bool crossover; /* LINK_CHANGE: which interface */
 };
 
