@@ -32,95 +32,15 @@ struct verb {
 
 /* ---- commands ---- */
 
-static int command(const struct cli *c, const char *request, long timeout_ms) {
-    struct cli_answer a;
-    int status = cli_ask(c, request, timeout_ms, &a);
-    if (status != CLI_OK) return status;
-    if (c->json) printf("{\"ok\": %s}\n", a.ok ? "true" : "false");
-    if (a.ok && !c->json)
-        printf("%s\n", a.sentence);
-    else if (!a.ok)
-        fprintf(stderr, "hactl: %s\n", a.sentence);
-    status = a.ok ? CLI_OK : CLI_NO;
-    cli_answer_free(&a);
-    return status;
-}
-
 static int run_switchover(struct cli *c) {
     char request[64];
     long ms = c->timeout_ms ? c->timeout_ms : SWITCHOVER_MS;
     snprintf(request, sizeof request, "switchover %ld", ms);
-    return command(c, request, ms + ANSWER_MS);
-}
-
-bool cli_confirmed(const struct cli *c, const char *sentence) {
-    char line[256];
-    if (c->confirm) return strcmp(c->confirm, sentence) == 0;
-    if (!isatty(STDIN_FILENO)) return false;
-    printf("Type  %s  to go on: ", sentence);
-    fflush(stdout);
-    if (!fgets(line, sizeof line, stdin)) return false;
-    line[strcspn(line, "\r\n")] = 0;
-    return strcmp(line, sentence) == 0;
-}
-
-int cli_not_confirmed(const char *sentence) {
-    fprintf(stderr,
-            "hactl: not confirmed, nothing was done; without a terminal use --confirm '%s'\n",
-            sentence);
-    return CLI_NO;
-}
-
-/* What is known of both sides, before an operator overrules the rules. */
-static void state_risk(const struct fields *f) {
-    int64_t age = fields_number(f, -1, "peer.age_ms");
-    printf("This node: %s, epoch %lld, data offset %lld, %s.\n", fields_text(f, "?", "node.state"),
-           (long long)fields_number(f, 0, "node.epoch"),
-           (long long)fields_number(f, 0, "node.offset"),
-           fields_true(f, "node.in_sync") ? "in sync when last known" : "NOT in sync");
-    if (age < 0) {
-        printf("The other node was never heard since had started here.\n");
-        return;
-    }
-    printf("The other node: %s, epoch %lld, data offset %lld, last heard %lld s ago.\n",
-           fields_text(f, "?", "peer.state"), (long long)fields_number(f, 0, "peer.epoch"),
-           (long long)fields_number(f, 0, "peer.offset"), (long long)age / 1000);
-}
-
-static int risky(struct cli *c, const char *request, const char *risk, const char *verb) {
-    struct cli_answer a;
-    char sentence[160];
-    int status = cli_ask(c, "status", ANSWER_MS, &a);
-    if (status != CLI_OK) return status;
-    state_risk(&a.fields);
-    printf("%s\n", risk);
-    snprintf(sentence, sizeof sentence, "%s %s", verb, fields_text(&a.fields, "?", "node.name"));
-    cli_answer_free(&a);
-    if (!cli_confirmed(c, sentence)) return cli_not_confirmed(sentence);
-    return command(c, request, ANSWER_MS);
-}
-
-static int run_promote(struct cli *c) {
-    if (!c->force) {
-        fprintf(stderr, "hactl: a slave in sync takes over by itself; to promote this node against "
-                        "the rules: hactl promote --force\n");
-        return CLI_USAGE;
-    }
-    return risky(c, "promote-force",
-                 "If the other node serves, there will be TWO masters; what only it holds is LOST "
-                 "to clients (it is put aside when it rejoins). Make sure that it is off.",
-                 "promote");
-}
-
-static int run_resume(struct cli *c) {
-    return risky(c, "resume",
-                 "If the other node took over meanwhile, there will be TWO masters. Make sure that "
-                 "it does not serve.",
-                 "resume");
+    return cli_command(c, request, ms + ANSWER_MS);
 }
 
 static int run_unbench(struct cli *c) {
-    return command(c, "unbench", ANSWER_MS);
+    return cli_command(c, "unbench", ANSWER_MS);
 }
 
 static int run_version(struct cli *c) {
@@ -152,9 +72,9 @@ static const struct verb verbs[] = {
      cli_whatif, true},
     {"core", NULL, 0, 0, "a copy of the decision core, for the other node", cli_core, true},
     {"promote", "--force", 0, 0, "become master against the rules; asks for a typed confirmation",
-     run_promote, false},
+     cli_promote, false},
     {"resume", "", 0, 0, "a suspended master serves again; asks for a typed confirmation",
-     run_resume, false},
+     cli_resume, false},
     {"unbench", "", 0, 0, "a node benched after a crash loop may serve again", run_unbench, true},
     {"backup", "now|list|show|...", 1, 4, "backup sets; `hactl help backup` lists its verbs",
      cli_backup, true},

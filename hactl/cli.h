@@ -65,6 +65,11 @@ int cli_rollback(struct cli *c);
 int cli_clone(struct cli *c);
 int cli_compare(struct cli *c);
 void cli_backup_help(void);
+/* One request that is done or refused; its outcome is printed. */
+int cli_command(const struct cli *c, const char *request, long timeout_ms);
+/* hactl promote --force, hactl resume (cli_risk.c). */
+int cli_promote(struct cli *c);
+int cli_resume(struct cli *c);
 /* The operator types the sentence, or gave it with --confirm. */
 bool cli_confirmed(const struct cli *c, const char *sentence);
 int cli_not_confirmed(const char *sentence); /* answers CLI_NO */
@@ -75,6 +80,9 @@ int cli_check(struct cli *c);
 /* hactl history, hactl events (cli_history.c). */
 int cli_history(struct cli *c);
 int cli_events(struct cli *c);
+/* This node's newest event of that kind, from its files. */
+struct event;
+bool history_last(const struct cli *c, int kind, struct event *out);
 
 /* hactl key ...: the pair's secret (cli_key.h) */
 int cli_key(struct cli *c);

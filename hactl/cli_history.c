@@ -98,6 +98,19 @@ static bool add_peer(const struct cli *c, struct list *l) {
     return good;
 }
 
+bool history_last(const struct cli *c, int kind, struct event *out) {
+    struct list l = {0};
+    bool found = false;
+    add_files(c, &l);
+    for (size_t i = 0; i < l.count; i++) {
+        if ((int)l.at[i].e.kind != kind || (found && l.at[i].e.number < out->number)) continue;
+        *out = l.at[i].e;
+        found = true;
+    }
+    list_free(&l);
+    return found;
+}
+
 /* ---- order ---- */
 
 /* One node's by their numbers' order within the same time, two nodes' by their clocks. */

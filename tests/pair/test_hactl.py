@@ -123,6 +123,9 @@ def what_it_refuses():
         p = m.hactl(*argv, check=False)
         if not tap.ok(p.returncode == status and sentence in p.stderr, "hactl %s: exit %d, %s" % (" ".join(argv), status, sentence)):
             tap.say("exit %d: %s%s" % (p.returncode, p.stdout, p.stderr))
+    said = m.other.hactl("promote", "--force", check=False).stdout
+    tap.ok("This node: slave, epoch %d, data offset" % epoch in said and "The other node (it answers now): master" in said and "IT SERVES NOW" in said,
+           "promote --force states both sides first")
     slave = m.other.hactl("promote", "--force", "--confirm", "promote duet-" + m.other.name, check=False)
     tap.ok(slave.returncode == 1 and "the other node serves" in slave.stderr, "promote --force beside a living master is refused")
     tap.equal((pair.settled(m).name, m.status()["node"]["epoch"]), (m.name, epoch), "nothing changed")
