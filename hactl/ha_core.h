@@ -127,6 +127,8 @@ void ha_arbiter_tick(struct ha_fsm *f, int64_t now);
 bool ha_held_here(const struct ha_fsm *f, int64_t now);
 bool ha_held_down(const struct ha_fsm *f, int64_t now);
 void ha_note_master(struct ha_fsm *f, uint64_t epoch, bool planned, int64_t now);
+void ha_note_peer_serves(struct ha_fsm *f);
+void ha_forgive_moves(struct ha_fsm *f, int64_t now);
 void ha_note_failure(struct ha_fsm *f, int64_t now);
 void ha_rails_tick(struct ha_fsm *f, int64_t now);
 void ha_rails_clear(struct ha_fsm *f, struct ha_record *r);

@@ -64,7 +64,11 @@ static bool hear(struct ha_fsm *f, const struct heartbeat *hb, enum ha_path path
     f->heard_at = now;
     f->echo_at = max_i64(f->echo_at, ha_echo_date(f));
     f->known = max_u64(f->known, hb->epoch);
-    if (hb->state == HA_MASTER) ha_note_master(f, hb->epoch, (hb->flags & HB_PLANNED) != 0, now);
+    if (hb->state == HA_MASTER) {
+        ha_note_master(f, hb->epoch, (hb->flags & HB_PLANNED) != 0, now);
+        ha_note_peer_serves(f);
+    }
+    ha_forgive_moves(f, now);
     return true;
 }
 
@@ -126,6 +130,7 @@ static void note_server(struct ha_fsm *f, const struct ha_server *s, int64_t now
     }
     f->server = *s;
     f->server_up = true;
+    ha_forgive_moves(f, now);
 }
 
 static void lose_server(struct ha_fsm *f, int64_t now) {

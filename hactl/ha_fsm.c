@@ -327,7 +327,7 @@ void ha_fsm_init(struct ha_fsm *f, const struct ha_setup *setup, const struct ha
     f->traffic_at = f->traffic_since = HA_NEVER;
     f->failed_at = f->unsaved_since = now;
     f->served = record->epoch;
-    for (int i = 0; i < HA_MOVES; i++) f->moved_at[i] = HA_NEVER;
+    for (int i = 0; i < HA_MOVES; i++) f->moved[i].at = HA_NEVER;
     f->echo_at = f->gateway_at = f->gateway_came_at = f->vip_foreign_at = f->grant_at = HA_NEVER;
     for (int i = 0; i < HEARTBEAT_OUTSIDES; i++) f->outside_at[i] = HA_NEVER;
     f->differ_since = HA_NEVER;

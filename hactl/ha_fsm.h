@@ -49,6 +49,13 @@ enum ha_switch { HA_SWITCH_NO = 0, HA_SWITCH_PAUSING, HA_SWITCH_DRAINING };
 #define HA_ASKS          8  /* VIP probes remembered */
 #define HA_QUEUE         64 /* actions of one step */
 
+/* A move of the master's role, and who had it: this node, or the peer with that life and server. */
+struct ha_move {
+    int64_t at;
+    uint64_t life, boot;
+    bool ours;
+};
+
 struct ha_fsm {
     struct ha_setup setup;
     /* role */
@@ -120,9 +127,10 @@ struct ha_fsm {
     uint32_t fences, fence_id; /* counts them; the one under way, 0 none */
     int64_t fence_tried_at, fence_ready_at;
     /* rails (ha_rails.c) */
-    uint64_t served;            /* newest epoch in which either node serves or served */
-    bool claim_planned;         /* the promotion is, or was, an operator's */
-    int64_t moved_at[HA_MOVES]; /* ring of moves that no operator made */
+    uint64_t served;                   /* newest epoch in which either node serves or served */
+    bool claim_planned;                /* the promotion is, or was, an operator's */
+    struct ha_move moved[HA_MOVES];    /* ring of moves that no operator made */
+    uint64_t master_life, master_boot; /* the peer's, while it served */
     unsigned moves;
     int64_t hold_until, failed_at, unsaved_since;
     int64_t traffic_at, traffic_since; /* the service port carries traffic */

@@ -135,8 +135,8 @@ void ha_timing_default(struct ha_timing *t) {
         .drift_ppm = 1000,
         .hold_ms = 60000,
         .hold_window_ms = 300000,
-        .bench_failures = 5,
-        .bench_window_ms = 300000,
+        .bench_failures = 10,
+        .bench_window_ms = 120000,
     };
 }
 

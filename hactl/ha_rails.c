@@ -3,7 +3,8 @@
  * Hold-down: each node counts how often the master moved from one node to the other without an operator's switchover. Two
  * such moves within hold_window_ms: no automatic change for hold_ms. A third within the window: locked, on disk, until
  * `hactl unbench`. Held down means: no grants, no silent takeover, no handover for lack of the gateway or a slow disk. A
- * server that died is handed over all the same (there is no other way to serve), and is counted.
+ * server that died is handed over all the same (there is no other way to serve). A move is forgiven once its former master
+ * is seen to have really died: hold-down is for a role that moves between machines that live.
  *
  * Bench: a master's crashes (its server died, or its machine rebooted) are counted on disk, so that a reboot does not
  * forget them, and a quiet bench_window_ms clears the count. So many of them, twice as many when it is alone: benched. */
@@ -29,11 +30,23 @@ static void lock(struct ha_fsm *f) {
     ha_log(f, "the master's role moved too often: locked until an operator says hactl unbench");
 }
 
-static void note_move(struct ha_fsm *f, int64_t now) {
+static unsigned recent_moves(const struct ha_fsm *f, int64_t now) {
+    unsigned recent = 0;
+    for (int i = 0; i < HA_MOVES; i++)
+        recent += within(now, f->moved[i].at, f->setup.timing.hold_window_ms);
+    return recent;
+}
+
+/* The former master: this node, or the peer as it was when it served. */
+static void note_move(struct ha_fsm *f, bool ours, int64_t now) {
     const struct ha_timing *t = &f->setup.timing;
-    unsigned recent = 1;
-    for (int i = 0; i < HA_MOVES; i++) recent += within(now, f->moved_at[i], t->hold_window_ms);
-    f->moved_at[f->moves++ % HA_MOVES] = now;
+    if (ours && f->server_died) return;
+    f->moved[f->moves++ % HA_MOVES] =
+        (struct ha_move){.at = now,
+                         .ours = ours,
+                         .life = f->master_life,
+                         .boot = ours ? f->server.boot : f->master_boot};
+    unsigned recent = recent_moves(f, now);
     if (t->hold_ms == 0 || recent < MOVES_HOLD) return;
     f->hold_until = now + ms(t->hold_ms);
     if (recent >= MOVES_LOCK && !f->next.locked) lock(f);
@@ -44,7 +57,29 @@ void ha_note_master(struct ha_fsm *f, uint64_t epoch, bool planned, int64_t now)
     if (epoch <= f->served) return;
     bool moved = f->served != 0 && ha_epoch_node(f->served) != ha_epoch_node(epoch);
     f->served = epoch;
-    if (moved && !planned) note_move(f, now);
+    if (moved && !planned) note_move(f, ha_epoch_node(epoch) != f->setup.node, now);
+}
+
+void ha_note_peer_serves(struct ha_fsm *f) {
+    f->master_life = f->peer.life;
+    if (f->peer.server_boot != 0) f->master_boot = f->peer.server_boot;
+}
+
+static bool really_died(const struct ha_fsm *f, const struct ha_move *m) {
+    uint64_t boot = m->ours ? (f->server_up ? f->server.boot : 0) : f->peer.server_boot;
+    bool life = !m->ours && m->life != 0 && f->peer.life != m->life;
+    return life || (boot != 0 && m->boot != 0 && boot != m->boot);
+}
+
+/* A former master that is seen in another life, or with its server started anew, had really died: the bench's business. */
+void ha_forgive_moves(struct ha_fsm *f, int64_t now) {
+    bool forgiven = false;
+    for (int i = 0; i < HA_MOVES; i++) {
+        if (f->moved[i].at == HA_NEVER || !really_died(f, &f->moved[i])) continue;
+        f->moved[i].at = HA_NEVER;
+        forgiven = true;
+    }
+    if (forgiven && recent_moves(f, now) < MOVES_HOLD) f->hold_until = HA_NEVER;
 }
 
 /* ---- bench ------------------------------------------------------------------------------------- */
@@ -76,7 +111,7 @@ void ha_rails_clear(struct ha_fsm *f, struct ha_record *r) {
     r->benched = r->locked = false;
     r->failures = 0;
     f->hold_until = HA_NEVER;
-    for (int i = 0; i < HA_MOVES; i++) f->moved_at[i] = HA_NEVER;
+    for (int i = 0; i < HA_MOVES; i++) f->moved[i].at = HA_NEVER;
 }
 
 bool g_benched_out(const struct ha_fsm *f, const struct ha_event *ev, int64_t now) {
