@@ -40,6 +40,7 @@ static void note_ack(struct feed *f, uint64_t offset, bool has_synced, uint64_t 
         f->state = FEED_ONLINE;
         log_notice("replication: slave has loaded the copy and streams from offset %llu",
                    (unsigned long long)f->sent);
+        repl_changed(r); /* who listens beside the stream may be told from now on */
     }
     if (f->state != FEED_ONLINE || offset > f->sent)
         return; /* nobody acknowledges what was not sent */

@@ -142,6 +142,16 @@ def fault_1_clients_are_told():
     pair.settled(new)
 
 
+def an_idle_pair_knows_its_clients():
+    """1: a pair that was just made and where nobody writes anything tells of its clients too"""
+    new = pair.settled()
+    idle = [Waiter("idle", netlab.VIP) for _ in range(600)]
+    known_to_the_slave(new.other, len(idle))
+    tap.ok(True, "1: the slave knows %d clients that only came, more than one message holds" % len(idle))
+    for w in idle:
+        w.socket.close()
+
+
 def a_switchover_tells_clients():
     """65: after a planned switchover clients that only wait are told too"""
     old = pair.settled()
@@ -185,7 +195,7 @@ def main():
     vip6 = "vip %s/64\n" % VIP6
     with pairlab.Pair(network={"a": vip6, "b": vip6}) as pair:
         pair.lab.ip("g", "addr", "add", "fd77::2/64", "dev", "br0", "nodad")
-        pairlab.run(fault_1_clients_are_told, a_switchover_tells_clients, fault_9_a_stopped_server_tells_clients,
+        pairlab.run(an_idle_pair_knows_its_clients, fault_1_clients_are_told, a_switchover_tells_clients, fault_9_a_stopped_server_tells_clients,
                     fault_10_a_stopped_node_tells_clients)
 
 
