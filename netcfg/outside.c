@@ -20,8 +20,9 @@
 #define ETHERTYPE_IP6     0x86dd
 #define ARP_ANSWER_NS     (2 * NS_PER_S) /* an ARP answer that takes longer is taken for lost */
 #define ARP_DOUBT_NS      (60 * NS_PER_S)
-#define EXACT_FRESH_NS    (NS_PER_S / 2)
-#define BROADCAST_EACH    8 /* one probe in so many is broadcast: a link address may change */
+#define EXACT_FRESH_NS    (150 * NS_PER_MS)
+#define BROADCAST_EACH    8  /* one probe in so many is broadcast: a link address may change */
+#define KNOWN_EACH        16 /* and so many probes apart they are told where we are */
 #define VIA_GATEWAY_LIMIT (1500 - UDP6_HEADER_BYTES)
 
 /* ---- probes ---- */
@@ -30,6 +31,21 @@ static bool ask_on_link(struct netcfg *h, const struct outside *o, bool wide) {
     const uint8_t *to = wide || !o->mac_known ? NULL : o->mac;
     if (o->addr.family == AF_INET6) return send_solicit(h, o->addr.bytes, to);
     return send_arp(h, ARP_REQUEST, NULL, o->addr.bytes, to ? to : everyone);
+}
+
+/* An echo is answered to a link address, and our probes, which come from nobody, do not keep it in the other one's table: when
+ * it asks for us in its own time and loses its three questions, it is silent for a second or more although it is well. */
+static void keep_known(struct netcfg *h, const struct outside *o) {
+    const struct netcfg_addr *own = &h->conf.service.addr;
+    struct client_seen to = {.family = o->addr.family};
+    if (!o->on_link || !o->mac_known || own->family != o->addr.family) return;
+    if (own->family == AF_INET) {
+        send_arp(h, ARP_REPLY, own->bytes, o->addr.bytes, o->mac);
+        return;
+    }
+    memcpy(to.ip, o->addr.bytes, sizeof to.ip);
+    memcpy(to.mac, o->mac, sizeof to.mac);
+    send_advert(h, own->bytes, &to);
 }
 
 bool netcfg_gateway_probe(struct netcfg *h, uint64_t now_ns, struct netcfg_error *err) {
@@ -47,6 +63,7 @@ bool netcfg_gateway_probe(struct netcfg *h, uint64_t now_ns, struct netcfg_error
         const struct outside *o = &h->outside[i];
         /* Not all in the same turn: the broadcasts of several are spread. */
         if (o->on_link) sent |= ask_on_link(h, o, (number + i) % BROADCAST_EACH == 0);
+        if ((number + i) % KNOWN_EACH == 1) keep_known(h, o);
         sent |= send_echo(h, &o->addr, number);
     }
     return sent || cannot_send(h, "a probe to the gateway", err);
