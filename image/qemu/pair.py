@@ -15,6 +15,9 @@ GATEWAY, NETMASK, VIP = "192.0.2.1", "255.255.255.0", "192.0.2.10"
 SERVICE = {"a": "192.0.2.11", "b": "192.0.2.12"}
 CROSSOVER = {"a": "192.168.255.1", "b": "192.168.255.2"}
 PORT = 6379
+# A null-modem cable between the second serial ports, when a pair is to have one.
+SERIAL_CABLE = {"a": ["-chardev", "socket,id=line,path=line.cable,server=on,wait=off", "-serial", "chardev:line"],
+                "b": ["-chardev", "socket,id=line,path=line.cable,reconnect=1", "-serial", "chardev:line"]}
 
 CONF = """\
 [node]
@@ -30,7 +33,7 @@ service mac:{service_mac} {service_me}/24 peer {service_peer}
 crossover mac:{crossover_mac} {crossover_me}/30 peer {crossover_peer}
 gateway {gateway}
 vip {vip}/24
-
+{serial}{more}
 [instance 0]
 port 6379
 memory {memory}
@@ -76,13 +79,16 @@ class Redis:
 class Pair:
     """folder holds disks, sockets and logs of the two machines; options are Machine's, by node."""
 
-    def __init__(self, image, folder, options=None, memory="128mb", ssh_key=None):
+    def __init__(self, image, folder, options=None, memory="128mb", ssh_key=None, serial=False, more=""):
         self.folder, self.networks, self.machines = folder, None, {}
-        self.secret = secrets.token_hex(32)
+        self.secret, self.serial, self.more = secrets.token_hex(32), serial, more
         for me in "ab":
             disk = os.path.join(folder, me + ".disk")
             copy_sparse(image, disk)
-            self.machines[me] = Machine(me, disk, folder, **(options or {}).get(me, {}))
+            mine = dict((options or {}).get(me, {}))
+            if serial:
+                mine["extra"] = [*mine.get("extra", ()), *SERIAL_CABLE[me]]
+            self.machines[me] = Machine(me, disk, folder, **mine)
             self.configure(me, disk, memory, ssh_key)
 
     def configure(self, me, disk, memory, ssh_key):
@@ -92,6 +98,7 @@ class Pair:
             f.write(CONF.format(
                 me=me, secret=self.secret, memory=memory, gateway=GATEWAY, vip=VIP, service_mac=machine.mac(0), crossover_mac=machine.mac(1),
                 service_me=SERVICE[me], service_peer=SERVICE[peer], crossover_me=CROSSOVER[me], crossover_peer=CROSSOVER[peer],
+                serial="serial /dev/ttyS1\n" if self.serial else "", more=self.more,
                 ssh="ssh-key %s\n" % ssh_key if ssh_key else ""))
         subprocess.run([os.path.join(IMAGE, "configure"), "--in-place", disk, path], check=True)
 

@@ -44,11 +44,11 @@ def folder():
 
 
 @contextlib.contextmanager
-def pair(image=IMAGE, options=None, change_disk=None):
+def pair(image=IMAGE, options=None, change_disk=None, serial=False, more=""):
     """Two machines, made but not started; change_disk(path of a's disk) may damage it first."""
     with folder() as place:
         options = options or {}
-        two = Pair(image, place, {me: {"accel": accel(), **options.get(me, {})} for me in "ab"})
+        two = Pair(image, place, {me: {"accel": accel(), **options.get(me, {})} for me in "ab"}, serial=serial, more=more)
         try:
             if change_disk:
                 change_disk(two.machines["a"].disk)
