@@ -89,6 +89,8 @@ static const struct verb verbs[] = {
      "a new instance with the data of a set or a moment; --from INSTANCE", cli_clone, true},
     {"compare", "[INSTANCE] [--force]", 0, 1,
      "does the slave hold the same data; --force: else it copies anew", cli_compare, true},
+    {"clock", "[follow]", 0, 1,
+     "has this node's clock stepped; follow: it is right, let keys end by it", cli_clock, true},
     {"tail", "list|show|replay|discard [ID]", 1, 3,
      "writes that a demoted master had alone; `hactl help tail` explains", cli_tail, true},
     {"import", "FILE|-|redis://...", 0, 4,

@@ -64,6 +64,7 @@ int cli_backup(struct cli *c);
 int cli_rollback(struct cli *c);
 int cli_clone(struct cli *c);
 int cli_compare(struct cli *c);
+int cli_clock(struct cli *c);
 void cli_backup_help(void);
 /* One request that is done or refused; its outcome is printed. */
 int cli_command(const struct cli *c, const char *request, long timeout_ms);

@@ -45,6 +45,7 @@ static const struct {
     {"backup-failed", false, "see the log `steward`; hactl backup now shows why"},
     {"backup-old", false, "hactl backup now; hactl backup schedule"},
     {"clock-differs", false, "set the clocks: NTP servers, or the console"},
+    {"clock-step", false, "set the clock back, or say that it is right: hactl clock follow"},
     {"watchdog-absent", false, "a hang of the whole machine is not reset by hardware"},
     {"not-compared", false, "hactl compare; `[ha] compare-every 7d` does it by itself"},
     {"peer-unreachable", false, "the other node's steward does not answer: see its log `steward`"},

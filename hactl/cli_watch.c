@@ -223,6 +223,17 @@ static void look_at_clocks(const struct cli *c) {
     fields_free(&seen);
 }
 
+static void look_at_step(const struct cli *c) {
+    char text[160] = "the clock is followed";
+    int64_t step_ms = clock_step_ms(c);
+    if (step_ms)
+        snprintf(text, sizeof text,
+                 "the clock has stepped by %lld s, and keys expire by the time "
+                 "before it",
+                 (long long)step_ms / 1000);
+    notice(c, "clock-step", step_ms != 0, text);
+}
+
 int cli_watch(struct cli *c) {
     if (strcmp(c->argv[0], "tick") != 0) return CLI_USAGE;
     log_set_name("steward");
@@ -231,6 +242,7 @@ int cli_watch(struct cli *c) {
     look_at_disks(c);
     look_at_backups(c);
     look_at_clocks(c);
+    look_at_step(c);
     look_at_data(c);
     return CLI_OK;
 }

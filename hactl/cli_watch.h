@@ -22,6 +22,8 @@ int64_t compare_every_ms(const struct cli *c);
 /* hactl compare keeps its outcome: differs, or not. */
 void compare_keep(const struct cli *c, bool differs, const char *text);
 
+/* The biggest step of the wall clock that a server of this node does not follow (cli_clock.c); 0: none. */
+int64_t clock_step_ms(const struct cli *c);
 /* All reasons, asking the other node too (cli_check.c). CLI_OK, or an exit status after a complaint. */
 int check_reasons(const struct cli *c, struct reasons *r);
 /* The other node's report by the channel; false: it cannot be had. */

@@ -163,6 +163,9 @@ static void duet_status(struct call *c) {
     answer_number(&f, "fsync_delayed", p.delayed_fsyncs);
     answer_number(&f, "disk_free_bytes", p.disk_free_bytes);
     answer_number(&f, "disk_low", p.disk_low);
+    resp_bulk_str(&f.body, "clock_step_ms");
+    resp_bulkf(&f.body, "%lld", (long long)(clock_step_us() / 1000));
+    f.count += 2;
     answer_number(&f, "clients", service_clients());
     client_fields(&f);
     answer_number(&f, "keys", keys_in_all());
@@ -304,6 +307,18 @@ static void duet_tails(struct call *c) {
         reply_errorf(c, "ERR there is no tail %s here, or it cannot be changed", id);
 }
 
+/* The kernel's wall clock is right: what ended by it ends. */
+static void duet_clock(struct call *c) {
+    if (!bytes_is(c->argv[2], "follow")) {
+        reply_error(c, "ERR DUET CLOCK takes FOLLOW");
+        return;
+    }
+    log_notice("the wall clock is followed again: it is %lld s ahead of the time in use",
+               (long long)(clock_step_us() / 1000000));
+    clock_follow();
+    reply_ok(c);
+}
+
 struct verb {
     const char *name;
     int argc; /* negative: at least */
@@ -318,7 +333,7 @@ static const struct verb verbs[] = {
     {"backup", -3, duet_backup},     {"log", -3, duet_log},
     {"rollback", -3, duet_rollback}, {"import", -3, duet_import},
     {"digest", 3, duet_digest},      {"peerclients", 2, peer_clients_give},
-    {"tails", -3, duet_tails},
+    {"tails", -3, duet_tails},       {"clock", 3, duet_clock},
 };
 
 void control_duet(struct call *c) {
@@ -335,5 +350,5 @@ void control_duet(struct call *c) {
         return;
     }
     reply_error(c, "ERR DUET takes STATUS, MASTER, SLAVE, NONE, ALONE, FSYNC, PAUSE, RESUME, "
-                   "BACKUP, LOG, ROLLBACK, IMPORT, DIGEST, PEERCLIENTS or TAILS");
+                   "BACKUP, LOG, ROLLBACK, IMPORT, DIGEST, PEERCLIENTS, TAILS or CLOCK");
 }

@@ -50,6 +50,7 @@ void duet_rollback(struct call *c);
 /* control_digest.c. Do master and slaves hold the same? A mark in the stream says where all of them take a fingerprint of their
  * data (proto/rdb_digest.h), by a snapshot's walk between commands; slaves send theirs along with an acknowledgement.
  *
+ *     DUET CLOCK FOLLOW     +OK: the kernel's wall clock, which has stepped (status: clock_step_ms), is right
  *     DUET DIGEST START     +OK id: begun, or waiting behind another walk. -ERR when one is under way, or not master
  *     DUET DIGEST STATUS    state none|waiting|running|done|failed, id (of the last one; the same on all nodes), offset (of the
  *                           stream, where it was taken), instant_us, took_ms, keys, digest, reason ("" unless it failed), dbs, and

@@ -100,6 +100,20 @@ static void note_between(uint64_t began_ns) {
     if (took_ns > server.stats.longest_between_ns) server.stats.longest_between_ns = took_ns;
 }
 
+/* Nothing has ended, and nothing lives longer, by a clock that stepped: somebody has to say that it is right. */
+static void watch_clock(void) {
+    static bool stepped;
+    int64_t step_s = clock_step_us() / 1000000;
+    if ((step_s != 0) == stepped) return;
+    stepped = step_s != 0;
+    if (stepped)
+        log_warning("the wall clock has stepped by %lld s; expiry goes on by the time before it, "
+                    "until the clock is set back or `hactl clock follow` says that it is right",
+                    (long long)step_s);
+    else
+        log_notice("the wall clock is followed");
+}
+
 static void on_cron(struct loop *l, void *arg) {
     uint64_t now = loop_now_ns(l), began_ns = clock_boot_ns();
     (void)arg;
@@ -107,6 +121,7 @@ static void on_cron(struct loop *l, void *arg) {
     shutdown_cron();
     if (server.stopping) return;
     memory_sample();
+    watch_clock();
     server_refresh();
     io_refresh_limits();
     io_collect_stats();

@@ -1,6 +1,7 @@
 /* See clock.h. */
 #include "server/base/clock.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -17,9 +18,44 @@ uint64_t clock_boot_ns(void) {
     return fake_boot_ns ? fake_boot_ns() : read_ns(CLOCK_BOOTTIME);
 }
 
-int64_t clock_wall_us(void) {
+/* ---- wall time --------------------------------------------------------------------------------- */
+
+static int64_t anchor_limit_us; /* 0: the kernel's clock is ours */
+static _Atomic int64_t anchor_us,
+    step_us; /* wall time less boot time; the step that is not followed */
+
+static int64_t kernel_wall_us(void) {
     return fake_wall_us ? fake_wall_us() : (int64_t)(read_ns(CLOCK_REALTIME) / 1000);
 }
+
+int64_t clock_wall_us(void) {
+    int64_t wall = kernel_wall_us();
+    if (!anchor_limit_us) return wall;
+    int64_t boot = (int64_t)(clock_boot_ns() / 1000), step = wall - boot - atomic_load(&anchor_us);
+    if (step > anchor_limit_us || step < -anchor_limit_us) {
+        atomic_store(&step_us, step);
+        return wall - step;
+    }
+    if (step) atomic_store(&anchor_us, wall - boot);
+    if (atomic_load(&step_us)) atomic_store(&step_us, 0);
+    return wall;
+}
+
+void clock_follow(void) {
+    atomic_store(&anchor_us, kernel_wall_us() - (int64_t)(clock_boot_ns() / 1000));
+    atomic_store(&step_us, 0);
+}
+
+void clock_anchor(int64_t limit_us) {
+    clock_follow();
+    anchor_limit_us = limit_us;
+}
+
+int64_t clock_step_us(void) {
+    return atomic_load(&step_us);
+}
+
+/* ---- near ----------------------------------------------------------------------------------------- */
 
 /* A rate holds when two measurements after one another agree: a counter that jumped (a virtual machine that moved), or a
  * machine that slept, spoils one. */

@@ -18,6 +18,13 @@ int64_t clock_wall_us(void);
 static inline int64_t clock_wall_ms(void) {
     return clock_wall_us() / 1000;
 }
+/* From clock_anchor on wall time goes on with the clock that counts from boot. The kernel's wall clock is followed while it
+ * is not more than limit_us away from that; a bigger step is not, so that no data end by it, until clock_follow says that it
+ * is right or the kernel's clock comes back. Any thread may read; the two are called by one. */
+void clock_anchor(int64_t limit_us);
+void clock_follow(void);
+/* By how much the kernel's wall clock is ahead of ours, as of the last reading; 0: it is followed. */
+int64_t clock_step_us(void);
 /* A counter that is cheap to read and goes on evenly; its unit is the processor's affair. */
 static inline uint64_t clock_cycles(void) {
 #if defined(__x86_64__)

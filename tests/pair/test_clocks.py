@@ -1,6 +1,7 @@
 """Wall clocks that jump or differ: FAULTS 53, 54. The nodes run the product linked with a wall clock that this test moves
 (clock_shift.c); CLOCK_BOOTTIME, by which the pair decides, is nobody's to move."""
 
+import json
 import mmap
 import os
 import struct
@@ -86,6 +87,32 @@ def fault_53_the_clocks_are_an_hour_apart(pair):
         s.ok(a == b > 0, "its end is the same moment on both")
 
 
+def fault_53_nothing_ends_by_a_step(pair):
+    """53: the master's clock jumps ahead: no key ends by it until an operator says that the clock is right"""
+    with Story(pair, 53) as s:
+        keep_keys(pair)
+        with pair.client() as c:
+            c.set("for-an-hour", "1", ex=HOUR_S)
+        s.settled(s.old)
+        s.old.clock.is_off_by(12 * HOUR_S)
+        tap.until(lambda: json.loads(s.old.hactl("--json", "clock").stdout)["step_ms"] > 11 * HOUR_S * 1000, 10, "the step is told")
+        with pair.client() as c:
+            s.ok(HOUR_S - 120 < c.ttl("for-an-hour") <= HOUR_S, "the key has its time still")
+            c.set("short", "1", px=300)
+            s.ok(tap.until(lambda: c.get("short") is None, 10), "and time goes on: a short one ends")
+        s.old.hactl("watch", "tick")
+        s.ok("clock-step" in s.old.hactl("status").stdout, "an alarm names the step")
+        s.ok(s.old.hactl("clock", "follow", "--confirm", "yes", check=False).returncode != 0, "a wrong confirmation changes nothing")
+        s.old.hactl("clock", "follow", "--confirm", "the clock is right")
+        with pair.client() as c:
+            s.ok(tap.until(lambda: c.get("for-an-hour") is None, 10), "once the clock is said to be right, the key has ended")
+            s.ok(c.ttl("for-two-days") < 37 * HOUR_S, "and the other one is so much nearer to its end")
+        s.old.clock.is_off_by(0)
+        s.old.hactl("clock", "follow", "--confirm", "the clock is right")
+        s.settled(s.old)
+        s.unmoved()
+
+
 def fault_54_a_node_boots_in_1970(pair):
     """54: the slave's clock battery is dead, it boots in 1970: it follows, deletes nothing, and the pair works"""
     with Story(pair, 54) as s:
@@ -101,5 +128,5 @@ def fault_54_a_node_boots_in_1970(pair):
 
 
 if __name__ == "__main__":
-    tell(lambda: pairlab.Pair(before=with_clocks), fault_53_the_masters_clock_jumps, fault_53_the_slaves_clock_jumps,
+    tell(lambda: pairlab.Pair(before=with_clocks), fault_53_the_masters_clock_jumps, fault_53_the_slaves_clock_jumps, fault_53_nothing_ends_by_a_step,
          fault_53_the_clocks_are_an_hour_apart, fault_54_a_node_boots_in_1970)

@@ -34,11 +34,12 @@ static void beside_the_true_one(void) {
 }
 
 static uint64_t fake_ns = 5 * NS_PER_S;
+static int64_t fake_ahead_us = 7;
 static uint64_t fake_boot(void) {
     return fake_ns;
 }
 static int64_t fake_wall(void) {
-    return (int64_t)(fake_ns / 1000) + 7;
+    return (int64_t)(fake_ns / 1000) + fake_ahead_us;
 }
 
 static void beside_a_fake_one(void) {
@@ -50,6 +51,32 @@ static void beside_a_fake_one(void) {
         wrong += near.boot_ns != fake_ns || near.wall_us != fake_wall();
     }
     is_int(wrong, 0, "another source is always asked");
+    clock_set_source(NULL, NULL);
+}
+
+/* Small steps are followed, one after another; a big one is not, until it is said to be right or goes back. */
+static void anchored(void) {
+    const int64_t limit_us = 10000000, step_us = 3600LL * 1000000;
+    clock_set_source(fake_boot, fake_wall);
+    clock_anchor(limit_us);
+    for (int i = 0; i < 5; i++) {
+        fake_ns += NS_PER_S;
+        fake_ahead_us += limit_us;
+        is_int(clock_wall_us(), fake_wall(), "a step of the limit is followed");
+    }
+    int64_t before = fake_wall();
+    fake_ahead_us += step_us;
+    fake_ns += 3 * NS_PER_S;
+    is_int(clock_wall_us(), before + 3000000, "a bigger one is not: time goes on as it did");
+    is_int(clock_step_us(), step_us, "and it is told");
+    fake_ahead_us -= step_us;
+    is_int(clock_wall_us(), fake_wall(), "taken back, the clock is followed");
+    is_int(clock_step_us(), 0, "and nothing is told");
+    fake_ahead_us -= step_us;
+    is_int(clock_wall_us(), before + 3000000, "backwards it is not followed either");
+    clock_follow();
+    is_int(clock_wall_us(), fake_wall(), "until somebody says that it is right");
+    clock_anchor(0);
     clock_set_source(NULL, NULL);
 }
 
@@ -69,6 +96,7 @@ static void after_a_jump(void) {
 int main(void) {
     beside_the_true_one();
     beside_a_fake_one();
+    anchored();
     after_a_jump();
     return done();
 }
