@@ -122,14 +122,10 @@ void ha_timing_default(struct ha_timing *t) {
         .demote_ms = 350,
         .dead_ms = 500,
         .grant_ms = 1000,
-        .path_ms = 200,
-        .fresh_ms = 150,
         .sync_ms = 1000,
         .server_dead_ms = 150,
         .server_hung_ms = 15000,
         .init_ms = 1500,
-        .gateway_lost_ms = 300,
-        .gateway_seen_ms = 150,
         .probe_ms = 30,
         .fsync_max_ms = 10000,
         .drift_ppm = 1000,
@@ -138,6 +134,7 @@ void ha_timing_default(struct ha_timing *t) {
         .bench_failures = 10,
         .bench_window_ms = 120000,
     };
+    ha_timing_derive(t);
 }
 
 void ha_timing_fast(struct ha_timing *t) {
@@ -147,8 +144,6 @@ void ha_timing_fast(struct ha_timing *t) {
     t->demote_ms = 100;
     t->dead_ms = 150;
     t->grant_ms = 400;
-    t->gateway_lost_ms = 120;
-    t->gateway_seen_ms = 60;
     t->probe_ms = 12;
     ha_timing_derive(t);
 }
@@ -162,6 +157,8 @@ void ha_timing_derive(struct ha_timing *t) {
         fresh_ms = path_ms > t->beat_ms / 2 ? path_ms - t->beat_ms / 2 : 0;
     t->path_ms = path_ms;
     t->fresh_ms = fresh_ms;
+    t->gateway_seen_ms = 3 * t->beat_ms; /* the gateway is asked with every beat */
+    t->gateway_lost_ms = 6 * t->beat_ms;
 }
 
 const char *ha_timing_wrong(const struct ha_timing *t) {

@@ -52,7 +52,8 @@ struct ha_timing {
 /* The design's defaults (profile default) and profile fast. */
 void ha_timing_default(struct ha_timing *t);
 void ha_timing_fast(struct ha_timing *t);
-/* path_ms and fresh_ms from beat and demote-time: 4 and 3 beats, or as much as demote-time leaves room for. */
+/* What follows from beat and demote-time: path_ms and fresh_ms, 4 and 3 beats or as much as demote-time leaves room for, and the
+ * ages of the gateway's answers. */
 void ha_timing_derive(struct ha_timing *t);
 /* NULL, or the sentence that says which value contradicts which. Static storage. */
 const char *ha_timing_wrong(const struct ha_timing *t);
