@@ -159,6 +159,8 @@ void ha_timing_derive(struct ha_timing *t) {
     t->fresh_ms = fresh_ms;
     t->gateway_seen_ms = 3 * t->beat_ms; /* the gateway is asked with every beat */
     t->gateway_lost_ms = 6 * t->beat_ms;
+    /* Not given up before it is known who sees the gateway: to that slave the master hands over. */
+    if (t->sync_ms < 20 * t->beat_ms) t->sync_ms = 20 * t->beat_ms;
 }
 
 const char *ha_timing_wrong(const struct ha_timing *t) {

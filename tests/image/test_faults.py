@@ -1,5 +1,5 @@
-"""Faults of whole machines: the master frozen and thawed, its cables cut; a serial cable between the two.
-(The power cut is in test_pair.py.) No two masters answer, no acknowledged write is lost."""
+"""Faults of whole machines: the master frozen and thawed, its cables cut, its kernel hung until the watchdog resets it; a serial cable
+between the two. (The power cut is in test_pair.py.) No two masters answer, no acknowledged write is lost."""
 
 import os
 import sys
@@ -10,10 +10,12 @@ import redis
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import UP_S, pair, tap  # noqa: E402
+from hang import hang  # noqa: E402
 from qemu.pair import PORT, SERVICE, VIP, listen  # noqa: E402
 
 # An emulated machine on a busy one stands still for longer than a real one may: it is outcomes that are asked for here.
 TIMES = "[ha]\nbeat-ms 200\ndemote-time-ms 1500\ndead-time-ms 2200\ngrant-time-ms 4500\n"
+TIMES += "hold-down-ms 0\n"  # the role moves more often here than the pair would let it
 
 
 class Writer:
@@ -125,14 +127,34 @@ def cables_cut(two, number):
         tap.equal(writer.missing(), [], "%s: no acknowledged write is lost" % name)
 
 
+def hung(two, number):
+    """The master's kernel locks up: the other one serves; the hardware watchdog resets the machine, which says so and follows."""
+    old = settled(two)
+    new = "b" if old == "a" else "a"
+    machine, writer = two.machines[old], Writer(two, number)
+    writer.wait_from(0, "the first write")
+    since = machine.output_bytes()
+    hang(machine)
+    moment = time.monotonic()
+    again = writer.wait_from(moment + 0.2, "a write at the VIP while the master hangs")
+    tap.say("hung master: %.2f s to the next write" % (again - moment))
+    tap.ok(is_master(two, new), "hung: the other machine is master")
+    tap.ok(machine.wait_output(r"watchdog: .*resets after", UP_S, since), "hung: its watchdog resets it, and it boots")
+    tap.ok(machine.wait_output(r"the last reset of this machine was the watchdog's", 10, since), "hung: the machine says why it was reset")
+    writer.stop()
+    tap.ok(settled(two) == new, "hung: it follows the new master")
+    tap.equal(writer.missing(), [], "hung: no acknowledged write is lost")
+
+
 def test_faults():
-    """freeze and thaw, pulled cables, a serial cable"""
+    """freeze and thaw, pulled cables, a kernel that hangs, a serial cable"""
     with pair(serial=True, more=TIMES) as two:
         two.start()
         tap.until(lambda: two.ask("PING", timeout_s=0.5) == "PONG", UP_S, "PONG at the VIP")
         the_serial_cable(two, settled(two))
         frozen(two, 1000000)
         cables_cut(two, 2000000)
+        hung(two, 9000000)
 
 
 tap.main(test_faults)

@@ -68,6 +68,23 @@ def fault_35_garbage_on_the_line():
     tap.equal(load.missing(pair.client(socket_timeout=10)), [], "35: no acknowledged write is lost")
 
 
+def fault_18_the_master_keeps_the_line_only():
+    """18: both links of the master are cut, the serial line is left: over it the two see who sees the gateway, and the master hands over"""
+    master = pair.settled()
+    tap.until(works, pairlab.SETTLE_S, "the serial path works both ways")
+    load = pairlab.Writer(pair, "alone")
+    load.wait_for(50)
+    before = len(load.acked)
+    pair.lab.isolate(master.name, "down")
+    tap.until(master.other.serving, pairlab.SETTLE_S, "the other node serves")
+    load.wait_for(before + 50)
+    tap.ok("gateway" in " ".join(transitions(master, 0)), "18: the master handed over, for lack of the gateway")
+    pair.lab.isolate(master.name, "up")
+    pair.settled(master.other)
+    load.stop()
+    tap.equal(load.missing(pair.client(socket_timeout=10)), [], "18: no acknowledged write is lost")
+
+
 def fault_20_only_the_line_is_left():
     """20: the crossover is cut and the two cannot reach each other on the service network, directly or through the gateway: the line carries on"""
     master, before = pair.settled(), {n: n.last_event() for n in pair.nodes.values()}
@@ -132,7 +149,7 @@ def main():
     cable = Cable(SEED)
     with pairlab.Pair(network={n: "serial %s\n" % cable.device[n] for n in "ab"}) as pair:
         pairlab.run(the_line_is_a_path, the_console_has_a_port_of_its_own, fault_35_the_cable_is_cut, fault_35_garbage_on_the_line,
-                    fault_20_only_the_line_is_left, the_line_beside_the_crossover)
+                    fault_18_the_master_keeps_the_line_only, fault_20_only_the_line_is_left, the_line_beside_the_crossover)
     cable.close()
     sys.exit(tap.done())
 
