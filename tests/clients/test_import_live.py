@@ -559,7 +559,7 @@ def export():
                 tap.until(lambda: site.worker("export"), 10)
                 site.kill_worker("export")
                 site.hactl("export", "resume", "--background")
-        tap.until(lambda: site.status("export").get("phase") == "follow", 30)
+        tap.until(lambda: site.worker("export") and site.status("export").get("phase") == "follow", 30)
         p = site.hactl("export", "cutover", "--wait", "--timeout", "30000")
         if not tap.equal(p.returncode, 0, "cut over, after its process was killed twice"):
             tap.say(p.stderr)

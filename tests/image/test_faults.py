@@ -55,8 +55,11 @@ class Writer:
 
 
 def settled(two):
+    """The master, when the slave may take over from it: that it has all data is not enough."""
     tap.until(lambda: two.in_sync() and two.master(), UP_S, "the pair in sync, with one master", step_s=0.3)
-    return two.master()
+    me = two.master()
+    tap.until(lambda: on_console(two, me, "hactl status", r"takeover +automatic, on", 10), UP_S, "automatic takeover is on")
+    return me
 
 
 def is_master(two, me):
