@@ -110,11 +110,11 @@ class Crowd:
 
 
 def known_to_the_slave(node, count):
-    """Until the slave's server knows of so many connections of its master."""
+    """Until the slave's server knows of so many connections of its master, and of none that have ended."""
     def enough():
         with node.control() as c:
             flat = c.execute_command("DUET", "STATUS")
-        return int(dict(zip(flat[::2], flat[1::2]))[b"peer_clients"]) >= count
+        return int(dict(zip(flat[::2], flat[1::2]))[b"peer_clients"]) == count
     return tap.until(enough, pairlab.SETTLE_S, "the slave knows of %d clients" % count)
 
 
