@@ -337,11 +337,15 @@ void link_stop(struct link *k) {
     link_event(k, LINK_EV_STOP);
 }
 
-void link_hold(struct link *k, bool hold) {
-    k->held = hold;
+void link_take_read(struct link *k) {
     while (take(k)) {
     }
     link_want(k);
+}
+
+void link_hold(struct link *k, bool hold) {
+    k->held = hold;
+    link_take_read(k);
 }
 
 bool link_active(const struct link *k) {

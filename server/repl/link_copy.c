@@ -202,6 +202,7 @@ static void taken(void *arg, bool ok, const char *reason) {
         link_event(k, LINK_EV_START);
     } else {
         link_event(k, ok ? LINK_EV_LOADED : LINK_EV_LOST);
+        link_take_read(k); /* of the stream some may have come with the copy's end */
     }
     repl_changed(r);
 }
