@@ -63,9 +63,9 @@ void link_event(struct link *k, enum link_event ev);
 /* One sentence for the log and for INFO; the same one again says nothing new. */
 void link_complain(struct link *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void link_write(struct link *k); /* what stands in out */
-void link_want(struct link *k);
+void link_want(struct link *k);  /* what the socket is waited for, anew */
 /* Takes what was read and waits: after a copy was loaded, or a hold has ended. Not from within a reading. */
-void link_take_read(struct link *k); /* what the socket is waited for, anew */
+void link_take_read(struct link *k);
 bool link_is_held(const struct link *k);
 bool link_may_read(const struct link *k);
 
