@@ -70,7 +70,7 @@ def ssh(way, key, user, *words, known="/dev/null"):
 def check_ssh(way, place, key):
     known = os.path.join(place, "known")
     p = tap.until(lambda: (r := ssh(way, key, "duet", "status", known=known)).returncode == 0 and r, UP_S, "ssh", step_s=0.5)
-    tap.ok("node a of pair" in p.stdout, "ssh duet@node status runs hactl's verb")
+    tap.ok("duet-a, node a:" in p.stdout, "ssh duet@node status runs hactl's verb")
     p = ssh(way, key, "root", "hactl", "--json", "status", known=known)
     tap.ok(p.returncode == 0 and p.stdout.startswith("{"), "root has the same console")
     for words in (("/bin/sh",), ("sh", "-c", "id"), ("status;", "id"), ("$(id)",)):

@@ -56,7 +56,7 @@ def comes(what, sentence, limit_s=LIMIT_S):
 def same_data(pair):
     """Both servers hold the same, key by key. A comparison for which the slave was not there is made again."""
     def compared():
-        told = pair.settled().hactl("compare", check=False)
+        told = pair.settled().hactl("--timeout", "8000", "compare", check=False)  # one that a new copy overtook never ends
         return None if "not compared" in told.stdout + told.stderr else told
     told = comes(compared, "the two nodes are compared")
     if told.returncode:

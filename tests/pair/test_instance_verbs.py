@@ -181,7 +181,7 @@ def one_node_does_not_take_it():
     with Quiet("changes that are undone"):
         refused(m, "node %s did not take the change" % m.name, "create", "9", "--port", "7009", "--memory", "64mb")
         refused(m, "undone on node %s" % m.other.name, "resize", "shop", "--memory", "90mb")
-        refused(m, "another change of the instances is under way", "passwd", "shop", input="a secret\n")
+        refused(m, "is under way; try again", "passwd", "shop", input="a secret\n")
     lock.close()
     control = redis.Redis(unix_socket_path=os.path.join(m.other.root, "run", "control-1.sock"), socket_timeout=2)
     tap.equal((control.config_get("maxmemory"), control.config_get("requirepass"), control.config_get("masterauth")),

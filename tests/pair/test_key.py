@@ -104,7 +104,7 @@ def who_leads_dies():
         former = plain()
         with Steady(stage) as s:
             tap.equal(die_at(s.master, stage), -signal.SIGKILL, "%s: killed" % stage)
-            tap.until(plain, pairlab.SETTLE_S, "one secret on both")
+            tap.until(plain, 3 * pairlab.SETTLE_S, "one secret on both")  # the steward looks every half minute
             changed = plain() != former
             tap.equal(changed, stage != "next-there", "%s: the change is %s" % (stage, "ended" if changed else "taken back"))
 
