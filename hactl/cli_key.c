@@ -10,6 +10,7 @@
 #include "hactl/cli_key.h"
 #include "hactl/had_conf.h"
 #include "server/base/clock.h"
+#include "server/base/rand.h"
 #include "server/base/file.h"
 #include "server/base/num.h"
 
@@ -221,9 +222,15 @@ static int rotate(const struct cli *c) {
 
 /* By the steward of each node, and by who has rotated. Nothing to do is the usual case. */
 static int tick(const struct cli *c) {
+    enum { TICK_SPREAD_MS = 2000 };
     struct key_state mine;
     if (!key_state_get(c, &mine)) return CLI_NO;
-    if (mine.phase == KEY_PLAIN || !instance_lock(c)) return CLI_OK;
+    if (mine.phase == KEY_PLAIN) return CLI_OK;
+    /* Both nodes' stewards may look in the same moment: each would hold its own lock and be refused the other's, for ever. */
+    uint16_t chance;
+    rand_bytes(&chance, sizeof chance);
+    usleep(chance % TICK_SPREAD_MS * 1000u);
+    if (!instance_lock(c)) return CLI_OK;
     return go_on(c, true, 4);
 }
 
